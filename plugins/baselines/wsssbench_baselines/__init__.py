@@ -1,0 +1,22 @@
+"""The baselines that methods are compared with: global average pooling and rigid adversarial erasing."""
+
+from __future__ import annotations
+
+from wsssbench.hookspecs import hookimpl
+from wsssbench.registry import Registries
+
+
+@hookimpl
+def register(registries: Registries) -> None:
+    registries.pooling.add(
+        "GAP",
+        "wsssbench_baselines.gap:GAP",
+        summary="global average pooling, the pooling of the original CAM",
+        reference="Zhou et al., CVPR 2016",
+    )
+    registries.erasing.add(
+        "RigidErasing",
+        "wsssbench_baselines.rigid_erasing:RigidErasing",
+        summary="the erased image has to be classified with the original labels",
+        reference="Wei et al., CVPR 2017; Yoon et al., ECCV 2022, Table 3",
+    )

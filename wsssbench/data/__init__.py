@@ -1,0 +1,1 @@
+"""Data sets, image and artefact files, and the guard around pixel ground truth."""

@@ -1,0 +1,1 @@
+"""Backbones, the classifier, CAM inference and weight loading."""

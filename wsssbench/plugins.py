@@ -1,0 +1,88 @@
+"""Finding plugins: every package with an entry point in the group ``wsssbench``, through pluggy.
+
+A plugin that cannot be imported or validated is recorded with its reason and never stops the others.
+`WSSSBENCH_PLUGINS=core,aeft` limits what is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from wsssbench import hookspecs
+from wsssbench.errors import UserError, unknown
+from wsssbench.registry import Registries
+
+GROUP = "wsssbench"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One installed plugin: entry-point name, distribution, version, and why it is broken, if it is."""
+
+    name: str
+    distribution: str
+    version: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All plugins, their components and their hooks."""
+
+    plugins: tuple[Plugin, ...]
+    registries: Registries
+    hooks: Any
+
+
+@lru_cache(maxsize=1)
+def load() -> Loaded:
+    """Load every installed plugin, once per process. Worker processes call this first, too."""
+    return load_entry_points(tuple(entry_points(group=GROUP)))
+
+
+def load_entry_points(points: tuple[EntryPoint, ...]) -> Loaded:
+    """Load the plugins behind `points`, in the order of their names, ``core`` first."""
+    wanted = _selection(points)
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    registries = Registries()
+    plugins = []
+    for point in sorted(points, key=lambda p: (p.name != "core", p.name)):
+        if wanted is None or point.name in wanted:
+            plugins.append(_load_one(point, manager, registries))
+    return Loaded(tuple(plugins), registries, manager.hook)
+
+
+def _selection(points: tuple[EntryPoint, ...]) -> set[str] | None:
+    value = os.environ.get("WSSSBENCH_PLUGINS")
+    if value is None:
+        return None
+    wanted = {name.strip() for name in value.split(",") if name.strip()}
+    known = {point.name for point in points}
+    for name in wanted - known:
+        raise UserError(f"WSSSBENCH_PLUGINS: {unknown('plugin', name, known)}")
+    return wanted | {"core"}
+
+
+def _load_one(point: EntryPoint, manager: pluggy.PluginManager, registries: Registries) -> Plugin:
+    dist = point.dist
+    name, version = (dist.name, dist.version) if dist else ("", "")
+    module: Any = None
+    try:
+        module = point.load()
+        manager.register(module, name=point.name)
+        manager.check_pending()  # pluggy would ignore a misspelt hook
+        if hasattr(module, "register"):
+            registries.register_from(point.name, name, version, module.register)
+    except Exception as error:  # whatever a third party raises must not stop the others
+        if module is not None and manager.is_registered(module):
+            manager.unregister(module)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Plugin(point.name, name, version, reason)
+    return Plugin(point.name, name, version)

@@ -1,0 +1,1 @@
+"""Refinements: from CAMs to better scores."""

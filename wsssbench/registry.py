@@ -1,0 +1,223 @@
+"""Component registries: names in configs -> classes, imported only when one is built.
+
+A plugin adds ``"Name" -> "package.module:Class"``; torch is imported when the first component is resolved, so listing
+stays fast. Each kind is an mmengine `Registry` in the scope ``wsssbench``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import mmengine
+
+from wsssbench.errors import UserError, unknown
+
+# kind -> the contract in wsssbench.interfaces that its components implement
+KINDS = {
+    "dataset": "Dataset",
+    "backbone": "Backbone",
+    "pooling": "Pooling",
+    "erasing": "Erasing",
+    "cam": "CamInference",
+    "refinement": "Refinement",
+    "segmenter": "Segmenter",
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One registered component, known by name before anything of it is imported."""
+
+    kind: str
+    name: str
+    target: str
+    summary: str
+    reference: str = ""
+    plugin: str = ""
+    distribution: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One user parameter of a component: name, type annotation, default (`inspect.Parameter.empty` if required)."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    @property
+    def type_name(self) -> str:
+        return inspect.formatannotation(self.annotation).replace("typing.", "")
+
+
+class Registry(mmengine.Registry):
+    """The components of one kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind, build_func=_build, scope="wsssbench")
+        self.kind = kind
+        self.source = Component(kind, "", "", "")  # the plugin that is registering just now
+        self.components: dict[str, Component] = {}
+
+    def add(self, name: str, target: str, *, summary: str, reference: str = "") -> None:
+        """Register `target` (``"package.module:Class"``) under `name`, with a one-line summary and the paper."""
+        if name in self.components:
+            first = self.components[name].plugin
+            raise ValueError(f"{self.kind} '{name}' is registered already, by plugin '{first}'")
+        if target.count(":") != 1:
+            raise ValueError(f"{self.kind} '{name}': '{target}' is not of the form package.module:Class")
+        self.components[name] = replace(
+            self.source, name=name, target=target, summary=summary, reference=reference
+        )
+
+    def get(self, key: str) -> type:
+        """The class registered under `key`; imports its module the first time."""
+        if key not in self.components:
+            raise UserError(unknown(self.kind, key, self.components))
+        if key not in self._module_dict:
+            module_name, _, attribute = self.components[key].target.partition(":")
+            cls = getattr(importlib.import_module(module_name), attribute)
+            contract = getattr(importlib.import_module("wsssbench.interfaces"), KINDS[self.kind])
+            if not (isinstance(cls, type) and issubclass(cls, contract)):
+                raise UserError(
+                    f"{self.kind} '{key}' of plugin '{self.components[key].plugin}' is no "
+                    f"wsssbench.interfaces.{KINDS[self.kind]}: its class has to derive from it"
+                )
+            self._register_module(module=cls, module_name=key)
+        return typing.cast(type, self._module_dict[key])
+
+    def parameters(self, name: str) -> dict[str, Parameter]:
+        """The user parameters (keyword-only arguments) of component `name`."""
+        return signature_parameters(self.get(name))
+
+    def resolve(self, config: Any, where: str) -> dict[str, Any]:
+        """Check ``dict(type=..., **params)`` and return it with every default filled in.
+
+        Raises:
+            UserError: no dict with a type, an unknown type or parameter, a value of the wrong type.
+        """
+        if not isinstance(config, Mapping) or not isinstance(config.get("type"), str):
+            raise UserError(
+                f"{where} is {config!r}, but has to be dict(type='Name', ...) with a {self.kind} of: "
+                f"{', '.join(sorted(self.components))}"
+            )
+        name = config["type"]
+        cls = self.get(name)
+        given = {key: value for key, value in config.items() if key != "type"}
+        return {"type": name, **check_parameters(cls, given, f"{where} ({self.kind} {name})")}
+
+
+class Registries:
+    """All registries, one attribute per kind: ``registries.pooling.add(...)``."""
+
+    dataset: Registry
+    backbone: Registry
+    pooling: Registry
+    erasing: Registry
+    cam: Registry
+    refinement: Registry
+    segmenter: Registry
+
+    def __init__(self) -> None:
+        for kind in KINDS:
+            setattr(self, kind, Registry(kind))
+
+    def __iter__(self) -> Iterator[Registry]:
+        return (getattr(self, kind) for kind in KINDS)
+
+    def __getitem__(self, kind: str) -> Registry:
+        if kind not in KINDS:
+            raise UserError(unknown("kind of component", kind, KINDS))
+        return typing.cast(Registry, getattr(self, kind))
+
+    def find(self, name: str) -> list[Component]:
+        """Every component called `name`, of whatever kind."""
+        return [r.components[name] for r in self if name in r.components]
+
+    def register_from(self, plugin: str, distribution: str, version: str, register: Any) -> None:
+        """Let one plugin's ``register`` hook add its components; all or none of them."""
+        before = {registry.kind: dict(registry.components) for registry in self}
+        for registry in self:
+            registry.source = Component(registry.kind, "", "", "", "", plugin, distribution, version)
+        try:
+            register(self)
+        except BaseException:
+            for registry in self:
+                registry.components = before[registry.kind]
+            raise
+
+
+def signature_parameters(function: Any) -> dict[str, Parameter]:
+    """The keyword-only arguments of a class or function, with resolved annotations."""
+    target = function.__init__ if isinstance(function, type) else function
+    hints = typing.get_type_hints(target)
+    return {
+        p.name: Parameter(p.name, hints.get(p.name, Any), p.default)
+        for p in inspect.signature(target).parameters.values()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`given` with every default filled in and every value checked against the annotation.
+
+    Raises:
+        UserError: unknown or missing parameter, value of the wrong type.
+    """
+    parameters = signature_parameters(function)
+    for key in given:
+        if key not in parameters:
+            raise UserError(f"{where}: {unknown('parameter', key, parameters)}")
+    resolved = {}
+    for name, parameter in parameters.items():
+        if name in given:
+            resolved[name] = _checked(parameter, given[name], where)
+        elif parameter.default is inspect.Parameter.empty:
+            raise UserError(f"{where}: parameter '{name}' ({parameter.type_name}) has to be given")
+        else:
+            resolved[name] = parameter.default
+    return resolved
+
+
+def _checked(parameter: Parameter, value: Any, where: str) -> Any:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    if isinstance(value, bool) and not _accepts_bool(parameter.annotation):
+        raise UserError(f"{where}: {parameter.name}={value!r} is not a {parameter.type_name}")
+    if isinstance(value, list):  # a config may write either
+        value = tuple(value) if typing.get_origin(parameter.annotation) is tuple else value
+    try:
+        adapter = TypeAdapter(parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]["msg"].rstrip(".")
+        raise UserError(
+            f"{where}: {parameter.name}={value!r} is not a {parameter.type_name} "
+            f"({first[0].lower() + first[1:]})"
+        ) from None
+
+
+def _accepts_bool(annotation: Any) -> bool:
+    if annotation in (bool, Any):
+        return True
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return any(_accepts_bool(part) for part in typing.get_args(annotation))
+    return typing.get_origin(annotation) is dict
+
+
+def _build(config: Mapping[str, Any], *supplied: Any, registry: Registry, where: str = "") -> Any:
+    """Build a component: ``registry.build(dict(type=..., ...), *what the toolkit supplies)``."""
+    where = where or registry.kind
+    resolved = registry.resolve(config, where)
+    name = resolved.pop("type")
+    try:
+        return registry.get(name)(*supplied, **resolved)
+    except ValueError as error:
+        raise UserError(f"{where} ({registry.kind} {name}): {error}") from error

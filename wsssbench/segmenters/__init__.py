@@ -1,0 +1,1 @@
+"""Segmenters; the only room that imports mmsegmentation."""

@@ -1,0 +1,1 @@
+"""Training of networks by the mmengine Runner: sampling, schedules, checkpoints, resume."""
