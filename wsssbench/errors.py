@@ -23,8 +23,14 @@ class CorruptArtefactError(Exception):
     """
 
     def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"{path} is not a readable artefact: {reason}")
+        super().__init__(
+            path, reason
+        )  # the arguments themselves, so that it pickles across processes
         self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} is not a readable artefact: {self.reason}"
 
 
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:

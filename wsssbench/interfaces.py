@@ -183,6 +183,7 @@ class Refinement(ABC):
     """
 
     fitted: ClassVar[bool] = False
+    title: ClassVar[str] = ""  # what the ladder calls it, e.g. "CRF"
 
     @abstractmethod
     def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
@@ -192,7 +193,7 @@ class Refinement(ABC):
         """Train on image-level artefacts; leave what `load` needs in ``context.directory``."""
         raise TypeError(f"{type(self).__name__} is not a refinement that is trained")
 
-    def load(self, directory: Path, device: str) -> None:
+    def load(self, directory: Path, device: str) -> None:  # noqa: B027 - most have nothing to load
         """Read back what `fit` left in `directory`."""
 
 

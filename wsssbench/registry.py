@@ -72,7 +72,9 @@ class Registry(mmengine.Registry):
             first = self.components[name].plugin
             raise ValueError(f"{self.kind} '{name}' is registered already, by plugin '{first}'")
         if target.count(":") != 1:
-            raise ValueError(f"{self.kind} '{name}': '{target}' is not of the form package.module:Class")
+            raise ValueError(
+                f"{self.kind} '{name}': '{target}' is not of the form package.module:Class"
+            )
         self.components[name] = replace(
             self.source, name=name, target=target, summary=summary, reference=reference
         )
@@ -145,7 +147,9 @@ class Registries:
         """Let one plugin's ``register`` hook add its components; all or none of them."""
         before = {registry.kind: dict(registry.components) for registry in self}
         for registry in self:
-            registry.source = Component(registry.kind, "", "", "", "", plugin, distribution, version)
+            registry.source = Component(
+                registry.kind, "", "", "", "", plugin, distribution, version
+            )
         try:
             register(self)
         except BaseException:

@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine with Python 3.10+ and a C++ compiler:
+#   make demo   install into .venv and run the embedded default experiment
+#   make test   install into .venv (if need be) and run the quality gates and the test suite
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test slow clean
+
+demo: $(VENV)/.installed
+	$(BIN)/wsssbench run configs/aeft_synthetic.py
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q -m slow
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) work

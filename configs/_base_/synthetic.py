@@ -1,0 +1,43 @@
+"""The embedded default: generated scenes, nothing to download, sized for two CPU cores."""
+
+data = dict(type="SyntheticScenes", train_images=600, val_images=200, image_size=128, seed=0)
+splits = dict(train="train", evaluate="train", val="val")
+classifier = dict(
+    backbone=dict(type="EfficientNetLite0", weights="imagenet", output_stride=16),
+    transform=dict(crop=128, jitter=(0.3, 0.3, 0.3, 0.05), jitter_probability=0.8),
+    schedule=dict(batch_size=16, epochs=8, lr=0.01, momentum=0.9, weight_decay=1e-4),
+)
+cam = dict(type="MultiScaleCAM", scales=(0.5, 1.0, 1.5, 2.0), flip=True)
+refine = dict(
+    crf=dict(type="DenseCRF", input="cam", preset="psa", alpha=4.0),
+    rw=dict(
+        type="AffinityWalk",
+        input="cam",
+        backbone=dict(type="EfficientNetLite0", weights="imagenet", output_stride=16),
+        alpha=(4.0, 16.0),
+        stride=4,
+        steps=64,
+        crop=128,
+        schedule=dict(batch_size=8, epochs=2, lr=0.01, weight_decay=5e-4),
+    ),
+)
+label = dict(input="rw", confidence=0.0)
+segmenter = dict(
+    type="DeepLab",
+    head="v3plus",
+    backbone=dict(type="EfficientNetLite0", weights="imagenet", output_stride=16),
+    channels=128,
+    crop=128,
+    resize=(0.75, 1.5),
+    schedule=dict(batch_size=8, epochs=4, lr=0.01, weight_decay=5e-4),
+)
+evaluate = dict(threshold=0.25, thresholds=(0.0, 0.6, 0.01))
+smoke = {
+    "data.train_images": 16,
+    "data.val_images": 4,
+    "classifier.schedule.epochs": 1,
+    "cam.scales": (1.0,),
+    "refine.rw.schedule.epochs": 1,
+    "refine.rw.steps": 16,
+    "segmenter.schedule.epochs": 1,
+}

@@ -1,0 +1,148 @@
+"""Our lines, bars and tables on the terminal; the libraries' noise goes to a log file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+PLAIN_INTERVAL = 10.0  # seconds between the lines of one task when there is no terminal
+
+
+def make_console(stream: TextIO | None = None) -> Console:
+    """A console on `stream` (default: standard output) that keeps it, whatever is redirected later."""
+    return Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
+
+
+class ConsoleProgress:
+    """`wsssbench.progress.Progress` on a terminal: bars with time left; plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._warned: set[str] = set()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.console.print(f"warning: {text}", markup=False, style="yellow")
+
+    @contextmanager
+    def track(self, title: str, total: int, done: int = 0) -> Iterator[_Task]:
+        task = _BarTask(self.console, title, total, done) if self.console.is_terminal else (
+            _PlainTask(self.console, title, total, done)
+        )  # fmt: skip
+        with task:
+            yield task
+
+
+class _Task:
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> _Task:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class _BarTask(_Task):
+    def __init__(self, console: Console, title: str, total: int, done: int) -> None:
+        self.bar = Progress(
+            TextColumn("  {task.description:<14}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self.id: TaskID = self.bar.add_task(title, total=total, completed=done, note="")
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        fields = {"note": note} if note else {}
+        self.bar.update(self.id, advance=steps, **fields)  # type: ignore[arg-type]
+
+    def __enter__(self) -> _Task:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+
+class _PlainTask(_Task):
+    def __init__(self, console: Console, title: str, total: int, done: int) -> None:
+        self.console, self.title, self.total, self.done = console, title, total, done
+        self.at_start = done
+        self.began = self.last = time.monotonic()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.done += steps
+        now = time.monotonic()
+        if now - self.last >= PLAIN_INTERVAL and self.done < self.total:
+            self.last = now
+            rate = (self.done - self.at_start) / max(now - self.began, 1e-9)
+            left = duration((self.total - self.done) / max(rate, 1e-9))
+            self._line(f"{self.done}/{self.total}, {left} left{', ' + note if note else ''}")
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._line(f"{self.done}/{self.total} in {duration(time.monotonic() - self.began)}")
+
+    def _line(self, text: str) -> None:
+        self.console.print(f"  {self.title}: {text}", markup=False)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``42 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@contextmanager
+def log_noise(path: Path, progress: ConsoleProgress) -> Iterator[None]:
+    """Send the libraries' warnings, log records and prints to `path`; our own warnings to the user."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8", buffering=1) as log:
+        handler = logging.StreamHandler(log)
+        root = logging.getLogger()
+        before = (sys.stdout, sys.stderr, warnings.showwarning, list(root.handlers))
+        root.handlers[:] = [handler]
+
+        def show(message: Any, category: Any, filename: str, line: int, *_: Any) -> None:
+            if "wsssbench" in Path(filename).parts[-3:-1] or "wsssbench_" in filename:
+                progress.warn(str(message))
+            else:
+                log.write(warnings.formatwarning(message, category, filename, line))
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        sys.stdout = sys.stderr = log
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr, warnings.showwarning, root.handlers[:] = before

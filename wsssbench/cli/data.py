@@ -1,0 +1,54 @@
+"""``wsssbench data``: steps on data sets that a run never takes by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.errors import UserError
+
+app = typer.Typer(help="Data sets.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Data sets."""
+
+
+@app.command("labels")
+def labels(
+    out: Annotated[Path, typer.Option(help="the CSV to write")],
+    voc: Annotated[Path, typer.Option(help="a VOC 2012 devkit folder")],
+    splits: Annotated[str, typer.Option(help="comma-separated")] = "train,val",
+    source: Annotated[str, typer.Option("--from", metavar="masks|xml")] = "masks",
+    masks: Annotated[str, typer.Option(help="mask folder inside the devkit")] = "",
+) -> None:
+    """Write image-level labels from masks or from the XML annotations, so that no stage has to open a mask."""
+    import numpy as np
+
+    from wsssbench.data.labels import labels_from_masks, labels_from_xml, write_labels_csv
+    from wsssbench.data.truth import allow_pixel_truth
+    from wsssbench.data.voc import VOC2012
+
+    if source not in ("masks", "xml"):
+        raise UserError(f"--from {source}: has to be masks or xml")
+    if out.exists():
+        raise UserError(f"--out {out}: exists already; remove it or choose another name")
+    dataset = VOC2012(root=str(voc), **({"masks": masks} if masks else {}))
+    progress = ConsoleProgress(make_console())
+    found: dict[str, np.ndarray] = {}
+    for split in (name.strip() for name in splits.split(",")):
+        if source == "xml":
+            found |= labels_from_xml(voc / "Annotations", dataset.ids(split), dataset.classes)
+        else:
+            with allow_pixel_truth("data labels"):
+                found |= labels_from_masks(dataset, split, progress)
+    write_labels_csv(out, found, dataset.classes)
+    matrix = np.stack(list(found.values()))
+    progress.say(
+        f"{out}: {len(found)} images, {int(matrix.sum())} labels of {int(matrix.any(0).sum())} "
+        f"classes, from {source}; use it with --set data.labels={out}"
+    )

@@ -1,0 +1,126 @@
+"""``wsssbench evaluate``: score anybody's label maps or CAMs against pixel ground truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from wsssbench.stages.evaluate import Truth
+
+EXAMPLES = """Formats: png = label maps (0 background, 1..K, 255 unsure); cam = our CAM artefacts (.npz);
+psa = AffinityNet-style .npy dicts of class index 0..K-1 -> float map (background = the threshold).
+
+Examples:
+
+  wsssbench evaluate --pred labels --gt VOC2012/SegmentationClass --list train.txt --format png
+
+  wsssbench evaluate --pred cams --gt VOC2012/SegmentationClass --list train.txt --format psa
+  --num-classes 20 --thresholds 0:0.6:0.01 --json scores.json
+"""
+DEFAULT_THRESHOLDS = "0:0.6:0.01"
+
+
+def evaluate(
+    pred: Annotated[Path, typer.Option(help="folder of predictions, one file per image id")],
+    gt: Annotated[Path, typer.Option(help="folder of masks, <id>.png")],
+    list_: Annotated[Path, typer.Option("--list", help="image ids, plain or AffinityNet-style")],
+    format_: Annotated[str, typer.Option("--format", metavar="png|cam|psa")],
+    num_classes: Annotated[
+        int | None, typer.Option(min=1, max=254, help="K; default: any label up to 254 is allowed")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="background threshold of CAMs")] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A:B:STEP", help=f"score all, report the best; default {DEFAULT_THRESHOLDS}"
+        ),
+    ] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="write the result here")] = None,
+) -> None:
+    """Score predictions: mIoU, precision, recall in per cent, over the classes that occur."""
+    from wsssbench.data.lists import read_id_list
+    from wsssbench.stages.evaluate import FORMATS, score_files, summarise
+
+    allowed = [name for name in FORMATS if name != "scores"]
+    if format_ not in allowed:
+        raise UserError(f"--format: {unknown('format', format_, allowed)}")
+    form = FORMATS[format_]
+    grid = _grid(form.thresholded, threshold, thresholds)
+    if json_ is not None and not json_.parent.is_dir():
+        raise UserError(f"--json {json_}: the folder {json_.parent} does not exist")
+    ids = read_id_list(list_)
+    console = make_console()
+    truth = _truth(gt, ids)
+    histogram = score_files(
+        pred, ids, truth, format_, num_classes, grid, ConsoleProgress(make_console())
+    )
+    result = summarise(histogram, form.thresholded, threshold)
+    result = {"images": len(ids), "format": format_, "split_list": str(list_), **result}
+    if json_ is not None:
+        json_.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _show(result, console)
+
+
+def _grid(thresholded: bool, threshold: float | None, thresholds: str | None) -> np.ndarray:
+    from wsssbench.stages.evaluate import threshold_grid
+
+    if not thresholded:
+        if threshold is not None or thresholds is not None:
+            raise UserError("--format png: label maps need no threshold; leave --threshold(s) out")
+        return np.zeros(1, np.float32)
+    if threshold is not None and thresholds is not None:
+        raise UserError("--threshold and --thresholds exclude each other: give one of them")
+    if threshold is not None:
+        if not 0 <= threshold <= 1:
+            raise UserError(f"--threshold {threshold}: has to be in [0, 1]")
+        return np.array([threshold], np.float32)
+    text = thresholds or DEFAULT_THRESHOLDS
+    try:
+        first, last, step = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise UserError(
+            f"--thresholds {text}: has to be A:B:STEP, e.g. {DEFAULT_THRESHOLDS}"
+        ) from None
+    if not (0 <= first <= last <= 1 and step > 0):
+        raise UserError(f"--thresholds {text}: needs 0 <= A <= B <= 1 and STEP > 0")
+    return threshold_grid(first, last, step)
+
+
+def _truth(folder: Path, ids: list[str]) -> Truth:
+    from wsssbench.data.images import read_label
+
+    if not folder.is_dir():
+        raise UserError(f"mask folder {folder} does not exist")
+    missing = [id for id in ids if not (folder / f"{id}.png").is_file()]
+    if missing:
+        raise UserError(
+            f"{folder} has no mask for {len(missing)} images of the list, the first is {missing[0]}.png"
+        )
+    return lambda id: read_label(folder / f"{id}.png")
+
+
+def _show(result: dict[str, Any], console: Any) -> None:
+    from rich import box
+    from rich.table import Table
+
+    at = "" if result["threshold"] is None else (
+        f" at threshold {result['threshold']:.3g} ({result['threshold_choice']})"
+    )  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class")
+    table.add_column("IoU", justify="right")
+    for name, value in result["iou"].items():
+        table.add_row(name, f"{value:.1f}")
+    console.print(table)
+    console.print(
+        f"mIoU {result['miou']:.2f}  precision {result['precision']:.2f}  recall {result['recall']:.2f}"
+        f"{at}, {result['images']} images, {len(result['iou'])} classes that occur"
+    )

@@ -1,0 +1,176 @@
+"""``wsssbench run``: an experiment from image-level labels to an evaluated segmentation network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wsssbench import ranks
+from wsssbench.cli.console import ConsoleProgress, duration, log_noise, make_console
+from wsssbench.errors import UserError
+from wsssbench.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from wsssbench.pipeline import Plan, Settings
+    from wsssbench.report.results import RunResult
+
+EXAMPLES = """Examples:
+
+  wsssbench run configs/aeft_synthetic.py
+
+  wsssbench run configs/aeft_voc.py --set data.root=VOCdevkit/VOC2012
+
+  wsssbench run configs/aeft_synthetic.py --set classifier.pooling=GAP --until cam
+
+  torchrun --nproc_per_node=4 -m wsssbench run configs/aeft_voc.py --set data.root=...
+"""
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="the experiment, e.g. configs/aeft_synthetic.py")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="override a value; +key=value adds one"),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(help="comma-separated, e.g. 0,1,2; default: the config's")
+    ] = "",
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="all stages on a handful of images")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show what would run, and why")
+    ] = False,
+    force: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE", help="compute it again")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="stop after this stage")
+    ] = None,
+    work_dir: Annotated[Path, typer.Option(metavar="DIR", help="cache and results")] = Path("work"),
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; default: the CPU cores")
+    ] = None,
+) -> None:
+    """Run an experiment; what is in the cache is reused, what was interrupted goes on."""
+    from wsssbench.config import apply_overrides, apply_smoke, read_config
+
+    console = make_console()
+    progress = ConsoleProgress(console)
+    log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
+    with log_noise(log, progress):
+        loaded = read_config(config)
+        if smoke:
+            loaded = apply_smoke(loaded)
+        loaded = apply_overrides(loaded, set_ or [])
+        settings = _settings(work_dir, device, workers, progress, force, until)
+        plans = [_plan(loaded, seed, settings) for seed in _seeds(seeds, loaded)]
+        if dry_run:
+            for plan in plans:
+                _show_plan(plan, console)
+            return
+        results = [_run_one(plan, settings, console, log) for plan in plans]
+        if len(results) > 1 and ranks.is_main():
+            _show_seeds(results, console)
+
+
+def _settings(
+    work_dir: Path,
+    device: str,
+    workers: int | None,
+    progress: ConsoleProgress,
+    force: list[str] | None,
+    until: str | None,
+) -> Settings:
+    from wsssbench.pipeline import Settings, default_workers
+
+    shown: Progress = progress if ranks.is_main() else Silent()
+    return Settings(
+        work_dir,
+        pick_device(device),
+        workers or default_workers(),
+        shown,
+        tuple(force or ()),
+        until,
+    )
+
+
+def pick_device(wanted: str) -> str:
+    """``cpu`` or ``cuda``; UserError for CUDA that is not there."""
+    import torch
+
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device {wanted}: has to be auto, cpu or cuda")
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise UserError(
+            "--device cuda: this machine has no CUDA device that PyTorch can use; "
+            "take --device cpu or auto, or see 'wsssbench doctor'"
+        )
+    return "cuda" if available and wanted != "cpu" else "cpu"
+
+
+def _seeds(text: str, config: dict[str, Any]) -> list[int]:
+    if not text:
+        return [int(config.get("seed", 0))]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(
+            f"--seeds {text}: has to be whole numbers with commas, e.g. 0,1,2"
+        ) from None
+
+
+def _plan(config: dict[str, Any], seed: int, settings: Settings) -> Plan:
+    from wsssbench.config import resolve
+    from wsssbench.pipeline import make_plan
+
+    return make_plan(resolve({**config, "seed": seed}), settings)
+
+
+def _run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResult | None:
+    from wsssbench.pipeline import execute
+
+    if ranks.is_main():
+        console.rule(f"{plan.config['name']}, seed {plan.config['seed']}", align="left")
+    happened = execute(plan, settings)
+    if not ranks.is_main():
+        return None
+    from wsssbench.report import tables
+    from wsssbench.report.collect import collect, run_id, write_run
+    from wsssbench.report.html import write_html
+    from wsssbench.report.ladder import aggregate
+
+    result = collect(plan, happened, run_id(plan))
+    directory = settings.work_dir / "runs" / result.name / result.run_id
+    write_run(result, plan, directory)
+    write_html(result, directory / "report.html")
+    console.print()
+    console.print(tables.terminal(aggregate([result])))
+    seconds = sum(time.seconds for time in result.times)
+    console.print(f"report: {directory / 'report.html'}", markup=False)
+    console.print(f"computing all stages took {duration(seconds)}; log: {log}", markup=False)
+    return result
+
+
+def _show_plan(plan: Plan, console: Any) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{plan.config['name']}, seed {plan.config['seed']}", title_justify="left")
+    for column in ("stage", "reads", "would be", "why", "cache"):
+        table.add_column(column, overflow="fold")
+    for step in plan.steps:
+        reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
+        table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)
+    console.print(table)
+
+
+def _show_seeds(results: list[RunResult | None], console: Any) -> None:
+    from wsssbench.report import tables
+    from wsssbench.report.ladder import aggregate
+
+    console.print()
+    console.print(tables.terminal(aggregate([result for result in results if result])))

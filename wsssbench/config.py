@@ -1,0 +1,330 @@
+"""Experiment configs: text-style mmengine files with ``_base_``, overrides from the command line, and their check.
+
+A config reads like the method section of a paper; its sections are the dataclasses below and its slots are components,
+``dict(type='Name', ...)``. `resolve` checks everything that can be known before work starts and fills in every default,
+so that the resolved config says all there is to say about an experiment.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wsssbench.errors import UserError, unknown
+from wsssbench.plugins import load
+from wsssbench.registry import Registries, check_parameters, signature_parameters
+
+SLOTS = {
+    "data": "dataset",
+    "classifier.backbone": "backbone",
+    "classifier.pooling": "pooling",
+    "cam": "cam",
+    "segmenter": "segmenter",
+    "segmenter.backbone": "backbone",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """Which split trains, on which the rungs before the segmenter are scored, on which the segmenter is."""
+
+    train: str = "train"
+    evaluate: str = "train"
+    val: str = "val"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSection:
+    """What `classify` trains: backbone -> dropout -> 1x1 head -> maps -> pooling, beside any number of erasings."""
+
+    backbone: dict[str, Any]
+    pooling: dict[str, Any]
+    erasing: tuple[dict[str, Any], ...] = ()
+    dropout: float = 0.0
+    transform: dict[str, Any]
+    schedule: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSection:
+    """Which refinement becomes the pseudo-label; a pixel whose best class has less than `confidence` of the
+    scores' sum is 255 (unsure)."""
+
+    input: str
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSection:
+    """Background thresholds of the CAM rung: the fixed one, and (first, last, step) of the curve."""
+
+    threshold: float = 0.25
+    thresholds: tuple[float, float, float] = (0.0, 0.6, 0.01)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentSection:
+    """The top level of a config."""
+
+    name: str
+    seed: int = 0
+    data: dict[str, Any]
+    splits: dict[str, Any] = None  # type: ignore[assignment]
+    classifier: dict[str, Any]
+    cam: dict[str, Any]
+    refine: dict[str, dict[str, Any]] = None  # type: ignore[assignment]
+    label: dict[str, Any] | None = None
+    segmenter: dict[str, Any] | None = None
+    evaluate: dict[str, Any] = None  # type: ignore[assignment]
+    reference: dict[str, float] = None  # type: ignore[assignment]
+    smoke: dict[str, Any] = None  # type: ignore[assignment]
+
+
+SECTIONS: dict[str, type] = {
+    "": ExperimentSection,
+    "splits": Splits,
+    "classifier": ClassifierSection,
+    "label": LabelSection,
+    "evaluate": EvaluateSection,
+}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config file at `path` with its ``_base_`` files merged in, as plain dicts."""
+    from mmengine.config import Config
+
+    if not path.is_file():
+        raise UserError(_missing_file(path))
+    if path.suffix != ".py":
+        raise UserError(f"config {path} is not a Python config file (*.py)")
+    try:
+        loaded = Config.fromfile(path, lazy_import=False, import_custom_modules=False)
+    except (
+        Exception
+    ) as error:  # whatever goes wrong inside a user's Python file is the user's to mend
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"config {path} cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
+        ) from error
+    return _plain(loaded.to_dict())
+
+
+def _missing_file(path: Path) -> str:
+    siblings = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
+    return f"{unknown('config', path.name, siblings)} (looked in {path.parent}/)"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with its own ``smoke`` overrides: the same stages on a handful of images."""
+    if not config.get("smoke"):
+        raise UserError(
+            "this config has no smoke=dict(...) section of overrides, so --smoke cannot shrink it; "
+            "add one or use --set"
+        )
+    return apply_overrides(config, [f"+{key}={value!r}" for key, value in config["smoke"].items()])
+
+
+def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`config` with ``a.b=value`` applied in order.
+
+    A key has to exist, or to be a parameter of the component at that place; ``+a.b=value`` adds any key. A slot may be
+    given by name alone: ``classifier.pooling=GAP``; ``classifier.erasing=none`` empties it.
+
+    Raises:
+        UserError: not of that form, or an unknown key (with near matches).
+    """
+    result: dict[str, Any] = copy.deepcopy(dict(config))
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        add = key.startswith("+")
+        path = key.removeprefix("+").strip()
+        if not equals or not path:
+            raise UserError(f"--set {override}: has to be of the form key.subkey=value")
+        _assign(result, path, _parse(text), add)
+    return result
+
+
+def _parse(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.strip().lower() in words:
+        return words[text.strip().lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
+    *parents, last = path.split(".")
+    node: Any = config
+    for depth, part in enumerate(parents):
+        node = _child(node, part, ".".join(parents[:depth]), path, add)
+    here = ".".join(parents)
+    if isinstance(node, list):
+        node[_index(node, last, here, path)] = value
+        return
+    if not add:
+        allowed = set(node) | set(_allowed_keys(node, here))
+        if last not in allowed:
+            raise UserError(
+                f"--set {path}: {unknown('key', last, allowed)}; write +{path}=... to add a new one"
+            )
+    node[last] = _as_slot(path, value)
+
+
+def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, part, here, path)]
+    if isinstance(node.get(part), tuple):
+        node[part] = list(node[part])
+    if part not in node or node[part] is None:
+        allowed = set(node) | set(_allowed_keys(node, here))
+        if not add and part not in allowed:
+            raise UserError(f"--set {path}: {unknown('key', part, allowed)}")
+        node[part] = {}
+    if not isinstance(node[part], (dict, list)):
+        raise UserError(
+            f"--set {path}: {f'{here}.{part}'.lstrip('.')} is {node[part]!r}, not a section"
+        )
+    return node[part]
+
+
+def _index(node: list[Any], part: str, here: str, path: str) -> int:
+    if not part.isdigit() or int(part) >= len(node):
+        raise UserError(
+            f"--set {path}: {here} is a list of {len(node)}, '{part}' is no index in it"
+        )
+    return int(part)
+
+
+def _as_slot(path: str, value: Any) -> Any:
+    if path == "classifier.erasing":
+        if value is None:
+            return []
+        return [{"type": value}] if isinstance(value, str) else value
+    if isinstance(value, str) and path in SLOTS:
+        return {"type": value}
+    return value
+
+
+def _allowed_keys(node: Mapping[str, Any], here: str) -> list[str]:
+    """Keys that may be set at `here` although the config does not spell them out."""
+    if here in SECTIONS:
+        return list(signature_parameters(SECTIONS[here]))
+    name = node.get("type")
+    registries = load().registries
+    if isinstance(name, str):
+        return [p for c in registries.find(name) for p in registries[c.kind].parameters(c.name)]
+    return _nested_parameters(here)
+
+
+def _nested_parameters(here: str) -> list[str]:
+    """Parameters of the plain (typeless) sections inside components."""
+    from wsssbench.data.transforms import TrainTransform
+    from wsssbench.training.engine import Schedule
+
+    if here.endswith("schedule"):
+        return list(signature_parameters(Schedule))
+    if here == "classifier.transform":
+        return list(signature_parameters(TrainTransform))
+    return []
+
+
+def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check `config` and fill in every default.
+
+    Raises:
+        UserError: unknown section, component or parameter; value of the wrong type; refinement that reads an unknown one.
+    """
+    registries = load().registries
+    top = check_parameters(ExperimentSection, dict(config), "config")
+    top.pop("smoke")
+    resolved = {key: {} if value is None and key not in ("label", "segmenter") else value
+                for key, value in top.items()}  # fmt: skip
+    resolved["splits"] = check_parameters(Splits, resolved["splits"], "splits")
+    resolved["evaluate"] = check_parameters(EvaluateSection, resolved["evaluate"], "evaluate")
+    resolved["data"] = registries.dataset.resolve(resolved["data"], "data")
+    resolved["classifier"] = _resolve_classifier(resolved["classifier"], registries)
+    resolved["cam"] = registries.cam.resolve(resolved["cam"], "cam")
+    resolved["refine"] = _resolve_refinements(resolved["refine"], registries)
+    if resolved["label"] is not None:
+        resolved["label"] = check_parameters(LabelSection, resolved["label"], "label")
+        if resolved["label"]["input"] not in resolved["refine"]:
+            name = resolved["label"]["input"]
+            raise UserError(f"label.input: {unknown('refinement', name, resolved['refine'])}")
+    if resolved["segmenter"] is not None:
+        resolved["segmenter"] = registries.segmenter.resolve(resolved["segmenter"], "segmenter")
+        if resolved["label"] is None:
+            raise UserError("segmenter needs pseudo-labels: add label=dict(input='<refinement>')")
+    _check_thresholds(resolved["evaluate"])
+    return resolved
+
+
+def _resolve_classifier(section: Mapping[str, Any], registries: Registries) -> dict[str, Any]:
+    from wsssbench.data.transforms import TrainTransform
+    from wsssbench.training.engine import Schedule
+
+    erasing = section.get("erasing", ())
+    if isinstance(erasing, Mapping):
+        raise UserError(
+            "classifier.erasing is a dict, but has to be a list: [dict(type='Name', ...)]"
+        )
+    checked = check_parameters(ClassifierSection, section, "classifier")
+    checked["backbone"] = registries.backbone.resolve(checked["backbone"], "classifier.backbone")
+    checked["pooling"] = registries.pooling.resolve(checked["pooling"], "classifier.pooling")
+    checked["erasing"] = [
+        registries.erasing.resolve(item, f"classifier.erasing.{i}")
+        for i, item in enumerate(checked["erasing"])
+    ]
+    checked["transform"] = check_parameters(
+        TrainTransform, checked["transform"], "classifier.transform"
+    )
+    Schedule.from_config(checked["schedule"], "classifier.schedule")
+    checked["schedule"] = check_parameters(Schedule, checked["schedule"], "classifier.schedule")
+    return checked
+
+
+def _resolve_refinements(
+    section: Mapping[str, Any], registries: Registries
+) -> dict[str, dict[str, Any]]:
+    resolved: dict[str, dict[str, Any]] = {}
+    previous = "cam"
+    for name, given in section.items():
+        if name in ("cam", "label") or not name.replace("_", "").isalnum():
+            raise UserError(f"refine.{name}: a refinement cannot be called '{name}'")
+        if not isinstance(given, Mapping):
+            raise UserError(f"refine.{name} is {given!r}, but has to be dict(type='Name', ...)")
+        source = given.get("input", previous)
+        _check_input(source, resolved, f"refine.{name}.input")
+        own = {key: value for key, value in given.items() if key != "input"}
+        resolved[name] = {"input": source, **registries.refinement.resolve(own, f"refine.{name}")}
+        previous = name
+    return resolved
+
+
+def _check_input(source: Any, above: Mapping[str, Any], where: str) -> None:
+    if source not in ("cam", *above):
+        raise UserError(f"{where}: {unknown('artefact', str(source), ('cam', *above))}")
+
+
+def _check_thresholds(section: Mapping[str, Any]) -> None:
+    first, last, step = section["thresholds"]
+    if not (0 <= first <= last <= 1 and step > 0):
+        raise UserError(
+            f"evaluate.thresholds={(first, last, step)} has to be (first, last, step) with "
+            "0 <= first <= last <= 1 and step > 0"
+        )
+    if not 0 <= section["threshold"] <= 1:
+        raise UserError(f"evaluate.threshold={section['threshold']} has to be in [0, 1]")

@@ -1,0 +1,136 @@
+"""Where a result comes from: the code that made it, and the environment it ran in."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
+from pathlib import Path
+
+REPORTED = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation",
+            "pydensecrf2", "numpy", "scipy", "pillow")  # fmt: skip
+
+
+def code_version(modules: Iterable[str]) -> dict[str, str]:
+    """What identifies the code of `modules`: per package its version, and a hash of the source when it is editable.
+
+    The hash covers the modules and whatever they import from packages of our own or of plugins, so that a change in
+    one refinement does not make a classifier look outdated.
+    """
+    result: dict[str, str] = {}
+    sources: dict[str, list[Path]] = {}
+    for module in sorted(_closure(tuple(modules))):
+        package = module.partition(".")[0]
+        path = _source(module)
+        if path is not None:
+            sources.setdefault(package, []).append(path)
+    for package, paths in sources.items():
+        release, editable = _distribution(package)
+        digest = hashlib.sha256()
+        for path in sorted(paths):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        result[package] = f"{release}+{digest.hexdigest()[:12]}" if editable else release
+    return result
+
+
+@cache
+def _distribution(package: str) -> tuple[str, bool]:
+    """Version of the distribution that holds `package`, and whether its source may change under us."""
+    names = _top_level().get(package, [])
+    if not names:
+        return "unknown", True
+    dist = distribution(names[0])
+    direct = dist.read_text("direct_url.json") or ""
+    return dist.version, '"editable": true' in direct
+
+
+@lru_cache(maxsize=1)
+def _top_level() -> dict[str, list[str]]:
+    found = {name: list(dists) for name, dists in packages_distributions().items()}
+    for name in (
+        "wsssbench",
+        "wsssbench_aeft",
+        "wsssbench_baselines",
+    ):  # editable installs list no files
+        try:
+            found.setdefault(name, [distribution("wsssbench").name])
+        except PackageNotFoundError:
+            break
+    return found
+
+
+@cache
+def _closure(modules: tuple[str, ...]) -> frozenset[str]:
+    """`modules` and everything they import, statically, from the same top-level packages or wsssbench."""
+    roots = {module.partition(".")[0] for module in modules} | {"wsssbench"}
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in found or module.partition(".")[0] not in roots:
+            continue
+        path = _source(module)
+        if path is None:
+            continue
+        found.add(module)
+        waiting.extend(_imports(module, path))
+    return frozenset(found)
+
+
+def _imports(module: str, path: Path) -> Iterator[str]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parent, *([base] if base else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@cache
+def _source(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin)
+
+
+def environment() -> dict[str, str]:
+    """Versions, machine and git commit of the current directory, for run.json."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    found["cpus"] = str(os.cpu_count())
+    for name in ("wsssbench", *REPORTED):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    found["git commit"] = _git_commit()
+    return found
+
+
+def _git_commit() -> str:
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ("git", *arguments), capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + (
+            " (with changes)" if git("status", "--porcelain") else ""
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "no git checkout"

@@ -1,0 +1,199 @@
+"""From a finished plan to what people look at: ladder, pictures, protocol cards, the run's directory."""
+
+from __future__ import annotations
+
+import pprint
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsssbench.cache import write_json
+from wsssbench.data.artefacts import read_cam, read_scores
+from wsssbench.data.images import read_image, read_label, voc_palette
+from wsssbench.data.truth import allow_pixel_truth, read_truth
+from wsssbench.ops.cam import upsample
+from wsssbench.pipeline import Plan, State, Step
+from wsssbench.provenance import environment
+from wsssbench.report.pictures import overlay_cam, overlay_label
+from wsssbench.report.results import (
+    CardValue,
+    GalleryRow,
+    Point,
+    Rung,
+    RunResult,
+    StageTime,
+    to_json,
+)
+from wsssbench.stages.label import label_map
+from wsssbench.stages.segment import gallery_ids
+
+PICTURES = 8
+
+
+def collect(plan: Plan, happened: Mapping[str, State], run_id: str) -> RunResult:
+    """Everything a report says about the run of `plan`."""
+    manifests = {step.node.name: step.entry.manifest() or {} for step in plan.steps}
+    return RunResult(
+        name=plan.config["name"],
+        run_id=run_id,
+        config_text=config_text(plan.config),
+        rungs=[_rung(plan, s, manifests) for s in plan.steps if s.node.stage == "evaluate"],
+        times=[
+            StageTime(
+                name,
+                float(manifest.get("seconds", 0.0)),
+                float(manifest.get("peak_mib", 0.0)),
+                happened.get(name) == "reused",
+            )
+            for name, manifest in manifests.items()
+        ],
+        gallery=list(_gallery(plan)),
+        environment=environment(),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        reference=dict(plan.config["reference"]),
+        class_names=list(plan.dataset.classes),
+    )
+
+
+def run_id(plan: Plan) -> str:
+    """Names the run by what it computes, so that the same command again is the same run."""
+    from hashlib import sha256
+
+    digest = sha256("".join(step.entry.key.hash for step in plan.steps).encode()).hexdigest()
+    return f"{digest[:8]}-seed{plan.config['seed']}"
+
+
+def config_text(config: Mapping[str, Any]) -> str:
+    """The resolved config as a Python config file."""
+    return "".join(
+        f"{key} = {pprint.pformat(value, width=100, sort_dicts=False)}\n"
+        for key, value in config.items()
+    )
+
+
+def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
+    """config.py, metrics.json and run.json (hashes, seeds, times, environment) of a run."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.py").write_text(result.config_text, encoding="utf-8")
+    (directory / "metrics.json").write_text(to_json(result), encoding="utf-8")
+    stages = {
+        step.node.name: {
+            "hash": step.entry.key.hash,
+            "directory": str(step.entry.directory),
+            **{k: v for k, v in vars(time).items() if k != "node"},
+            "result": (step.entry.manifest() or {}).get("result", {}),
+        }
+        for step, time in zip(plan.steps, result.times, strict=True)
+    }
+    content = {
+        "name": result.name,
+        "run_id": result.run_id,
+        "created": result.created,
+        "seed": plan.config["seed"],
+        "environment": result.environment,
+        "stages": stages,
+    }
+    write_json(directory / "run.json", content)
+
+
+def _rung(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any]]) -> Rung:
+    found = manifests[step.node.name]["result"]
+    chosen, oracle = found["chosen"], found["oracle"]
+    classes = ["background", *plan.dataset.classes]
+    return Rung(
+        name=step.node.title,
+        node=step.node.inputs["given"],
+        split=step.node.config["split"],
+        chosen=_point(chosen),
+        oracle=_point(oracle) if oracle else None,
+        iou={name: chosen["iou"].get(name) for name in classes},
+        curve=[_point(point) for point in chosen["curve"]],
+        card=_card(plan, step, chosen),
+    )
+
+
+def _point(found: Mapping[str, Any]) -> Point:
+    return Point(found["miou"], found["precision"], found["recall"], found["threshold"])
+
+
+def _card(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, CardValue]:
+    """The protocol card: what has to agree before two numbers may be compared."""
+    config, node = plan.config, step.node
+    predicted = node.inputs["given"] == "predict"
+    test = (config["segmenter"] or {}).get("test", {}) if predicted else config["cam"]
+    crf = [
+        section.get("preset", section["type"])
+        for name in _chain(config, node.inputs["given"])
+        if (section := config["refine"][name])["type"] == "DenseCRF"
+    ]
+    if predicted:
+        crf = [test["crf"]] if test.get("crf") else []
+    return {
+        "dataset": config["data"]["type"],
+        "split": node.config["split"],
+        "images": len(plan.dataset.ids(node.config["split"])),
+        "stage": node.inputs["given"],
+        "scales": ", ".join(str(s) for s in test.get("scales", ())) or "1.0",
+        "flip": bool(test.get("flip", False)),
+        "crf": " + ".join(crf) or "none",
+        "threshold": chosen["threshold"],
+        "threshold_choice": chosen["threshold_choice"],
+        "labels_at_inference": not predicted,
+        "initial weights": str(config["classifier"]["backbone"].get("weights")),
+        "seed": config["seed"],
+    }
+
+
+def _chain(config: Mapping[str, Any], given: str) -> list[str]:
+    """The refinements that an artefact has gone through, first to last."""
+    if given == "label":
+        given = f"refine.{config['label']['input']}"
+    name = given.removeprefix("refine.")
+    found: list[str] = []
+    while name in config["refine"]:
+        found.insert(0, name)
+        name = config["refine"][name]["input"]
+    return found
+
+
+def _gallery(plan: Plan) -> Iterator[GalleryRow]:
+    split = plan.config["splits"]["evaluate"]
+    palette = voc_palette()
+    for id in gallery_ids(plan.dataset.ids(split), PICTURES):
+        image = read_image(plan.dataset.image_path(id))
+        panels = [("image", image)]
+        if plan.dataset.mask_path(id, split) is not None:
+            with allow_pixel_truth("report"):
+                truth = read_truth(plan.dataset, id, split)
+            panels.append(("truth", overlay_label(image, truth, palette)))
+        for title, label in _stage_pictures(plan, id, image):
+            panels.append((title, label))
+        yield GalleryRow(id, panels)
+
+
+def _stage_pictures(plan: Plan, id: str, image: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    palette = voc_palette()
+    for step in plan.steps:
+        node, directory = step.node, step.entry.directory
+        if node.name == "cam":
+            maps = read_cam(directory / f"{id}.npz").maps
+            heat = upsample(maps, image.shape[:2]).max(axis=0, initial=0.0)
+            yield "CAM", overlay_cam(image, heat)
+        elif node.stage == "refine":
+            label = label_map(read_scores(directory / f"{id}.npz"))
+            yield _title(plan, node.name), overlay_label(image, label, palette)
+        elif node.name == "label":
+            label = read_label(directory / f"{id}.png")
+            yield "pseudo-label", overlay_label(image, label, palette)
+        elif node.name == "predict":
+            label = read_label(directory / "gallery" / f"{id}.png")
+            yield "prediction", overlay_label(image, label, palette)
+
+
+def _title(plan: Plan, given: str) -> str:
+    return next(
+        s.node.title for s in plan.steps if s.node.inputs.get("given") == given and s.node.title
+    )

@@ -1,0 +1,185 @@
+"""evaluate: score anybody's label maps, CAMs or AffinityNet-style dicts against pixel ground truth, in one pass.
+
+Config of the stage: format, split, threshold (fixed), thresholds (first, last, step).
+The command line's ``wsssbench evaluate`` uses the same functions on files that wsssbench did not make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsssbench import ranks
+from wsssbench.data.artefacts import read_cam, read_scores
+from wsssbench.data.images import read_label
+from wsssbench.data.npy import load_array_dict
+from wsssbench.data.truth import read_truth
+from wsssbench.errors import UserError
+from wsssbench.interfaces import Cam
+from wsssbench.ops.cam import upsample
+from wsssbench.ops.confusion import ScoreHistogram, metrics
+from wsssbench.progress import Progress
+from wsssbench.stages.label import label_map
+from wsssbench.stages.work import StageWork
+
+Truth = Callable[[str], np.ndarray]
+MAX_CLASSES = 254
+
+
+@dataclass(frozen=True)
+class Format:
+    """A prediction format: file suffix, how one is read, and whether it is scored at thresholds."""
+
+    suffix: str
+    read: Callable[[Path], Any]
+    thresholded: bool
+
+
+def read_psa(path: Path) -> Cam:
+    """An AffinityNet-style ``.npy``: dict of class index 0..K-1 -> (H, W) float map, as `Cam` (classes 1..K)."""
+    maps = load_array_dict(path)
+    keys = sorted(int(key) for key in maps)
+    if keys and not 0 <= keys[0] <= keys[-1] < MAX_CLASSES:
+        raise UserError(f"{path}: class indices {keys} are not in 0..{MAX_CLASSES - 1}")
+    arrays = [np.asarray(maps[key], dtype=np.float32) for key in sorted(maps, key=int)]
+    if any(a.ndim != 2 or a.shape != arrays[0].shape for a in arrays):
+        raise UserError(f"{path}: its maps have shapes {[a.shape for a in arrays]}, not one (H, W)")
+    if not arrays:
+        raise UserError(f"{path}: holds no class map")
+    stacked = np.stack(arrays)
+    return Cam(np.array(keys, dtype=np.uint8) + 1, stacked, stacked.shape[1:])
+
+
+FORMATS = {
+    "png": Format(".png", read_label, thresholded=False),
+    "cam": Format(".npz", read_cam, thresholded=True),
+    "psa": Format(".npy", read_psa, thresholded=True),
+    "scores": Format(".npz", lambda path: label_map(read_scores(path)), thresholded=False),
+}
+
+
+def threshold_grid(first: float, last: float, step: float) -> np.ndarray:
+    """first, first + step, ... up to and including last, (T,) float32 ascending."""
+    count = int(np.floor((last - first) / step + 1e-6)) + 1
+    return np.round(first + step * np.arange(count), 9).astype(np.float32)
+
+
+def score_files(
+    directory: Path,
+    ids: Sequence[str],
+    truth: Truth,
+    kind: str,
+    num_classes: int | None,
+    thresholds: np.ndarray,
+    progress: Progress,
+) -> ScoreHistogram:
+    """Histogram of this rank's share of `ids`, merged over ranks.
+
+    Args:
+        directory: holds ``<id>`` + the suffix of format `kind`.
+        truth: id -> ground truth (H, W) uint8.
+        num_classes: K; None accepts any class up to 254.
+        thresholds: (T,) float32 ascending; used by the formats that are scored at thresholds.
+
+    Raises:
+        UserError: a file is missing or unreadable, of another size than its mask, or has a class outside 0..K.
+    """
+    form = FORMATS[kind]
+    _check_present(directory, ids, form.suffix)
+    histogram = ScoreHistogram(num_classes or MAX_CLASSES, thresholds)
+    mine = ranks.shard(ids)
+    with progress.track("evaluate", total=len(mine)) as task:
+        for id in mine:
+            path = directory / f"{id}{form.suffix}"
+            _add(histogram, form.read(path), truth(id), path)
+            task.advance()
+    merged, *others = ranks.gather(histogram)
+    for other in others:
+        merged.merge(other)
+    return merged
+
+
+def _check_present(directory: Path, ids: Iterable[str], suffix: str) -> None:
+    if not directory.is_dir():
+        raise UserError(f"prediction folder {directory} does not exist")
+    missing = [id for id in ids if not (directory / f"{id}{suffix}").is_file()]
+    if missing:
+        raise UserError(
+            f"{directory} has no prediction for {len(missing)} images of the list, "
+            f"the first is {missing[0]}{suffix}"
+        )
+
+
+def _add(histogram: ScoreHistogram, found: Any, truth: np.ndarray, path: Path) -> None:
+    shape = found.size if isinstance(found, Cam) else found.shape
+    if tuple(shape) != truth.shape:
+        raise UserError(
+            f"{path} is {shape[1]} x {shape[0]}, but its mask is {truth.shape[1]} x {truth.shape[0]} pixels"
+        )
+    try:
+        if isinstance(found, Cam):
+            histogram.add(found.classes, upsample(found.maps, truth.shape), truth)
+        else:
+            histogram.add_labels(found, truth)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def summarise(
+    histogram: ScoreHistogram,
+    thresholded: bool,
+    threshold: float | None,
+    names: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """The evaluation's JSON: miou, precision, recall (per cent), threshold and how it was chosen, iou, curve.
+
+    Args:
+        threshold: score at this one of the histogram's thresholds (``fixed``); None takes the best (``oracle``).
+        names: of the K classes; without them classes are called by their label-map value.
+    """
+    curve = histogram.curve() if thresholded else []
+    index, choice = 0, "none"
+    if thresholded:
+        index = histogram.best() if threshold is None else histogram.index_of(threshold)
+        choice = "oracle" if threshold is None else "fixed"
+    point = metrics(histogram.confusion(index))
+    values = {i: v for i, v in enumerate(point.iou.tolist()) if not np.isnan(v)}
+    label = ["background", *names] if names is not None else None
+    return {
+        "miou": point.miou,
+        "precision": point.precision,
+        "recall": point.recall,
+        "threshold": float(histogram.thresholds[index]) if thresholded else None,
+        "threshold_choice": choice,
+        "iou": {label[i] if label else str(i): v for i, v in values.items()},
+        "curve": curve,
+    }
+
+
+def run(work: StageWork) -> dict[str, Any]:
+    """Score one rung: at the fixed threshold, at the best one, and the whole curve."""
+    config, dataset = work.config, work.dataset
+    split = config["split"]
+    kind = config["format"]
+    grid = threshold_grid(*config["thresholds"])
+    grid = np.unique(np.append(grid, np.float32(config["threshold"])))
+    directory = work.inputs["given"] / config.get("folder", "")
+    histogram = score_files(
+        directory,
+        dataset.ids(split),
+        lambda id: read_truth(dataset, id, split),
+        kind,
+        len(dataset.classes),
+        grid,
+        work.context.progress,
+    )
+    thresholded = FORMATS[kind].thresholded
+    result = {"chosen": summarise(histogram, thresholded, config["threshold"], dataset.classes)}
+    result["oracle"] = (
+        summarise(histogram, thresholded, None, dataset.classes) if thresholded else None
+    )
+    return result
