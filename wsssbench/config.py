@@ -49,6 +49,9 @@ class ClassifierSection:
     schedule: dict[str, Any]
 
 
+ARCHITECTURE = ("backbone", "pooling", "erasing", "dropout")  # what makes the network itself
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelSection:
     """Which refinement becomes the pseudo-label; a pixel whose best class has less than `confidence` of the

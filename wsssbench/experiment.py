@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wsssbench.config import ARCHITECTURE
 from wsssbench.plugins import load
 
 GALLERY = 8  # pictures per run in the report
@@ -57,9 +58,7 @@ def _chain(config: Mapping[str, Any]) -> Iterator[Node]:
     train, evaluate = config["splits"]["train"], config["splits"]["evaluate"]
     both = (train,) if train == evaluate else (train, evaluate)
     yield _classify(config)
-    architecture = {
-        key: config["classifier"][key] for key in ("backbone", "pooling", "erasing", "dropout")
-    }
+    architecture = {key: config["classifier"][key] for key in ARCHITECTURE}
     yield Node(
         "cam",
         "infer_cams",
@@ -83,7 +82,9 @@ def _classify(config: Mapping[str, Any]) -> Node:
         "classify",
         "classify:run",
         {
-            **config["classifier"],
+            "classifier": {key: config["classifier"][key] for key in ARCHITECTURE},
+            "transform": config["classifier"]["transform"],
+            "schedule": config["classifier"]["schedule"],
             "split": splits["train"],
             "val": splits["val"],
             "seed": config["seed"],

@@ -14,6 +14,7 @@ import os
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import Any, Literal
 
 from wsssbench import ranks
 from wsssbench.cache import Entry, Key
+from wsssbench.config import ARCHITECTURE
 from wsssbench.data.check import check_dataset
 from wsssbench.data.fingerprint import data_fingerprint
 from wsssbench.data.truth import allow_pixel_truth, forbid
@@ -137,8 +139,6 @@ def _ancestors(nodes: list[Node], last: str) -> list[Node]:
 
 def _check_components(config: Mapping[str, Any], dataset: Dataset) -> None:
     """Build everything once: a wrong parameter or a missing weight file shows before any work."""
-    from wsssbench.models.classifier import build_classifier
-
     registries = load().registries
     registries.cam.build(config["cam"], where="cam")
     for name, section in config["refine"].items():
@@ -146,7 +146,26 @@ def _check_components(config: Mapping[str, Any], dataset: Dataset) -> None:
         registries.refinement.build(own, where=f"refine.{name}")
     if config["segmenter"] is not None:
         registries.segmenter.build(config["segmenter"], dataset.classes, where="segmenter")
-    build_classifier(config["classifier"], len(dataset.classes))
+    _rehearse(config["classifier"], len(dataset.classes))
+
+
+def _rehearse(section: Mapping[str, Any], num_classes: int) -> None:
+    """One training step's losses on a small blank batch: shows methods that do not go together."""
+    import torch
+
+    from wsssbench.interfaces import Batch
+    from wsssbench.models.classifier import build_classifier
+
+    classifier = build_classifier({key: section[key] for key in ARCHITECTURE}, num_classes)
+    if not classifier.erasing:
+        return
+    labels = torch.eye(2, num_classes)
+    batch = Batch(torch.zeros(2, 3, 64, 64), labels)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # e.g. that 64 pixels are small
+        output = classifier(batch.images)
+        for erasing in classifier.erasing:
+            erasing.losses(classifier, batch, output)
 
 
 def _check_data(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:

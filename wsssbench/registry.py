@@ -194,7 +194,7 @@ def _checked(parameter: Parameter, value: Any, where: str) -> Any:
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     if isinstance(value, bool) and not _accepts_bool(parameter.annotation):
-        raise UserError(f"{where}: {parameter.name}={value!r} is not a {parameter.type_name}")
+        raise UserError(f"{where}: {parameter.name}={value!r} has to be {parameter.type_name}")
     if isinstance(value, list):  # a config may write either
         value = tuple(value) if typing.get_origin(parameter.annotation) is tuple else value
     try:
@@ -203,7 +203,7 @@ def _checked(parameter: Parameter, value: Any, where: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]["msg"].rstrip(".")
         raise UserError(
-            f"{where}: {parameter.name}={value!r} is not a {parameter.type_name} "
+            f"{where}: {parameter.name}={value!r} has to be {parameter.type_name} "
             f"({first[0].lower() + first[1:]})"
         ) from None
 

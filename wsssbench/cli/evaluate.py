@@ -59,10 +59,10 @@ def evaluate(
     ids = read_id_list(list_)
     console = make_console()
     truth = _truth(gt, ids)
-    histogram = score_files(
+    tally = score_files(
         pred, ids, truth, format_, num_classes, grid, ConsoleProgress(make_console())
     )
-    result = summarise(histogram, form.thresholded, threshold)
+    result = summarise(tally, threshold)
     result = {"images": len(ids), "format": format_, "split_list": str(list_), **result}
     if json_ is not None:
         json_.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

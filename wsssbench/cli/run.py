@@ -139,15 +139,14 @@ def _run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResu
     happened = execute(plan, settings)
     if not ranks.is_main():
         return None
-    from wsssbench.report import tables
+    from wsssbench.report import html, tables
     from wsssbench.report.collect import collect, run_id, write_run
-    from wsssbench.report.html import write_html
     from wsssbench.report.ladder import aggregate
 
     result = collect(plan, happened, run_id(plan))
     directory = settings.work_dir / "runs" / result.name / result.run_id
     write_run(result, plan, directory)
-    write_html(result, directory / "report.html")
+    html.write(result, directory / "report.html")
     console.print()
     console.print(tables.terminal(aggregate([result])))
     seconds = sum(time.seconds for time in result.times)

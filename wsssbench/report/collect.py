@@ -68,10 +68,12 @@ def run_id(plan: Plan) -> str:
 
 def config_text(config: Mapping[str, Any]) -> str:
     """The resolved config as a Python config file."""
-    return "".join(
-        f"{key} = {pprint.pformat(value, width=100, sort_dicts=False)}\n"
-        for key, value in config.items()
-    )
+    lines = []
+    for key, value in config.items():
+        start = f"{key} = "
+        text = pprint.pformat(value, width=100 - len(start), sort_dicts=False)
+        lines.append(start + text.replace("\n", "\n" + " " * len(start)) + "\n")
+    return "".join(lines)
 
 
 def write_run(result: RunResult, plan: Plan, directory: Path) -> None:

@@ -1,6 +1,6 @@
 """classify: train the classifier on image-level labels. Writes ``weights.pth`` and ``scalars.jsonl``.
 
-Config: backbone, pooling, erasing, dropout, transform, schedule, split, val.
+Config: classifier (backbone, pooling, erasing, dropout), transform, schedule, split, val, seed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run(work: StageWork) -> dict[str, Any]:
     """Train, then report the mean average precision of the image-level predictions on the val split."""
     config, dataset = work.config, work.dataset
     seed_everything(work.context.seed)
-    classifier = build_classifier(config, len(dataset.classes))
+    classifier = build_classifier(config["classifier"], len(dataset.classes))
     ids = dataset.ids(config["split"])
     data = ImageLabels(
         [dataset.image_path(id) for id in ids],
@@ -59,7 +59,7 @@ def run(work: StageWork) -> dict[str, Any]:
     )
     schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
     faster = dict.fromkeys(
-        (f"classifier.{prefix}" for prefix in classifier.new_parameters), schedule.new_layers_lr
+        (f"classifier.{prefix}" for prefix in classifier.new_parameters()), schedule.new_layers_lr
     )
     task = ClassificationTask(classifier)
     weights = train(task, data, schedule, work.context, faster, title="classify")

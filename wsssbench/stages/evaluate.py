@@ -21,7 +21,7 @@ from wsssbench.data.truth import read_truth
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Cam
 from wsssbench.ops.cam import upsample
-from wsssbench.ops.confusion import ScoreHistogram, metrics
+from wsssbench.ops.confusion import ScoreHistogram, best, confusion_of_labels, curve, metrics
 from wsssbench.progress import Progress
 from wsssbench.stages.label import label_map
 from wsssbench.stages.work import StageWork
@@ -68,6 +68,33 @@ def threshold_grid(first: float, last: float, step: float) -> np.ndarray:
     return np.round(first + step * np.arange(count), 9).astype(np.float32)
 
 
+class Tally:
+    """What has been scored so far: a histogram over thresholds for maps, a confusion matrix for label maps."""
+
+    def __init__(self, num_classes: int, thresholds: np.ndarray | None) -> None:
+        self.num_classes = num_classes
+        self.histogram = None if thresholds is None else ScoreHistogram(num_classes, thresholds)
+        self._confusion = np.zeros((num_classes + 2, num_classes + 1), np.int64)
+
+    def add(self, found: Cam | np.ndarray, truth: np.ndarray) -> None:
+        """Count one image: a `Cam`, or a label map (H, W) uint8, against its truth (H, W) uint8."""
+        if isinstance(found, Cam):
+            assert self.histogram is not None
+            self.histogram.add(found.classes, upsample(found.maps, truth.shape), truth)
+        else:
+            self._confusion += confusion_of_labels(found, truth, self.num_classes)
+
+    def merge(self, other: Tally) -> None:
+        """Add what another process counted."""
+        self._confusion += other._confusion
+        if self.histogram is not None and other.histogram is not None:
+            self.histogram.merge(other.histogram)
+
+    def confusion(self, index: int) -> np.ndarray:
+        """(K + 2, K + 1) int64, at the histogram's `index`-th threshold if there are any."""
+        return self._confusion if self.histogram is None else self.histogram.confusion(index)
+
+
 def score_files(
     directory: Path,
     ids: Sequence[str],
@@ -76,8 +103,8 @@ def score_files(
     num_classes: int | None,
     thresholds: np.ndarray,
     progress: Progress,
-) -> ScoreHistogram:
-    """Histogram of this rank's share of `ids`, merged over ranks.
+) -> Tally:
+    """Counts of this rank's share of `ids`, merged over ranks.
 
     Args:
         directory: holds ``<id>`` + the suffix of format `kind`.
@@ -90,14 +117,14 @@ def score_files(
     """
     form = FORMATS[kind]
     _check_present(directory, ids, form.suffix)
-    histogram = ScoreHistogram(num_classes or MAX_CLASSES, thresholds)
+    tally = Tally(num_classes or MAX_CLASSES, thresholds if form.thresholded else None)
     mine = ranks.shard(ids)
     with progress.track("evaluate", total=len(mine)) as task:
         for id in mine:
             path = directory / f"{id}{form.suffix}"
-            _add(histogram, form.read(path), truth(id), path)
+            _add(tally, form.read(path), truth(id), path)
             task.advance()
-    merged, *others = ranks.gather(histogram)
+    merged, *others = ranks.gather(tally)
     for other in others:
         merged.merge(other)
     return merged
@@ -114,26 +141,20 @@ def _check_present(directory: Path, ids: Iterable[str], suffix: str) -> None:
         )
 
 
-def _add(histogram: ScoreHistogram, found: Any, truth: np.ndarray, path: Path) -> None:
+def _add(tally: Tally, found: Any, truth: np.ndarray, path: Path) -> None:
     shape = found.size if isinstance(found, Cam) else found.shape
     if tuple(shape) != truth.shape:
         raise UserError(
             f"{path} is {shape[1]} x {shape[0]}, but its mask is {truth.shape[1]} x {truth.shape[0]} pixels"
         )
     try:
-        if isinstance(found, Cam):
-            histogram.add(found.classes, upsample(found.maps, truth.shape), truth)
-        else:
-            histogram.add_labels(found, truth)
+        tally.add(found, truth)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
 
 
 def summarise(
-    histogram: ScoreHistogram,
-    thresholded: bool,
-    threshold: float | None,
-    names: Sequence[str] | None = None,
+    tally: Tally, threshold: float | None, names: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """The evaluation's JSON: miou, precision, recall (per cent), threshold and how it was chosen, iou, curve.
 
@@ -141,23 +162,28 @@ def summarise(
         threshold: score at this one of the histogram's thresholds (``fixed``); None takes the best (``oracle``).
         names: of the K classes; without them classes are called by their label-map value.
     """
-    curve = histogram.curve() if thresholded else []
+    histogram = tally.histogram
     index, choice = 0, "none"
-    if thresholded:
-        index = histogram.best() if threshold is None else histogram.index_of(threshold)
+    if histogram is not None:
+        index = best(histogram) if threshold is None else _index(histogram, threshold)
         choice = "oracle" if threshold is None else "fixed"
-    point = metrics(histogram.confusion(index))
+    point = metrics(tally.confusion(index))
     values = {i: v for i, v in enumerate(point.iou.tolist()) if not np.isnan(v)}
     label = ["background", *names] if names is not None else None
     return {
         "miou": point.miou,
         "precision": point.precision,
         "recall": point.recall,
-        "threshold": float(histogram.thresholds[index]) if thresholded else None,
+        # str() gives the shortest decimal that means the same float32
+        "threshold": None if histogram is None else float(str(histogram.thresholds[index])),
         "threshold_choice": choice,
         "iou": {label[i] if label else str(i): v for i, v in values.items()},
-        "curve": curve,
+        "curve": [] if histogram is None else curve(histogram),
     }
+
+
+def _index(histogram: ScoreHistogram, threshold: float) -> int:
+    return int(np.flatnonzero(histogram.thresholds == np.float32(threshold))[0])
 
 
 def run(work: StageWork) -> dict[str, Any]:
@@ -168,7 +194,7 @@ def run(work: StageWork) -> dict[str, Any]:
     grid = threshold_grid(*config["thresholds"])
     grid = np.unique(np.append(grid, np.float32(config["threshold"])))
     directory = work.inputs["given"] / config.get("folder", "")
-    histogram = score_files(
+    tally = score_files(
         directory,
         dataset.ids(split),
         lambda id: read_truth(dataset, id, split),
@@ -177,9 +203,6 @@ def run(work: StageWork) -> dict[str, Any]:
         grid,
         work.context.progress,
     )
-    thresholded = FORMATS[kind].thresholded
-    result = {"chosen": summarise(histogram, thresholded, config["threshold"], dataset.classes)}
-    result["oracle"] = (
-        summarise(histogram, thresholded, None, dataset.classes) if thresholded else None
-    )
-    return result
+    chosen = summarise(tally, config["threshold"], dataset.classes)
+    oracle = None if tally.histogram is None else summarise(tally, None, dataset.classes)
+    return {"chosen": chosen, "oracle": oracle}

@@ -56,12 +56,7 @@ class CamJob(ImageJob[CamItem]):
 
 def load_classifier(config: Mapping[str, Any], num_classes: int, weights: Path) -> Classifier:
     """The classifier of `config` with what `classify` trained."""
-    # The trained state replaces the initial weights: do not read those again.
-    backbone = {
-        **config["backbone"],
-        **({"weights": None} if "weights" in config["backbone"] else {}),
-    }
-    classifier = build_classifier({**config, "backbone": backbone}, num_classes)
+    classifier = build_classifier(config, num_classes, pretrained=False)
     state = torch.load(weights, map_location="cpu", weights_only=True)
     classifier.load_state_dict(
         {name.removeprefix("classifier."): value for name, value in state.items()}

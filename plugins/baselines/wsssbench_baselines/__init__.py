@@ -1,4 +1,4 @@
-"""The baselines that methods are compared with: global average pooling and rigid adversarial erasing."""
+"""What methods are compared with: global average pooling and rigid adversarial erasing."""
 
 from __future__ import annotations
 

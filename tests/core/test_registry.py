@@ -1,0 +1,114 @@
+"""Registries: lazy import, parameter check, sentences for mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+
+from wsssbench.errors import UserError
+from wsssbench.registry import KINDS, Registries, check_parameters, signature_parameters
+
+
+def sample(
+    supplied: int,
+    *,
+    rate: float = 0.5,
+    bins: tuple[int, ...] = (1, 2),
+    mode: Literal["a", "b"] = "a",
+    flag: bool = False,
+    name: str | None = None,
+    size: int,
+) -> None:
+    """A function with one parameter of each sort."""
+
+
+def test_keyword_only_arguments_are_the_parameters() -> None:
+    assert list(signature_parameters(sample)) == ["rate", "bins", "mode", "flag", "name", "size"]
+
+
+def test_defaults_are_filled_in_and_lists_become_tuples() -> None:
+    resolved = check_parameters(sample, {"size": 3, "bins": [4, 8]}, "here")
+    assert resolved == {
+        "rate": 0.5, "bins": (4, 8), "mode": "a", "flag": False, "name": None, "size": 3
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"size": 1, "bin": (2,)}, ["here", "bin", "did you mean bins"]),
+        ({}, ["here", "size", "has to be given"]),
+        ({"size": "many"}, ["size='many'", "int"]),
+        ({"size": 1, "rate": True}, ["rate=True", "float"]),
+        ({"size": 1, "mode": "c"}, ["mode='c'", "'a' or 'b'"]),
+        ({"size": 1, "bins": (1, "x")}, ["bins", "int"]),
+        ({"size": 1, "flag": "perhaps"}, ["flag='perhaps'", "bool"]),
+    ],
+)
+def test_mistakes_get_one_sentence(given: dict, words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        check_parameters(sample, given, "here")
+    assert "\n" not in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_unknown_component_names_near_matches() -> None:
+    registries = Registries()
+    registries.pooling.add("GPP", "some.module:GPP", summary="s")
+    with pytest.raises(UserError, match="did you mean GPP"):
+        registries.pooling.get("GPPP")
+    with pytest.raises(UserError, match="unknown kind of component 'poolin': did you mean pooling"):
+        registries["poolin"]
+
+
+def test_a_config_without_type_is_refused() -> None:
+    with pytest.raises(UserError, match="classifier.pooling is 'GAP'.*dict\\(type='Name'"):
+        Registries().pooling.resolve("GAP", "classifier.pooling")
+
+
+def test_a_class_that_breaks_the_contract_is_refused() -> None:
+    registries = Registries()
+    registries.pooling.add("Odd", "collections:OrderedDict", summary="s")
+    with pytest.raises(UserError, match=r"no wsssbench.interfaces.Pooling"):
+        registries.pooling.get("Odd")
+
+
+def test_a_name_is_registered_once() -> None:
+    registries = Registries()
+    registries.erasing.add("A", "x:A", summary="s")
+    with pytest.raises(ValueError, match="registered already"):
+        registries.erasing.add("A", "y:A", summary="s")
+
+
+def test_a_failing_plugin_leaves_nothing_behind() -> None:
+    registries = Registries()
+
+    def register(given: Registries) -> None:
+        given.pooling.add("Half", "x:Half", summary="s")
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError):
+        registries.register_from("p", "d", "1", register)
+    assert registries.find("Half") == []
+
+
+def test_every_kind_has_a_registry_and_a_contract() -> None:
+    from wsssbench import interfaces
+
+    assert [registry.kind for registry in Registries()] == list(KINDS)
+    for contract in KINDS.values():
+        assert hasattr(interfaces, contract)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins", "list"]])
+def test_help_and_list_do_not_import_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom wsssbench.cli import build_app\n"
+        f"try:\n    build_app()({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

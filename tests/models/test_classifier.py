@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from tiny_models import ScaledMean, TinyBackbone, tiny_classifier
+
+from wsssbench.errors import UserError
+from wsssbench.interfaces import Erasing, Losses, Output
+from wsssbench.models.classifier import Classifier, build_classifier
+
+IMAGES = torch.randn(2, 3, 21, 30, generator=torch.Generator().manual_seed(0))
+
+
+class AddOne(Erasing):
+    def losses(self, classifier, batch, output) -> Losses:
+        return Losses({})
+
+    def maps(self, output: Output) -> torch.Tensor:
+        return output.maps + 1
+
+
+class Double(AddOne):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(2.0))
+
+    def maps(self, output: Output) -> torch.Tensor:
+        return output.maps * self.factor
+
+
+def test_forward_is_backbone_then_a_linear_map_per_cell_then_pooling():
+    classifier = tiny_classifier().eval()
+    output = classifier(IMAGES)
+    feature = classifier.backbone(IMAGES)[-1]
+    expected = torch.einsum("nchw,kc->nkhw", feature, classifier.head.weight[:, :, 0, 0])
+    torch.testing.assert_close(output.maps, expected)
+    torch.testing.assert_close(output.logits, expected.mean((2, 3)))
+    assert output.logits.shape == (2, 3)
+    assert torch.equal(output.attention, output.maps.sigmoid())
+
+
+def test_classifying_features_equals_forward():
+    classifier = tiny_classifier(dropout=0.5).eval()
+    output = classifier(IMAGES)
+    again = classifier.classify(output.features)
+    for field in dataclasses.fields(Output):
+        a, b = getattr(output, field.name), getattr(again, field.name)
+        if field.name == "features":
+            assert len(a) == len(b) == 2
+        else:
+            assert torch.equal(a, b)
+
+
+def test_dropout_takes_whole_channels_and_only_in_training():
+    classifier = tiny_classifier(dropout=0.5)
+    feature = torch.ones(64, 6, 3, 4)
+    torch.manual_seed(0)
+    dropped = classifier.train().dropout(feature)
+    per_channel = dropped.flatten(2)
+    assert torch.equal(per_channel.amax(2), per_channel.amin(2))
+    assert set(per_channel.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(classifier.eval().dropout(feature), feature)
+
+
+def test_cam_maps_pass_through_the_erasing_methods_in_order():
+    torch.manual_seed(0)
+    classifier = Classifier(TinyBackbone(), ScaledMean(3), 3, [AddOne(), Double()]).eval()
+    torch.testing.assert_close(classifier.cam_maps(IMAGES), (classifier(IMAGES).maps + 1) * 2)
+
+
+def test_new_parameters_are_all_but_the_backbone_s():
+    classifier = Classifier(TinyBackbone(), ScaledMean(3), 3, [Double()])
+    new = {n for n, _ in classifier.named_parameters() if n.startswith(classifier.new_parameters())}
+    assert new == {"head.weight", "pooling.factor", "erasing.0.factor"}
+    rest = {n for n, _ in classifier.named_parameters()} - new
+    assert rest
+    assert all(n.startswith("backbone.") for n in rest)
+
+
+def test_building_from_a_config():
+    config = {
+        "backbone": {"type": "EfficientNetLite0", "output_stride": 8},
+        "pooling": {"type": "GAP"},
+        "erasing": [{"type": "AEFT"}],
+        "dropout": 0.2,
+    }
+    classifier = build_classifier(config, 4, pretrained=False)
+    assert classifier.num_classes == 4
+    assert classifier.dropout.p == 0.2
+    assert classifier.backbone.strides[-1] == 8
+    assert [type(e).__name__ for e in classifier.erasing] == ["AEFT"]
+    assert classifier(torch.zeros(1, 3, 33, 33)).maps.shape == (1, 4, 5, 5)
+
+
+def test_without_initial_weights_no_file_is_asked_for():
+    gap = {"type": "GAP"}
+    config = {"backbone": {"type": "ResNet38d", "weights": "gone.pth"}, "pooling": gap}
+    with torch.device("meta"):
+        build_classifier(config, 4, pretrained=False)
+    with torch.device("meta"), pytest.raises(UserError, match=r"gone\.pth does not exist"):
+        build_classifier(config, 4)
+    config = {"backbone": {"type": "TorchvisionBackbone", "name": "resnet18"}, "pooling": gap}
+    with torch.device("meta"):
+        build_classifier(config, 4, pretrained=False)
+
+
+LITE = {"type": "EfficientNetLite0", "weights": None}
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"backbone": LITE}, "classifier: 'pooling' is missing"),
+        ({"pooling": {"type": "GAP"}}, "classifier: 'backbone' is missing"),
+        ({"backbone": LITE, "pooling": {"type": "GAP"}, "droput": 0.1}, "did you mean dropout"),
+        ({"backbone": {"type": "Lite"}, "pooling": {"type": "GAP"}}, "unknown backbone 'Lite'"),
+        ({"backbone": LITE, "pooling": {"type": "GAP"}, "dropout": 1.5}, "dropout=1.5"),
+        (
+            {"backbone": {**LITE, "output_stride": 5}, "pooling": {"type": "GAP"}},
+            r"classifier.backbone \(backbone EfficientNetLite0\): output_stride=5",
+        ),
+        (
+            {"backbone": LITE, "pooling": {"type": "GAP"}, "erasing": [{"type": "Nothing"}]},
+            "unknown erasing 'Nothing'",
+        ),
+    ],
+)
+def test_mistakes_in_the_config_get_a_sentence(config, sentence):
+    with torch.device("meta"), pytest.raises(UserError, match=sentence):
+        build_classifier(config, 4)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_models import tiny_classifier
+
+from wsssbench.models.multiscale_cam import MultiScaleCAM
+
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    """A smooth random photo, (37, 50, 3) uint8."""
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((50, 37), Image.Resampling.BILINEAR))
+
+
+def labels(*present: int) -> np.ndarray:
+    multi_hot = np.zeros(3, np.float32)
+    multi_hot[list(present)] = 1
+    return multi_hot
+
+
+def naive(classifier, image: np.ndarray, present: list[int], scales, flip: bool) -> np.ndarray:
+    """Each view on its own, at full size, one class at a time."""
+    height, width = image.shape[:2]
+    total = np.zeros((len(present), height, width))
+    for scale in scales:
+        size = (round(width * scale), round(height * scale))
+        view = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+        view = (view / 255 - MEAN) / STD
+        for mirrored in (False, True) if flip else (False,):
+            given = view[:, ::-1] if mirrored else view
+            tensor = torch.tensor(given.transpose(2, 0, 1).copy(), dtype=torch.float32)[None]
+            with torch.no_grad():
+                maps = classifier.eval()(tensor).maps.clamp(min=0)
+            big = torch.nn.functional.interpolate(maps, (height, width), mode="bilinear")[0].numpy()
+            for i, k in enumerate(present):
+                total[i] += big[k][:, ::-1] if mirrored else big[k]
+    return np.stack([m / m.max() if m.max() > 0 else m for m in total])
+
+
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0, 1.5, 2.0)])
+def test_maps_equal_the_naive_sum_over_views(image, scales, flip):
+    classifier = tiny_classifier(seed=3)
+    cam = MultiScaleCAM(scales=scales, flip=flip).infer(classifier, image, labels(0, 2))
+    expected = naive(classifier, image, [0, 2], scales, flip)
+    assert expected.max() == 1
+    np.testing.assert_allclose(cam.maps, expected, atol=2e-5)
+    assert cam.classes.tolist() == [1, 3]
+    assert (cam.classes.dtype, cam.maps.dtype) == (np.uint8, np.float32)
+    assert cam.size == (37, 50)
+    assert cam.maps.shape == (2, 37, 50)
+
+
+def test_with_flip_the_mirrored_image_has_the_mirrored_cam(image):
+    classifier = tiny_classifier(seed=3)
+    method = MultiScaleCAM()
+    one = method.infer(classifier, image, labels(0, 1, 2))
+    mirrored = method.infer(classifier, np.ascontiguousarray(image[:, ::-1]), labels(0, 1, 2))
+    # the resized photos may differ by one grey level of rounding
+    np.testing.assert_allclose(mirrored.maps, one.maps[:, :, ::-1], atol=0.02)
+    without = MultiScaleCAM(flip=False)
+    one = without.infer(classifier, image, labels(0))
+    mirrored = without.infer(classifier, np.ascontiguousarray(image[:, ::-1]), labels(0))
+    assert np.abs(mirrored.maps - one.maps[:, :, ::-1]).max() > 0.1
+
+
+def test_the_scale_of_the_head_and_the_number_of_equal_views_do_not_matter(image):
+    classifier = tiny_classifier(seed=3)
+    method = MultiScaleCAM(scales=(0.5, 1.0))
+    before = method.infer(classifier, image, labels(0, 2)).maps
+    twice = MultiScaleCAM(scales=(0.5, 1.0, 0.5, 1.0)).infer(classifier, image, labels(0, 2)).maps
+    np.testing.assert_allclose(twice, before, atol=1e-6)
+    with torch.no_grad():
+        classifier.head.weight.mul_(37.0)
+    after = method.infer(classifier, image, labels(0, 2)).maps
+    np.testing.assert_allclose(after, before, atol=1e-5)
+    with torch.no_grad():
+        classifier.head.weight.neg_()
+    assert np.abs(method.infer(classifier, image, labels(0, 2)).maps - before).max() > 0.5
+
+
+def test_a_class_s_map_does_not_depend_on_the_other_labels(image):
+    classifier = tiny_classifier(seed=3)
+    both = MultiScaleCAM().infer(classifier, image, labels(0, 2))
+    alone = MultiScaleCAM().infer(classifier, image, labels(2))
+    np.testing.assert_array_equal(alone.maps[0], both.maps[1])
+
+
+def test_it_is_deterministic_and_leaves_evaluation_mode(image):
+    classifier = tiny_classifier(dropout=0.5).train()
+    before = {n: v.clone() for n, v in classifier.state_dict().items()}
+    one = MultiScaleCAM().infer(classifier, image, labels(1))
+    assert not classifier.training
+    classifier.train()
+    again = MultiScaleCAM().infer(classifier, image, labels(1))
+    assert one.maps.tobytes() == again.maps.tobytes()
+    assert all(torch.equal(v, before[n]) for n, v in classifier.state_dict().items())
+
+
+def test_without_a_present_class_there_are_no_maps(image):
+    cam = MultiScaleCAM().infer(tiny_classifier(), image, labels())
+    assert cam.maps.shape == (0, 37, 50)
+    assert cam.classes.shape == (0,)
+    assert (cam.classes.dtype, cam.maps.dtype) == (np.uint8, np.float32)
+
+
+def test_a_class_without_evidence_has_a_zero_map(image):
+    classifier = tiny_classifier()
+    with torch.no_grad():
+        classifier.head.weight[1] = -classifier.head.weight[1].abs()  # features are not negative
+    cam = MultiScaleCAM().infer(classifier, image, labels(1))
+    assert cam.classes.tolist() == [2]
+    assert cam.maps.max() == 0
+
+
+def test_images_of_few_pixels_work():
+    cam = MultiScaleCAM(scales=(0.1, 1.0)).infer(
+        tiny_classifier(), np.full((1, 3, 3), 200, np.uint8), labels(0)
+    )
+    assert cam.maps.shape == (1, 1, 3)
+    assert np.isfinite(cam.maps).all()
+
+
+@pytest.mark.parametrize("scales", [(), (0.5, 0.0), (-1.0,)])
+def test_scales_out_of_range_are_refused(scales):
+    with pytest.raises(ValueError, match="scales="):
+        MultiScaleCAM(scales=scales)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from two_colours import blob
+
+from wsssbench.errors import UserError
+from wsssbench.interfaces import Cam, Scores
+from wsssbench.ops.cam import upsample
+from wsssbench.ops.crf import PRESETS, dense_crf
+from wsssbench.plugins import load
+from wsssbench.refinements.dense_crf import DenseCRF
+
+SIZE = (45, 61)
+
+
+def iou(label: np.ndarray, truth: np.ndarray) -> float:
+    return float(((label > 0) & (truth > 0)).sum() / ((label > 0) | (truth > 0)).sum())
+
+
+def test_cam_gets_the_alpha_background_and_the_preset_s_crf() -> None:
+    image, _, cam = blob(0, SIZE)
+    maps = upsample(cam.maps, SIZE)
+    planes = np.concatenate([(1 - maps.max(axis=0, keepdims=True)) ** 6, maps])
+    scores = DenseCRF(alpha=6).refine(image, cam)
+    np.testing.assert_allclose(scores.planes, dense_crf(image, planes, PRESETS["psa"]), atol=1e-4)
+    assert scores.planes.shape == (2, *SIZE)
+    assert scores.size == SIZE
+    assert scores.classes.tolist() == [2]
+
+
+def test_crf_moves_the_cam_to_the_colours() -> None:
+    image, truth, cam = blob(1, SIZE)
+    before = np.concatenate([np.full((1, *SIZE), 0.5), upsample(cam.maps, SIZE)]).argmax(axis=0)
+    after = DenseCRF(bilateral_sxy=20).refine(image, cam).planes.argmax(axis=0)
+    assert iou(after, truth) > max(0.95, iou(before, truth) + 0.1)
+
+
+def test_scores_are_refined_as_they_are() -> None:
+    image, _, cam = blob(2, SIZE)
+    planes = np.random.default_rng(0).random((2, 12, 16)).astype(np.float32)
+    given = Scores(cam.classes, planes, SIZE)
+    one = DenseCRF(preset="psa_rw", alpha=3).refine(image, given)
+    expected = dense_crf(image, upsample(planes, SIZE), PRESETS["psa_rw"])
+    np.testing.assert_array_equal(one.planes, expected)
+    again = DenseCRF(preset="psa", iterations=1, alpha=9).refine(image, given)
+    np.testing.assert_array_equal(again.planes, expected)
+
+
+def test_overrides_change_their_own_parameter() -> None:
+    changed = DenseCRF(preset="deeplab", gaussian_sxy=2, bilateral_srgb=7).parameters
+    assert (changed.gaussian_sxy, changed.bilateral_srgb) == (2, 7)
+    assert (changed.gaussian_compat, changed.bilateral_sxy, changed.iterations) == (3, 67, 10)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_runs_and_image_without_class_is_background(preset: str) -> None:
+    image, _, cam = blob(3, SIZE)
+    assert np.isfinite(DenseCRF(preset=preset).refine(image, cam).planes).all()
+    nothing = Cam(cam.classes[:0], cam.maps[:0], SIZE)
+    scores = DenseCRF(preset=preset).refine(image, nothing)
+    assert (scores.planes == np.ones((1, *SIZE))).all()
+    again = DenseCRF(preset=preset).refine(image, scores)
+    assert (again.planes == 1).all()
+
+
+def test_wrong_parameters_and_inputs() -> None:
+    with pytest.raises(ValueError, match="unknown CRF preset 'psa_rv': did you mean psa_rw"):
+        DenseCRF(preset="psa_rv")
+    for name in ("alpha", "iterations", "bilateral_srgb"):
+        with pytest.raises(ValueError, match=f"{name}=0 has to be greater than 0"):
+            DenseCRF(**{name: 0})
+    image, _, cam = blob(4, SIZE)
+    with pytest.raises(UserError, match="40 x 61 pixels.*45 x 61"):
+        DenseCRF().refine(image[:40], cam)
+    with pytest.raises(UserError, match="did you mean irn"):
+        load().registries.refinement.build({"type": "DenseCRF", "preset": "irnn"})
+
+
+def test_pickles() -> None:
+    image, _, cam = blob(5, SIZE)
+    crf = load().registries.refinement.build({"type": "DenseCRF", "preset": "afa", "alpha": 8})
+    copy = pickle.loads(pickle.dumps(crf))
+    np.testing.assert_array_equal(copy.refine(image, cam).planes, crf.refine(image, cam).planes)

@@ -1,0 +1,287 @@
+"""Training: what a step does, exact resume after a kill, no dependence on workers, several ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from toy_training import SCHEDULE, SIZE, Points, Toy, context, run
+
+from wsssbench.errors import UserError
+from wsssbench.interfaces import Losses
+from wsssbench.training.checkpoints import Checkpoints
+from wsssbench.training.engine import Schedule, seed_everything, train
+
+PROGRAM = Path(__file__).with_name("toy_training.py")
+
+
+def _program(directory: Path, *arguments: str, ranks: int = 1) -> int:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+    command = [sys.executable, *(launcher if ranks > 1 else []), str(PROGRAM), str(directory)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, timeout=120
+    ).returncode
+
+
+def _same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def _scalars(directory: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (directory / "scalars.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """(weights, directory) of an undisturbed training."""
+    directory = tmp_path_factory.mktemp("unbroken")
+    torch.set_num_threads(1)
+    return run(directory)[0], directory
+
+
+class Break(Exception):
+    """Stands for a kill inside this process."""
+
+
+def _run_until(directory: Path, iteration: int) -> None:
+    class Breaking(Toy):
+        def forward(self, batch, progress):
+            if round(progress * SCHEDULE.length(SIZE)) + 1 == iteration:
+                raise Break
+            return super().forward(batch, progress)
+
+    seed_everything(7)
+    with pytest.raises(Break):
+        run(directory, task=Breaking())
+
+
+def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path, unbroken):
+    assert _program(tmp_path, "0", "7") == -signal.SIGKILL  # 3 iterations after a checkpoint
+    assert _program(tmp_path, "0", "save:8") == -signal.SIGKILL  # half of checkpoint 8 on disk
+    weights, diary = run(tmp_path, workers=2)
+    assert diary.lines == ["toy: resumed at iteration 4 of 12"]
+    assert diary.tracks == [("toy", 12, 4)]
+    assert _same(weights, unbroken[0])
+    assert _scalars(tmp_path) == _scalars(unbroken[1])
+
+
+def test_workers_change_nothing(tmp_path, unbroken):
+    assert _same(run(tmp_path, workers=2)[0], unbroken[0])
+
+
+def test_round_length_changes_nothing(tmp_path, unbroken):
+    assert _same(run(tmp_path, schedule=replace(SCHEDULE, checkpoint_every=5))[0], unbroken[0])
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    for i in range(len(data) // 3, len(data) // 3 + 600):  # beyond the padding of one tensor
+        data[i] ^= 0xFF
+    path.write_bytes(data)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, _empty])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, unbroken, damage):
+    _run_until(tmp_path, 11)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
+        "iteration_0000004.pth",
+        "iteration_0000008.pth",
+    ]
+    damage(tmp_path / "checkpoints" / "iteration_0000008.pth")
+    weights, diary = run(tmp_path)
+    assert diary.lines == [
+        "toy: checkpoint iteration_0000008.pth is damaged and is not used",
+        "toy: resumed at iteration 4 of 12",
+    ]
+    assert _same(weights, unbroken[0])
+
+
+def test_with_every_checkpoint_damaged_it_starts_anew(tmp_path, unbroken):
+    _run_until(tmp_path, 6)
+    _cut(tmp_path / "checkpoints" / "iteration_0000004.pth")
+    weights, diary = run(tmp_path)
+    assert diary.tracks == [("toy", 12, 0)]
+    assert _same(weights, unbroken[0])
+    assert len(_scalars(tmp_path)) == 12
+
+
+def test_a_finished_training_returns_at_once(tmp_path):
+    weights, _ = run(tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+
+    class Untouchable(Toy):
+        def forward(self, batch, progress):
+            raise AssertionError("trained again")
+
+    again, diary = run(tmp_path, task=Untouchable())
+    assert _same(weights, again)
+    assert diary.tracks == []
+
+
+def test_scalars_hold_the_poly_schedule_with_warm_up(unbroken):
+    lines = _scalars(unbroken[1])
+    assert [line["iteration"] for line in lines] == list(range(1, 13))
+    i = np.arange(12)
+    expected = 0.05 * (1 - i / 12) ** 0.9 * np.minimum(1, (i + 1) / 3)
+    np.testing.assert_allclose([line["lr"] for line in lines], expected, rtol=1e-6)
+    np.testing.assert_allclose([line["progress"] for line in lines], i / 12, rtol=1e-6)
+    assert all(line["loss"] == line["fit"] for line in lines)
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_steps_are_those_of_a_plain_loop(tmp_path, optimizer):
+    """Against torch's optimiser in a loop: multipliers, poly decay, weight decay, clipping, frozen parameters."""
+    schedule = Schedule(
+        batch_size=4, iterations=5, lr=0.03, optimizer=optimizer, power=0.7, clip_grad=0.1
+    )
+    seed_everything(1)
+    task = Toy(dropout=0.0)
+    reference = Toy(dropout=0.0)
+    reference.load_state_dict(task.state_dict())
+    seen = []
+
+    class Watched(Points):
+        def __getitem__(self, draw):
+            seen.append(draw)
+            return super().__getitem__(draw)
+
+    # "body.1" is the longer part of "body.1.weight", so it counts
+    multipliers = {"head": 10.0, "body": 2.0, "body.1": 0.0}
+    path = train(task, Watched(), schedule, context(tmp_path), multipliers)
+
+    fast, slow = list(reference.head.parameters()), list(reference.body[0].parameters())
+    groups = [{"params": fast, "lr": 0.3}, {"params": slow, "lr": 0.06}]
+    cls = {"SGD": torch.optim.SGD, "AdamW": torch.optim.AdamW}[optimizer]
+    optimiser = cls(groups, weight_decay=5e-4, **({"momentum": 0.9} if optimizer == "SGD" else {}))
+    data = Points()
+    for i in range(5):
+        for group, lr in zip(optimiser.param_groups, (0.3, 0.06), strict=True):
+            group["lr"] = lr * (1 - i / 5) ** 0.7
+        points = torch.stack([data[draw]["point"] for draw in seen[i * 4 : i * 4 + 4]])
+        optimiser.zero_grad()
+        reference({"point": points}, i / 5).terms["fit"].backward()
+        nn.utils.clip_grad_norm_(fast + slow, 0.1)
+        optimiser.step()
+    trained = torch.load(path, weights_only=True)
+    for name, value in reference.state_dict().items():
+        torch.testing.assert_close(trained[name], value, rtol=1e-5, atol=1e-7, msg=name)
+    assert torch.equal(trained["body.1.weight"], torch.ones(16))
+
+
+def test_a_loss_that_is_no_number_is_a_sentence(tmp_path):
+    class Exploding(Toy):
+        def forward(self, batch, progress):
+            losses = super().forward(batch, progress)
+            factor = float("nan") if progress > 0.5 else 1.0
+            return Losses({"fit": losses.terms["fit"] * factor})
+
+    with pytest.raises(UserError, match=r"toy: the loss became nan at iteration 8; a lower"):
+        run(tmp_path, task=Exploding())
+    assert not (tmp_path / "weights.pth").exists()
+    assert run(tmp_path)[1].lines == ["toy: resumed at iteration 4 of 12"]
+
+
+def test_mistakes_are_known_before_training(tmp_path):
+    class Nothing(Points):
+        def __len__(self):
+            return 0
+
+    with pytest.raises(UserError, match="no image to train on"):
+        train(Toy(), Nothing(), SCHEDULE, context(tmp_path / "a"), title="toy")
+    with pytest.raises(UserError, match="amp=True needs a GPU"):
+        train(Toy(), Points(), replace(SCHEDULE, amp=True), context(tmp_path / "b"))
+    with pytest.raises(UserError, match="nothing to train"):
+        train(Toy().requires_grad_(False), Points(), SCHEDULE, context(tmp_path / "c"))
+
+
+def test_it_is_silent_and_leaves_no_traces(tmp_path, capfd):
+    import multiprocessing
+
+    from mmengine.logging import MessageHub, MMLogger
+    from mmengine.registry import DefaultScope
+
+    def state():
+        return (
+            multiprocessing.get_start_method(allow_none=True),
+            [len(cls._instance_dict) for cls in (DefaultScope, MessageHub, MMLogger)],
+            dict(os.environ),
+            np.random.get_state()[1].tolist(),  # noqa: NPY002
+            torch.get_rng_state().tolist(),
+        )
+
+    seed_everything(7)
+    task, before = Toy(), state()
+    train(task, Points(), SCHEDULE, context(tmp_path / "one"), {"head": 10.0}, "toy")
+    assert state() == before
+    weights, _ = run(tmp_path / "two")  # a second one in the same process
+    assert _same(weights, torch.load(tmp_path / "one" / "weights.pth", weights_only=True))
+    output = capfd.readouterr()
+    assert output.out == output.err == ""
+    assert "mmengine" in (tmp_path / "one" / "libraries.log").read_text()
+
+
+def test_checkpoints_keep_two(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for iteration in (2, 4, 10):
+        torch.save({"a": torch.ones(3)}, checkpoints.part(iteration))
+        checkpoints.publish(iteration)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert checkpoints.latest() == (tmp_path / "iteration_0000010.pth", [])
+
+
+def test_two_ranks_train_one_network_on_the_same_batches(tmp_path):
+    assert _program(tmp_path / "two", "0", ranks=2) == 0
+    first, second = (
+        torch.load(tmp_path / "two" / f"rank{r}.pth", weights_only=True) for r in (0, 1)
+    )
+    assert _same(first, second)
+    saved = torch.load(tmp_path / "two" / "weights.pth", weights_only=True)
+    assert _same(first, saved)
+    # Without dropout and batch norm, two halves of a batch are the batch.
+    single, _ = run(tmp_path / "one", task=_plain())
+    for name, value in single.items():
+        torch.testing.assert_close(saved[name], value, rtol=1e-4, atol=1e-6, msg=name)
+    losses = [[line["loss"] for line in _scalars(tmp_path / d)] for d in ("one", "two")]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+def _plain() -> Toy:
+    seed_everything(7)
+    return Toy(dropout=0.0, norm=False)
+
+
+@pytest.mark.slow
+def test_two_ranks_resume_exactly(tmp_path):
+    assert _program(tmp_path / "whole", "0", ranks=2) == 0
+    assert _program(tmp_path / "broken", "2", "7", ranks=2) != 0
+    assert _program(tmp_path / "broken", "0", ranks=2) == 0
+    whole, broken = (
+        torch.load(tmp_path / d / "weights.pth", weights_only=True) for d in ("whole", "broken")
+    )
+    assert _same(whole, broken)

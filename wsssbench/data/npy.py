@@ -1,0 +1,206 @@
+"""Dictionaries of arrays in .npy files (AffinityNet's format) without trusting their pickle.
+
+``numpy.load(..., allow_pickle=True)`` runs whatever code the file names. Here a pickle may name six
+functions of numpy only, and gets our stand-ins instead, which record an array's description; the
+arrays are built afterwards, from checked parts.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsssbench.data.atomic import write_atomically
+from wsssbench.errors import UserError
+
+
+def load_array_dict(path: Path) -> dict[int | str, np.ndarray]:
+    """Read what ``numpy.save(path, {key: array})`` wrote, by any numpy and by Python 2, too.
+
+    Returns:
+        The numeric arrays (and numbers, as 0-d arrays) by their int or str keys, in the file's
+        order.
+
+    Raises:
+        UserError: missing or damaged file, another content, or a pickle that names anything but
+        numeric arrays.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    try:
+        stream = io.BytesIO(data)
+        _check_header(stream, path)
+        content = _Unpickler(stream, path).load()
+        return _plain_dict(content, path)
+    except UserError:
+        raise
+    except Exception as error:  # damaged or hostile bytes make pickle raise all sorts of things
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is not a readable .npy file: {reason}") from error
+
+
+def save_array_dict(path: Path, arrays: Mapping[int | str, np.ndarray]) -> None:
+    """Write ``{key: array}`` as ``numpy.save`` does, for tools that read AffinityNet's files."""
+    buffer = io.BytesIO()
+    content = np.empty((), dtype=object)
+    content[()] = {key: np.asarray(array, order="C") for key, array in arrays.items()}
+    np.save(buffer, content, allow_pickle=True)
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def _check_header(stream: io.BytesIO, path: Path) -> None:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    else:
+        raise UserError(f"{path} has .npy format {version[0]}.{version[1]}; 1.0 and 2.0 are known")
+    if shape != () or dtype != np.dtype(object):
+        raise UserError(
+            f"{path} holds an array of {dtype} and shape {shape}, not a dictionary of arrays"
+        )
+
+
+class _DType:
+    """Stand-in for a pickled ``numpy.dtype``: numbers, text (keys) or objects (the outer array)."""
+
+    def __init__(self, spec: object, *_flags: object) -> None:
+        dtype = np.dtype(spec) if isinstance(spec, str) else np.dtype(object)
+        if (
+            dtype.kind not in "biufcUSO"
+            or dtype.names
+            or dtype.subdtype
+            or (not isinstance(spec, str))
+        ):
+            raise pickle.UnpicklingError(f"arrays of {spec!r} are not admitted")
+        self.value = dtype
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _version, order, subdtype, names, fields = state[:5]
+        if subdtype is not None or names is not None or fields is not None:
+            raise pickle.UnpicklingError("structured arrays are not admitted")
+        if order not in ("<", ">", "=", "|"):
+            raise pickle.UnpicklingError(f"byte order {order!r} is not admitted")
+        self.value = self.value.newbyteorder(order)
+
+
+class _Array:
+    """Stand-in for a pickled ``numpy.ndarray``."""
+
+    value: Any = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _version, shape, dtype, fortran, raw = state
+        if dtype.value.kind == "O":
+            self.value = list(raw) if tuple(shape) == () else None
+            return
+        flat = _from_bytes(raw, dtype)
+        self.value = flat.reshape(tuple(shape), order="F" if fortran else "C")
+
+
+class _Admitted:
+    """A function that a pickle may call, but has nothing on it that a pickle could change."""
+
+    __slots__ = ("call",)
+    call: Callable[..., Any]
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        object.__setattr__(self, "call", call)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise pickle.UnpicklingError("a pickle may not set attributes")
+
+    def __call__(self, *args: Any) -> Any:
+        return self.call(*args)
+
+
+def _from_bytes(raw: Any, dtype: _DType) -> np.ndarray:
+    if dtype.value.kind == "O":
+        raise pickle.UnpicklingError("objects from bytes are not admitted")
+    data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)  # str: from Python 2
+    return np.frombuffer(data, dtype=dtype.value).copy()
+
+
+def _array(*_args: object) -> _Array:
+    return _Array()  # described by the state that follows
+
+
+def _array_from_buffer(raw: Any, dtype: _DType, shape: Any, order: str) -> _Array:
+    array = _Array()
+    array.value = _from_bytes(raw, dtype).reshape(shape, order="F" if order == "F" else "C")
+    return array
+
+
+def _scalar(dtype: _DType, raw: Any = b"") -> Any:
+    (value,) = _from_bytes(raw, dtype)
+    return value
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"the encoding {encoding!r} is not admitted")
+    return text.encode("latin1")
+
+
+_NUMPY: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "ndarray"): lambda *_: None,  # named as an argument, never called
+    ("numpy", "dtype"): _DType,
+    ("multiarray", "_reconstruct"): _array,
+    ("multiarray", "scalar"): _scalar,
+    ("numeric", "_frombuffer"): _array_from_buffer,
+    ("_codecs", "encode"): _encode,  # how protocols 0 to 2 write bytes
+    ("builtins", "bytes"): lambda: b"",  # and how they write no bytes
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, stream: io.BytesIO, path: Path) -> None:
+        super().__init__(stream, encoding="latin1")
+        self._path = path
+
+    def find_class(self, module: str, name: str) -> Any:
+        short = module
+        for package in ("numpy.core.", "numpy._core."):  # before and since numpy 2
+            short = short.removeprefix(package)
+        known = module in ("numpy", "_codecs", "builtins") or short != module
+        if known and (short, name) in _NUMPY:
+            return _Admitted(_NUMPY[short, name])
+        torch = module.split(".")[0] == "torch"
+        hint = " (save tensors as arrays: tensor.cpu().numpy())" if torch else ""
+        raise UserError(
+            f"{self._path} names {module}.{name}, but only dictionaries of numeric arrays are "
+            f"admitted, since anything else could run code{hint}"
+        )
+
+
+def _plain_dict(content: Any, path: Path) -> dict[int | str, np.ndarray]:
+    if isinstance(content, _Array) and isinstance(content.value, list) and len(content.value) == 1:
+        content = content.value[0]
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no dictionary of arrays")
+    return {_key(key, path): _value(key, value, path) for key, value in content.items()}
+
+
+def _key(key: Any, path: Path) -> int | str:
+    key = key.item() if isinstance(key, np.generic) else key
+    key = key.decode("latin1") if isinstance(key, bytes) else key
+    if isinstance(key, bool) or not isinstance(key, int | str):
+        raise UserError(f"{path} has the key {key!r}, but keys are image ids or class indices")
+    return key
+
+
+def _value(key: Any, value: Any, path: Path) -> np.ndarray:
+    array = value.value if isinstance(value, _Array) else value
+    if isinstance(array, bool | int | float | np.generic):
+        array = np.asarray(array)
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":
+        raise UserError(f"{path} has no numeric array under {key!r}")
+    return array

@@ -1,0 +1,73 @@
+"""CAMs of one image, summed over scales and mirror images."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wsssbench.data.transforms import normalise as normalise_image
+from wsssbench.data.transforms import resize_image
+from wsssbench.interfaces import Cam, CamInference
+from wsssbench.models.classifier import Classifier
+from wsssbench.ops.cam import normalise
+
+
+class MultiScaleCAM(CamInference):
+    """Class activation maps (Zhou et al., CVPR 2016), summed as in AffinityNet (CVPR 2018).
+
+    Per scale s the image is resized bicubically to round(size * s). In this order: ReLU of the maps
+    at their own resolution, mirrored maps turned back, bilinear upsampling to the image's size, sum
+    over scales and mirror images, and eq. 1's normalisation per class. ReLU comes before
+    upsampling: negative evidence then cannot eat into the border of a neighbouring activation
+    (AEFT's and OC-CSE's code do it the other way round).
+
+    Args:
+        scales: of the image; an empty tuple is not allowed.
+        flip: add the maps of the mirrored image.
+    """
+
+    def __init__(
+        self, *, scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0), flip: bool = True
+    ) -> None:
+        if not scales or min(scales) <= 0:
+            raise ValueError(f"scales={scales}, but has to hold at least one, all above 0")
+        self.scales = scales
+        self.flip = flip
+
+    def infer(self, classifier: Classifier, image: np.ndarray, labels: np.ndarray) -> Cam:
+        """CAMs of `image` (H, W, 3) uint8 RGB for the classes in `labels` (K,), at full size.
+
+        The classifier is left in evaluation mode, and works on the device its parameters are on.
+        Without a class in `labels` the result holds no maps, (0, H, W).
+        """
+        size = (image.shape[0], image.shape[1])
+        present = np.flatnonzero(np.asarray(labels) > 0)
+        if len(present) == 0:
+            return Cam(np.zeros(0, np.uint8), np.zeros((0, *size), np.float32), size)
+        classifier.eval()
+        device = next(classifier.parameters()).device
+        total = torch.zeros(len(present), *size, device=device)
+        index = torch.as_tensor(present, device=device)
+        with torch.inference_mode():
+            for scale in self.scales:
+                total += self._at_scale(classifier, _resized(image, scale).to(device), index, size)
+            maps = normalise(total)
+        return Cam((present + 1).astype(np.uint8), maps.cpu().numpy().astype(np.float32), size)
+
+    def _at_scale(
+        self, classifier: Classifier, image: Tensor, present: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """Activation (K', H, W) of `image` (3, H_s, W_s), summed with that of its mirror image."""
+        views = torch.stack([image, image.flip(-1)]) if self.flip else image[None]
+        maps = F.relu(classifier.cam_maps(views)[:, present].float())  # (1 or 2, K', h, w)
+        total = maps[0] + maps[1].flip(-1) if self.flip else maps[0]
+        # upsampling is linear: once for the sum
+        return F.interpolate(total[None], size, mode="bilinear", align_corners=False)[0]
+
+
+def _resized(image: np.ndarray, scale: float) -> Tensor:
+    """`image` (H, W, 3) uint8 at `scale`, ImageNet-normalised, (3, H_s, W_s) float32."""
+    height, width = (max(1, round(n * scale)) for n in image.shape[:2])
+    return torch.from_numpy(normalise_image(resize_image(image, (height, width))))

@@ -1,0 +1,93 @@
+"""What the converted classification networks share: a chain of stages, one per resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from wsssbench.interfaces import Backbone
+from wsssbench.models.dilation import check_output_stride, dilate
+from wsssbench.models.freeze import freeze, freeze_norms, hold
+
+_FINEST = 4  # stride of the first feature map that is returned
+_PROBE = (61, 75)  # odd and even sizes at every level
+
+
+class StagedBackbone(Backbone):
+    """A network as `stages`, each at half the resolution of the one before until the output stride.
+
+    Args:
+        chain: modules whose composition is the network; they are changed in place.
+        output_stride: 8, 16 or 32; beyond it, strides become dilation.
+        frozen_stages: how many of the first stages training leaves alone.
+        frozen_norm: normalisation layers keep their statistics and affine parameters everywhere.
+
+    Raises:
+        ValueError: the network cannot be converted, or there are fewer stages than `frozen_stages`.
+    """
+
+    def __init__(
+        self, chain: Sequence[nn.Module], output_stride: int, frozen_stages: int, frozen_norm: bool
+    ) -> None:
+        super().__init__()
+        check_output_stride(output_stride)
+        self.stages = nn.ModuleList(dilate(chain, output_stride))
+        if not 0 <= frozen_stages <= len(self.stages):
+            raise ValueError(
+                f"frozen_stages={frozen_stages}, but has to be from 0 to {len(self.stages)}"
+            )
+        self._probe(output_stride)
+        for stage in self.stages[:frozen_stages]:
+            freeze(stage)
+        if frozen_norm:
+            freeze_norms(self)
+
+    def _probe(self, output_stride: int) -> None:
+        """Find channels and strides, and make sure that maps are ceil(size / stride) large."""
+        first = len(self.stages)
+        modes = [(part, part.training) for part in self.modules()]
+        self.eval()
+        x = torch.zeros(1, 3, *_PROBE)
+        taps: list[tuple[int, int]] = []  # channels, stride
+        with torch.no_grad():
+            for i, stage in enumerate(self.stages):
+                x = stage(x)
+                stride = _matching_stride(x, output_stride)
+                if stride >= _FINEST:
+                    first = min(first, i)
+                    taps.append((x.shape[1], stride))
+        for part, mode in modes:
+            part.training = mode
+        self._first_tap = first
+        self.channels = tuple(channels for channels, _ in taps)
+        self.strides = tuple(stride for _, stride in taps)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        x = images
+        features = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i >= self._first_tap:
+                features.append(x)
+        return tuple(features)
+
+    def train(self, mode: bool = True) -> StagedBackbone:
+        """Switch between training and evaluation; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        hold(self)
+        return self
+
+
+def _matching_stride(x: Tensor, output_stride: int) -> int:
+    """The stride s with map size ceil(size / s) for the probe."""
+    height, width = _PROBE
+    stride = 1
+    while stride <= output_stride:
+        if x.shape[-2:] == (-(-height // stride), -(-width // stride)):
+            return stride
+        stride *= 2
+    raise ValueError(
+        f"its maps are {tuple(x.shape[-2:])} for an image of {_PROBE}, not ceil(size / stride)"
+    )

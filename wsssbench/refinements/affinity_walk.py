@@ -1,0 +1,160 @@
+"""AffinityNet: learned affinities of neighbouring pixels, then a random walk over the CAMs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from wsssbench.data.transforms import normalise
+from wsssbench.errors import CorruptArtefactError
+from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
+from wsssbench.models.affinity_net import AffinityNet
+from wsssbench.ops.affinity import block_mean, pair_affinities, pair_offsets
+from wsssbench.ops.cam import upsample
+from wsssbench.ops.random_walk import random_walk, transition
+from wsssbench.plugins import load as load_plugins
+from wsssbench.refinements.affinity_training import (
+    AffinityCrops,
+    AffinityTask,
+    LabelMaker,
+    make_labels,
+)
+from wsssbench.refinements.dense_crf import find_preset
+from wsssbench.refinements.planes import start_planes
+from wsssbench.training.engine import Schedule, seed_everything, train
+
+# PSA's own; the momentum is no slip (see Schedule)
+PSA_SCHEDULE: dict[str, Any] = {"batch_size": 8, "epochs": 8, "lr": 0.1, "momentum": 5e-4}
+
+
+class AffinityWalk(Refinement):
+    """AffinityNet with random walk (PSA: Ahn & Kwak, CVPR 2018), trained on image-level CAMs alone.
+
+    Args:
+        backbone: config of a registered backbone, e.g. ``dict(type='ResNet38d', weights=...)``.
+        alpha: low and high background exponent of the label making (PSA 4, 32; SEAM 4, 24).
+        background_alpha: exponent of the background that walks (PSA's best 16; AEFT 19).
+        crf_preset: CRF of the label making (`wsssbench.ops.crf.PRESETS`).
+        stride: pixels per cell of the grid of affinities; 4 suits small images.
+        radius: only cells closer than this are paired.
+        beta: exponent of the affinities in the walk.
+        steps: length of the walk: PSA 2^8 = 256, SEAM and AEFT 2^6 = 64.
+        channels: of the embedding of each of the backbone's last maps, finest first.
+        crop: side of the training crops, pixels, a multiple of `stride`.
+        flip: mirror half of the crops.
+        schedule: parameters of `wsssbench.training.engine.Schedule`.
+
+    Raises:
+        ValueError: a parameter out of range. UserError: unknown backbone, wrong schedule.
+    """
+
+    fitted: ClassVar[bool] = True
+    title = "random walk"
+
+    def __init__(
+        self,
+        *,
+        backbone: dict[str, Any],
+        alpha: tuple[float, float] = (4.0, 24.0),
+        background_alpha: float = 16.0,
+        crf_preset: str = "psa",
+        stride: int = 8,
+        radius: int = 5,
+        beta: float = 8.0,
+        steps: int = 256,
+        channels: tuple[int, ...] = (64, 128, 256),
+        crop: int = 448,
+        flip: bool = True,
+        schedule: dict[str, Any] = PSA_SCHEDULE,
+    ) -> None:
+        if not 0 < alpha[0] < alpha[1]:
+            raise ValueError(f"alpha={alpha} has to be (low, high) with 0 < low < high")
+        positive = {"background_alpha": background_alpha, "stride": stride, "beta": beta}
+        for name, value in {**positive, "crop": crop}.items():
+            if not value > 0:
+                raise ValueError(f"{name}={value} has to be greater than 0")
+        if crop % stride:
+            raise ValueError(f"crop={crop} has to be a multiple of stride={stride}")
+        if steps < 0:
+            raise ValueError(f"steps={steps} must not be negative")
+        self.labels = LabelMaker(alpha, find_preset(crf_preset), stride)
+        self.offsets = pair_offsets(radius)
+        self.schedule = Schedule.from_config(schedule, "AffinityWalk: schedule")
+        self.backbone = load_plugins().registries.backbone.resolve(
+            backbone, "AffinityWalk: backbone"
+        )
+        self.background_alpha = background_alpha
+        self.stride = stride
+        self.beta = beta
+        self.steps = steps
+        self.channels = channels
+        self.crop = crop
+        self.flip = flip
+        self._network: AffinityNet | None = None
+        self._device = "cpu"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # worker processes load the network themselves
+        return {**self.__dict__, "_network": None, "_device": "cpu"}
+
+    def fit(self, items: Sequence[FitItem], num_classes: int, context: RunContext) -> None:
+        """Make affinity labels from the CAMs of `items`, then train; both go on after a kill."""
+        labels = make_labels(items, self.labels, context.directory / "labels", context)
+        data = AffinityCrops(
+            [item.image for item in items],
+            labels,
+            crop=self.crop,
+            stride=self.stride,
+            flip=self.flip,
+            seed=context.seed,
+        )
+        seed_everything(context.seed)
+        task = AffinityTask(self._build(), self.offsets)
+        faster = {"network.embed": self.schedule.new_layers_lr}
+        train(task, data, self.schedule, context, faster, title="AffinityNet")
+
+    def load(self, directory: Path, device: str) -> None:
+        """Read the network that `fit` left in `directory`."""
+        task = AffinityTask(self._build(), self.offsets)
+        path = Path(directory) / "weights.pth"
+        try:
+            task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:  # damaged files make torch raise all sorts of things
+            raise CorruptArtefactError(path, f"{type(error).__name__}: {error}") from error
+        self._device = device
+        self._network = task.network.to(device).eval()  # type: ignore[assignment]
+
+    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
+        """Scores after the walk: on the grid if the image is a multiple of it, else full size."""
+        if not len(given.classes):
+            return Scores(given.classes, np.ones((1, *image.shape[:2]), np.float32), given.size)
+        planes = start_planes(image, given, self.background_alpha)
+        matrix = transition(self._affinities(image), self.offsets, self.beta)
+        walked = random_walk(block_mean(planes, self.stride), matrix, self.steps)
+        height, width = image.shape[:2]
+        if height % self.stride or width % self.stride:
+            # The grid covers the padded image: only at its size do cells lie where they belong.
+            padded = (walked.shape[1] * self.stride, walked.shape[2] * self.stride)
+            walked = np.ascontiguousarray(upsample(walked, padded)[:, :height, :width])
+        return Scores(given.classes, walked, given.size)
+
+    @torch.no_grad()
+    def _affinities(self, image: np.ndarray) -> np.ndarray:
+        """(P, h, w) float32 on the grid of `image`, padded with the mean colour."""
+        if self._network is None:
+            raise RuntimeError("AffinityWalk: load() comes before refine()")
+        pixels = torch.from_numpy(normalise(image))[None].to(self._device)
+        height, width = image.shape[:2]
+        padded = F.pad(pixels, (0, -width % self.stride, 0, -height % self.stride))
+        return pair_affinities(self._network(padded), self.offsets)[0].cpu().numpy()
+
+    def _build(self) -> AffinityNet:
+        backbone = load_plugins().registries.backbone.build(self.backbone)
+        return AffinityNet(
+            backbone, levels=len(self.channels), channels=self.channels, stride=self.stride
+        )

@@ -1,0 +1,99 @@
+"""Training of the classifier and of everything else that is not mmsegmentation's, by mmengine's Runner.
+
+    class Classify(TrainingTask):
+        def forward(self, batch, progress):
+            return Losses({"cls": bce(self.classifier(batch["images"]).logits, batch["labels"])})
+
+    weights = train(Classify(...), dataset, schedule, context, lr_multipliers={"head": 10.0}, title="classifier")
+
+A training that was killed at any moment goes on from its last checkpoint when the same call is made again, and ends
+with exactly the weights of an unbroken one (same machine, same number of ranks).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.data import Dataset, default_collate
+
+from wsssbench import ranks
+from wsssbench.errors import UserError
+from wsssbench.interfaces import Losses, RunContext
+from wsssbench.training.noise import log_file, quiet
+from wsssbench.training.schedule import Schedule
+
+__all__ = ["Schedule", "TrainingTask", "seed_everything", "train"]
+
+
+class TrainingTask(nn.Module, ABC):
+    """What one training step computes; its state dict is what the training leaves."""
+
+    @abstractmethod
+    def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
+        """The losses on `batch`.
+
+        Args:
+            batch: what the data set returned, stacked, on the task's device.
+            progress: share of the schedule that is done, in [0, 1).
+
+        Returns:
+            Losses whose names (terms and log) are the same on every rank of one iteration.
+        """
+
+
+def train(
+    task: TrainingTask,
+    dataset: Dataset[Any],
+    schedule: Schedule,
+    context: RunContext,
+    lr_multipliers: Mapping[str, float] | None = None,
+    title: str = "training",
+) -> Path:
+    """Train `task` and return the path of its weights, ``weights.pth`` in the context's directory.
+
+    Returns at once if they are there already (and leaves `task` as it is). Also writes ``scalars.jsonl``: iteration,
+    learning rate, total loss, every loss and logged value, one line per iteration.
+
+    Args:
+        task: initialised; parameters with ``requires_grad=False`` are not trained.
+        dataset: sized; ``dataset[(index, position)]`` is a dict of tensors and of equal shapes for every index. All
+            randomness has to come from ``(context.seed, position)``.
+        schedule: length and learning rate.
+        context: where, on what, with which seed.
+        lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
+        title: the name of the task in messages.
+
+    Raises:
+        UserError: empty data set, loss no longer finite, batch size that the ranks cannot share, amp without a GPU.
+    """
+    ranks.init(context.device)
+    weights = context.directory / "weights.pth"
+    if ranks.from_main(weights.exists()):
+        return weights
+    if len(dataset) == 0:  # type: ignore[arg-type]
+        raise UserError(f"{title}: there is no image to train on")
+    with quiet(log_file(context.directory)):
+        from wsssbench.training.runner import Job, fit
+        from wsssbench.training.task_model import TaskModel
+
+        model = TaskModel(task)
+        job = Job(
+            model, dataset, default_collate, task.state_dict, dict(lr_multipliers or {}), model.tell
+        )
+        return fit(job, schedule, context, title)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, numpy and torch; call it before random initial weights are drawn."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - libraries use the global generator
+    torch.manual_seed(seed)

@@ -1,0 +1,260 @@
+"""mmengine's Runner, on the device it is told, leaving nothing behind; and `fit`, which trains any model with it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mmengine.runner
+import torch
+from mmengine.dist import get_dist_info
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.runner import EpochBasedTrainLoop
+from mmengine.visualization import Visualizer
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from wsssbench import ranks
+from wsssbench.errors import UserError
+from wsssbench.interfaces import RunContext
+from wsssbench.training.checkpoints import Checkpoints, iteration_of, write_weights
+from wsssbench.training.hooks import (
+    Reseed,
+    RoundCheckpoint,
+    Scalars,
+    SyncBuffers,
+    TellProgress,
+)
+from wsssbench.training.isolation import isolated
+from wsssbench.training.sampler import StreamSampler
+from wsssbench.training.schedule import Schedule
+
+WEIGHTS = "weights.pth"
+_numbers = itertools.count()
+
+
+class Runner(mmengine.runner.Runner):
+    """mmengine's Runner without its side effects: no global start method, no files of its own, no forced GPU."""
+
+    def __init__(self, model: nn.Module, directory: Path, device: str, **arguments: Any) -> None:
+        self.place = device
+        name = f"wsssbench_{os.getpid()}_{next(_numbers)}"
+        super().__init__(
+            model,
+            str(directory),
+            launcher="pytorch" if ranks.world_size() > 1 else "none",
+            default_scope=None,
+            visualizer=Visualizer(name=name),
+            experiment_name=name,
+            **arguments,
+        )
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        # The original sets the start method of multiprocessing and environment variables for the whole process.
+        ranks.init(self.place)
+        self._rank, self._world_size = get_dist_info()
+        self._timestamp = "."  # the log directory is the work directory
+
+    def build_logger(self, log_level: int | str = "INFO", *_: Any, **__: Any) -> MMLogger:
+        return MMLogger.get_instance(name=self._experiment_name, log_level=log_level)
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        model = model.to(self.place)
+        if not self.distributed or self._train_dataloader is None:
+            return model
+        return MMDistributedDataParallel(
+            module=model,
+            device_ids=[ranks.local_rank()] if self.place == "cuda" else None,
+            broadcast_buffers=False,
+            find_unused_parameters=True,  # a loss may start after a warm-up, a backbone may return more than is used
+        )
+
+    def resume(self, filename: str, *_: Any, **__: Any) -> None:
+        super().resume(filename, map_location="cpu")
+
+    def _init_model_weights(self) -> None:
+        """The model arrives initialised."""
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        """The run manifest has the environment."""
+
+    def dump_config(self) -> None:
+        """The run manifest has the configuration."""
+
+
+class RoundLoop(EpochBasedTrainLoop):
+    """mmengine's epochs are our rounds from checkpoint to checkpoint; the last one may be shorter."""
+
+    def __init__(
+        self, runner: Runner, dataloader: DataLoader[Any], rounds: int, iterations: int
+    ) -> None:
+        super().__init__(runner, dataloader, max_epochs=rounds)
+        self._max_iters = iterations
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `fit` trains.
+
+    Attributes:
+        model: has mmengine's `train_step`, i.e. derives from its BaseModel.
+        dataset: answers ``dataset[(index, position)]``; all its randomness comes from `position`.
+        collate: list of samples -> batch.
+        weights: what to save in the end.
+        lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
+        tell: receives the share of the schedule that is done before each iteration, if given.
+    """
+
+    model: nn.Module
+    dataset: Dataset[Any]
+    collate: Callable[[list[Any]], Any]
+    weights: Callable[[], Mapping[str, torch.Tensor]]
+    lr_multipliers: Mapping[str, float] = field(default_factory=dict)
+    tell: Callable[[float], None] | None = None
+
+
+def fit(job: Job, schedule: Schedule, context: RunContext, title: str) -> Path:
+    """Train `job` and save its weights as ``weights.pth`` in the context's directory; resume if interrupted.
+
+    Raises:
+        UserError: the loss is no longer finite, the schedule does not fit the ranks, mixed precision without a GPU.
+    """
+    if schedule.amp and context.device != "cuda":
+        raise UserError(
+            f"amp=True needs a GPU, but the device is '{context.device}': set amp=False"
+        )
+    schedule.per_rank(ranks.world_size())
+    checkpoints = Checkpoints(context.directory / "checkpoints")
+    start = _resume_point(checkpoints, title, context)
+    total = schedule.length(len(job.dataset))  # type: ignore[arg-type]
+    done = iteration_of(start) if start else 0
+    if start:
+        context.progress.say(f"{title}: resumed at iteration {done} of {total}")
+    with isolated(), context.progress.track(title, total, done=done) as bar:
+        scalars = Scalars(context.directory / "scalars.jsonl", bar, title)
+        runner = _runner(job, schedule, context, [scalars, RoundCheckpoint(checkpoints)], start)
+        try:
+            runner.train()
+        finally:
+            scalars.close()
+    path = context.directory / WEIGHTS
+    if ranks.is_main():
+        write_weights(job.weights(), path)
+        checkpoints.remove()
+    ranks.barrier()
+    return path
+
+
+def _resume_point(checkpoints: Checkpoints, title: str, context: RunContext) -> Path | None:
+    """The checkpoint to go on from, the same on every rank."""
+    if ranks.is_main():
+        checkpoints.directory.mkdir(parents=True, exist_ok=True)
+        newest, damaged = checkpoints.latest()
+        for path in damaged:
+            context.progress.warn(f"{title}: checkpoint {path.name} is damaged and is not used")
+    else:
+        newest = None
+    return ranks.from_main(newest)
+
+
+def _runner(
+    job: Job, schedule: Schedule, context: RunContext, hooks: list[Hook], start: Path | None
+) -> Runner:
+    size = len(job.dataset)  # type: ignore[arg-type]
+    total, every = schedule.length(size), schedule.round_length(size)
+    tell = [TellProgress(job.tell, total)] if job.tell else []
+    sync = [SyncBuffers()] if ranks.world_size() > 1 else []
+    return Runner(
+        job.model,
+        context.directory / "checkpoints",
+        context.device,
+        train_dataloader=_loader(job, schedule, context),
+        train_cfg={"type": RoundLoop, "rounds": math.ceil(total / every), "iterations": total},
+        optim_wrapper=_optimizer(job, schedule),
+        param_scheduler=_learning_rate(schedule, total),
+        default_hooks={"runtime_info": None, "timer": None, "logger": None, "checkpoint": None},
+        custom_hooks=[Reseed(context.seed), *tell, *sync, *hooks],
+        randomness={"seed": context.seed},
+        load_from=str(start) if start else None,
+        resume=start is not None,
+    )
+
+
+def _loader(job: Job, schedule: Schedule, context: RunContext) -> DataLoader[Any]:
+    size = len(job.dataset)  # type: ignore[arg-type]
+    batch = schedule.per_rank(ranks.world_size())
+    sampler = StreamSampler(
+        size,
+        batch,
+        rank=ranks.rank(),
+        world=ranks.world_size(),
+        seed=context.seed,
+        round_iterations=schedule.round_length(size),
+        iterations=schedule.length(size),
+    )
+    return DataLoader(
+        job.dataset,
+        batch,
+        sampler=sampler,
+        num_workers=context.workers,
+        collate_fn=job.collate,
+        pin_memory=context.device == "cuda",
+        multiprocessing_context=start_method() if context.workers else None,
+        generator=torch.Generator().manual_seed(context.seed),
+    )
+
+
+def start_method() -> str:
+    """How loading processes start: forked where that is safe, since spawned ones import everything again."""
+    return "fork" if sys.platform == "linux" else "spawn"
+
+
+def _optimizer(job: Job, schedule: Schedule) -> OptimWrapper:
+    groups: defaultdict[float, list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in job.model.named_parameters():
+        if parameter.requires_grad:
+            groups[_multiplier(name, job.lr_multipliers)].append(parameter)
+    parameters = [
+        {"params": members, "lr": schedule.lr * factor, "multiplier": factor}
+        for factor, members in sorted(groups.items())
+        if factor > 0
+    ]
+    if not parameters:
+        raise UserError(
+            "there is nothing to train: every parameter is frozen or has learning rate 0"
+        )
+    optimizer: torch.optim.Optimizer
+    if schedule.optimizer == "SGD":
+        optimizer = torch.optim.SGD(
+            parameters, momentum=schedule.momentum, weight_decay=schedule.weight_decay
+        )
+    else:
+        optimizer = torch.optim.AdamW(parameters, weight_decay=schedule.weight_decay)
+    wrapper = AmpOptimWrapper if schedule.amp else OptimWrapper
+    clip = {"max_norm": schedule.clip_grad} if schedule.clip_grad else None
+    return wrapper(optimizer=optimizer, clip_grad=clip)
+
+
+def _multiplier(name: str, multipliers: Mapping[str, float]) -> float:
+    fitting = [part for part in multipliers if part in name]
+    return multipliers[max(fitting, key=len)] if fitting else 1.0
+
+
+def _learning_rate(schedule: Schedule, total: int) -> list[dict[str, Any]]:
+    # mmengine reaches the end of a ramp one step before `end`; both schedulers multiply what is there.
+    poly = {"type": "PolyLR", "power": schedule.power, "by_epoch": False, "end": total + 1}
+    warm = schedule.warmup_iterations
+    if not warm:
+        return [poly]
+    ramp = {"type": "LinearLR", "start_factor": 1 / (warm + 1), "by_epoch": False, "end": warm + 1}
+    return [ramp, poly]
