@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+os.environ.setdefault(
+    "GOMP_SPINCOUNT", "10000"
+)  # as the command line does; before torch is imported
+
 REPOSITORY = Path(__file__).parent.parent
 MINIVOC = REPOSITORY.parent / "shared" / "data" / "minivoc" / "VOC2012"
 
@@ -61,7 +65,9 @@ def minivoc() -> Path:
 def command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``wsssbench`` in a process of its own, as a user does."""
 
-    def run(*arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, check: bool = True, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "wsssbench", *map(str, arguments)],
             capture_output=True,

@@ -30,7 +30,7 @@ INK, PAPER = (32, 32, 32), (255, 255, 255)
 FONT = ImageFont.load_default(size=15)
 CLASSES_TITLE = (
     "The 8 classes. Two share each body; only the small badge tells them apart. "
-    "Around it, usually: the ground of the class."
+    "Around an object, usually: the ground of its class."
 )
 SCENES_TITLE = (
     "Scenes of the data set, and their truth, which is for evaluation only (white: ignored)."

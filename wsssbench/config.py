@@ -236,12 +236,15 @@ def _allowed_keys(node: Mapping[str, Any], here: str) -> list[str]:
 def _nested_parameters(here: str) -> list[str]:
     """Parameters of the plain (typeless) sections inside components."""
     from wsssbench.data.transforms import TrainTransform
+    from wsssbench.segmenters.settings import TestSettings
     from wsssbench.training.engine import Schedule
 
     if here.endswith("schedule"):
         return list(signature_parameters(Schedule))
     if here == "classifier.transform":
         return list(signature_parameters(TrainTransform))
+    if here == "segmenter.test":
+        return list(signature_parameters(TestSettings))
     return []
 
 

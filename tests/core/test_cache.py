@@ -11,7 +11,9 @@ import pytest
 
 from wsssbench.cache import Entry, Key
 
-KEY = Key("cam", {"scales": (1.0,), "cam": {"flip": True}}, {"wsssbench": "1"}, {"classify": "ab"}, "d")
+KEY = Key(
+    "cam", {"scales": (1.0,), "cam": {"flip": True}}, {"wsssbench": "1"}, {"classify": "ab"}, "d"
+)
 
 
 def made(tmp_path: Path, key: Key = KEY) -> Entry:
@@ -75,8 +77,14 @@ def test_the_reason_tells_what_changed(tmp_path: Path) -> None:
     made(tmp_path)
     other = dataclasses.replace(KEY, config={"scales": (0.5, 1.0), "cam": {"flip": True}})
     assert Entry(tmp_path, other).reason() == "scales changed [1.0] -> [0.5, 1.0]"
-    assert "classify changed" in Entry(tmp_path, dataclasses.replace(KEY, upstream={"classify": "x"})).reason()
-    assert "code of wsssbench" in Entry(tmp_path, dataclasses.replace(KEY, code={"wsssbench": "9"})).reason()
+    assert (
+        "classify changed"
+        in Entry(tmp_path, dataclasses.replace(KEY, upstream={"classify": "x"})).reason()
+    )
+    assert (
+        "code of wsssbench"
+        in Entry(tmp_path, dataclasses.replace(KEY, code={"wsssbench": "9"})).reason()
+    )
     assert Entry(tmp_path / "empty", KEY).reason() == "no earlier result"
 
 

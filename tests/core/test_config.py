@@ -42,7 +42,11 @@ def test_defaults_are_filled_in(tiny: dict[str, Any]) -> None:
     [
         ("seed=7", ("seed",), 7),
         ("classifier.pooling.bins=(2, 4)", ("classifier", "pooling", "bins"), (2, 4)),
-        ("classifier.pooling.aggregation=average", ("classifier", "pooling", "aggregation"), "average"),
+        (
+            "classifier.pooling.aggregation=average",
+            ("classifier", "pooling", "aggregation"),
+            "average",
+        ),
         ("classifier.pooling=GAP", ("classifier", "pooling"), {"type": "GAP"}),
         ("classifier.erasing=AEFT", ("classifier", "erasing"), [{"type": "AEFT"}]),
         ("classifier.erasing=none", ("classifier", "erasing"), []),

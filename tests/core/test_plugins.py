@@ -83,7 +83,7 @@ def test_the_core_names_no_plugin() -> None:
         text = path.read_text()
         assert "import wsssbench_" not in text and "from wsssbench_" not in text, path
         for name in own:
-            assert f"'{name}'" not in text.replace('"', "'"'), (path, name)
+            assert f"'{name}'" not in text.replace('"', "'"), (path, name)
 
 
 def test_every_component_of_ours_resolves() -> None:

@@ -200,7 +200,7 @@ def test_missing_and_foreign_files_are_corrupt(tmp_path: Path) -> None:
     with pytest.raises(CorruptArtefactError, match="planes"):
         read_cam(tmp_path / "s.npz")
     np.savez(tmp_path / "f.npz", classes=np.array([3]), maps=np.zeros((1, 2, 2)), size=[4, 4])
-    with pytest.raises(CorruptArtefactError, match="int64|float64"):
+    with pytest.raises(CorruptArtefactError, match=r"int64|float64"):
         read_cam(tmp_path / "f.npz")
     np.savez(tmp_path / "o.npz", classes=np.array([{}], dtype=object))
     with pytest.raises(CorruptArtefactError):

@@ -82,13 +82,9 @@ def test_masks_by_their_headers(dataset: VOC2012) -> None:
     assert "1 of 3 masks" in missing and "'2007_000001'" in missing and "does not exist" in missing
     assert "1 masks of split 'train' differ in size" in size
     assert "'2007_000002': image (height, width) (20, 30), mask (20, 31)" in size
-    nowhere = only(check_dataset(dataset, ["val"], True, 1) if False else _no_folder(dataset))
-    assert "no folder of ground-truth masks" in nowhere
-
-
-def _no_folder(dataset: VOC2012) -> list[str]:
     other = VOC2012(root=str(dataset.root), masks="Gone")
-    return check_dataset(other, ["val"], masks=True, workers=1)
+    nowhere = only(check_dataset(other, ["val"], masks=True, workers=1))
+    assert "no folder of ground-truth masks" in nowhere
 
 
 def test_values_of_masks_are_for_evaluation(dataset: VOC2012) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from wsssbench.data.synthetic import SyntheticScenes
 from wsssbench.errors import UserError
+from wsssbench.ops.scene_layout import SceneParameters
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
 
@@ -176,8 +177,18 @@ def test_wrong_parameters_get_one_sentence(given: dict[str, object], complaint: 
     assert "\n" not in str(caught.value)
 
 
+def test_objects_that_vanish_under_the_boundary() -> None:
+    crowded = SyntheticScenes(image_size=40, object_size=(0.3, 0.3), boundary=4)
+    with pytest.raises(UserError, match=r"boundary=4.*raise object_size or image_size"):
+        crowded.scene("train", 0)
+
+
 def test_builds_from_a_config() -> None:
     config = {"type": "SyntheticScenes", "objects": [1, 2], "object_size": [0.3, 0.4]}
     dataset = load().registries.dataset.build(config)
     assert dataset.generated and len(dataset.classes) == 8
     assert dataset.parameters.objects == (1, 2)
+
+
+def test_defaults_are_those_of_the_scenes() -> None:
+    assert SyntheticScenes().parameters == SceneParameters()

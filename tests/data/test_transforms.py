@@ -25,7 +25,7 @@ def image() -> np.ndarray:
 
 def plain(**changes) -> TrainTransform:
     return TrainTransform(
-        **{**dict(resize_long=None, crop=50, flip=False, jitter_probability=0.0), **changes}
+        **{"resize_long": None, "crop": 50, "flip": False, "jitter_probability": 0.0, **changes}
     )
 
 
@@ -125,12 +125,12 @@ def test_equal_seeds_give_equal_views_and_the_input_is_untouched(image: np.ndarr
 @pytest.mark.parametrize(
     "wrong",
     [
-        dict(crop=0),
-        dict(resize_long=(5, 4)),
-        dict(resize_long=(0, 4)),
-        dict(jitter=(-0.1, 0, 0, 0)),
-        dict(jitter=(0, 0, 0, 0.6)),
-        dict(jitter_probability=1.5),
+        {"crop": 0},
+        {"resize_long": (5, 4)},
+        {"resize_long": (0, 4)},
+        {"jitter": (-0.1, 0, 0, 0)},
+        {"jitter": (0, 0, 0, 0.6)},
+        {"jitter_probability": 1.5},
     ],
 )
 def test_parameters_out_of_range(wrong: dict) -> None:

@@ -30,11 +30,11 @@ def test_the_devkit_layout(voc_root: Path) -> None:
 
 
 def test_it_is_registered_and_pickles(voc_root: Path) -> None:
-    dataset = load().registries.dataset.build(dict(type="VOC2012", root=str(with_csv(voc_root))))
+    dataset = load().registries.dataset.build({"type": "VOC2012", "root": str(with_csv(voc_root))})
     again = pickle.loads(pickle.dumps(dataset))
     assert again.ids("val") == ["2008_000001"]
     with pytest.raises(UserError, match=r"VOC2012.*root 'nowhere' does not exist"):
-        load().registries.dataset.build(dict(type="VOC2012", root="nowhere"))
+        load().registries.dataset.build({"type": "VOC2012", "root": "nowhere"})
 
 
 def test_masks_per_split(voc_root: Path) -> None:
@@ -122,7 +122,7 @@ def test_id_without_image(voc_root: Path) -> None:
 
 def test_a_root_beside_the_right_one_is_hinted(voc_root: Path) -> None:
     for wrong in (voc_root.parent, voc_root / "JPEGImages"):
-        with pytest.raises(ValueError, match="no folder JPEGImages, did you mean .*"):
+        with pytest.raises(ValueError, match=r"no folder JPEGImages, did you mean .*"):
             VOC2012(root=str(wrong))
     with pytest.raises(ValueError, match="does not exist"):
         VOC2012(root=str(voc_root / "gone"))

@@ -38,7 +38,7 @@ TINY = {
 }
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def registered_backbone() -> Iterator[None]:
     registry = load().registries.backbone
     registry.add("Colours", "two_colours:Colours", summary="for tests")
@@ -52,10 +52,11 @@ def context(directory: Path, workers: int = 0, seed: int = 0) -> RunContext:
     return RunContext(directory, "cpu", workers, seed, Silent())
 
 
-@pytest.fixture
-def fitted(tmp_path: Path) -> Path:
-    AffinityWalk(**TINY).fit(write_items(tmp_path, SIZES), 3, context(tmp_path / "fit"))
-    return tmp_path / "fit"
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("affinity")
+    AffinityWalk(**TINY).fit(write_items(directory, SIZES), 3, context(directory / "fit"))
+    return directory / "fit"
 
 
 def loaded(directory: Path, **changed: object) -> AffinityWalk:
@@ -185,7 +186,7 @@ def test_refine_is_the_dense_walk(fitted: Path) -> None:
 @pytest.mark.parametrize("size", [(64, 64), (61, 64), (37, 50), (3, 7)])
 def test_scores_lie_where_they_belong_at_any_size(fitted: Path, size: tuple[int, int]) -> None:
     walk = loaded(fitted, steps=0)  # leaves the means of blocks
-    image, _, cam = blob(8, size) if min(size) > 4 else (np.zeros((*size, 3), np.uint8), 0, None)
+    image = np.zeros((*size, 3), np.uint8)
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
     ramps = np.stack([y, x]) + 1
     classes = np.array([2], np.uint8)
@@ -222,11 +223,12 @@ def test_pickle_leaves_the_network_out(fitted: Path) -> None:
     np.testing.assert_array_equal(copy.refine(image, cam).planes, walk.refine(image, cam).planes)
 
 
-def test_damaged_weights_are_named(fitted: Path) -> None:
-    weights = fitted / "weights.pth"
-    weights.write_bytes(weights.read_bytes()[:500])
+def test_damaged_or_missing_weights_are_named(fitted: Path, tmp_path: Path) -> None:
     with pytest.raises(CorruptArtefactError, match=r"weights\.pth"):
-        loaded(fitted)
+        loaded(tmp_path)
+    (tmp_path / "weights.pth").write_bytes((fitted / "weights.pth").read_bytes()[:500])
+    with pytest.raises(CorruptArtefactError, match=r"weights\.pth"):
+        loaded(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_wrong_parameters_and_inputs() -> None:
         with pytest.raises(ValueError, match=f"{name}=0 has to be greater than 0"):
             DenseCRF(**{name: 0})
     image, _, cam = blob(4, SIZE)
-    with pytest.raises(UserError, match="40 x 61 pixels.*45 x 61"):
+    with pytest.raises(UserError, match=r"40 x 61 pixels.*45 x 61"):
         DenseCRF().refine(image[:40], cam)
     with pytest.raises(UserError, match="did you mean irn"):
         load().registries.refinement.build({"type": "DenseCRF", "preset": "irnn"})

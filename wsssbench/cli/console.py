@@ -76,6 +76,8 @@ class _BarTask(_Task):
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=console,
+            redirect_stdout=False,  # the libraries' prints belong in the log
+            redirect_stderr=False,
         )
         self.id: TaskID = self.bar.add_task(title, total=total, completed=done, note="")
 

@@ -4,7 +4,7 @@ An artefact is written at once (see `atomic`), with the same bytes for the same 
 completely when it is read: whatever is damaged or foreign raises `CorruptArtefactError`, so that
 its stage makes it again.
 
-CAM files store at most half the image's resolution in 8 bits. On real masks that takes 1/38 of the
+CAM files store at most half the image's resolution in 8 bits. On real masks that takes 1/35 of the
 bytes of full-resolution float32 maps and changes mIoU by about 0.01 (tools/bench_artefacts.py).
 Scores keep their resolution in 16 bits: 1/20 for those of a CRF, 1/2.4 for smooth ones.
 """

@@ -79,8 +79,8 @@ def _check_labels(
             f"the labels of split '{split}' have shape {labels.shape}, but there are {len(ids)} "
             f"images and {num_classes} classes"
         ]
-    wrong = [id for id, row in zip(ids, labels, strict=True) if not np.isin(row, (0, 1)).all()]
-    none = [id for id, row in zip(ids, labels, strict=True) if not row.any()]
+    wrong = [ids[i] for i in np.flatnonzero(~np.isin(labels, (0, 1)).all(axis=1)).tolist()]
+    none = [ids[i] for i in np.flatnonzero(~labels.any(axis=1)).tolist()]
     problems = []
     if wrong:
         problems.append(

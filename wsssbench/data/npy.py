@@ -1,8 +1,8 @@
 """Dictionaries of arrays in .npy files (AffinityNet's format) without trusting their pickle.
 
-``numpy.load(..., allow_pickle=True)`` runs whatever code the file names. Here a pickle may name six
-functions of numpy only, and gets our stand-ins instead, which record an array's description; the
-arrays are built afterwards, from checked parts.
+``numpy.load(..., allow_pickle=True)`` runs whatever code the file names. Here a pickle may name
+nothing but the few functions that make numpy's arrays, and gets our stand-ins for them, which check
+the parts before an array is built: numpy's own would trust a forged description of the memory.
 """
 
 from __future__ import annotations
@@ -73,14 +73,11 @@ class _DType:
     """Stand-in for a pickled ``numpy.dtype``: numbers, text (keys) or objects (the outer array)."""
 
     def __init__(self, spec: object, *_flags: object) -> None:
-        dtype = np.dtype(spec) if isinstance(spec, str) else np.dtype(object)
-        if (
-            dtype.kind not in "biufcUSO"
-            or dtype.names
-            or dtype.subdtype
-            or (not isinstance(spec, str))
-        ):
-            raise pickle.UnpicklingError(f"arrays of {spec!r} are not admitted")
+        if not isinstance(spec, str):
+            raise pickle.UnpicklingError(f"the type {spec!r} is not admitted")
+        dtype = np.dtype(spec)
+        if dtype.kind not in "biufcUSO" or dtype.names or dtype.subdtype:
+            raise pickle.UnpicklingError(f"arrays of {dtype} are not admitted")
         self.value = dtype
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -126,7 +123,7 @@ def _from_bytes(raw: Any, dtype: _DType) -> np.ndarray:
     if dtype.value.kind == "O":
         raise pickle.UnpicklingError("objects from bytes are not admitted")
     data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)  # str: from Python 2
-    return np.frombuffer(data, dtype=dtype.value).copy()
+    return np.frombuffer(data, dtype=dtype.value).astype(dtype.value.newbyteorder("="))
 
 
 def _array(*_args: object) -> _Array:
@@ -157,7 +154,7 @@ _NUMPY: dict[tuple[str, str], Callable[..., Any]] = {
     ("multiarray", "scalar"): _scalar,
     ("numeric", "_frombuffer"): _array_from_buffer,
     ("_codecs", "encode"): _encode,  # how protocols 0 to 2 write bytes
-    ("builtins", "bytes"): lambda: b"",  # and how they write no bytes
+    ("__builtin__", "bytes"): lambda: b"",  # and how they write no bytes
 }
 
 
@@ -170,7 +167,7 @@ class _Unpickler(pickle.Unpickler):
         short = module
         for package in ("numpy.core.", "numpy._core."):  # before and since numpy 2
             short = short.removeprefix(package)
-        known = module in ("numpy", "_codecs", "builtins") or short != module
+        known = module in ("numpy", "_codecs", "__builtin__") or short != module
         if known and (short, name) in _NUMPY:
             return _Admitted(_NUMPY[short, name])
         torch = module.split(".")[0] == "torch"

@@ -68,13 +68,13 @@ class SyntheticScenes(Dataset):
         image_size: int = 128,
         seed: int = 0,
         objects: tuple[int, int] = (1, 3),
-        object_size: tuple[float, float] = (0.3, 0.6),
+        object_size: tuple[float, float] = (0.3, 0.7),
         overlap: float = 0.3,
         occluders: float = 0.25,
         part_size: float = 0.1,
         classes_per_body: int = 2,
-        context_probability: float = 0.8,
-        context_leak: float = 0.05,
+        context_probability: float = 0.9,
+        context_leak: float = 0.03,
         clutter: float = 0.25,
         boundary: int = 1,
     ) -> None:
@@ -117,10 +117,17 @@ class SyntheticScenes(Dataset):
         return bound
 
     def scene(self, split: str, index: int) -> Scene:
-        """Draw image `index` of `split`, with everything that is known about it; a pure function of the parameters."""
+        """Draw image `index` of `split`, with everything that is known about it; a pure function of the parameters.
+
+        Raises:
+            UserError: no such split, or parameters that leave too little of an object visible.
+        """
         self._check(split)
         rng = np.random.default_rng((self.seed, SPLITS.index(split), index))
-        return draw_scene(rng, self.parameters, first=index % len(self.classes))
+        try:
+            return draw_scene(rng, self.parameters, first=index % len(self.classes))
+        except ValueError as error:  # only drawing shows that too little of an object stays visible
+            raise UserError(f"SyntheticScenes: {error}") from error
 
     def generate(self, directory: Path, progress: Progress) -> None:
         directory = Path(directory)

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 IGNORE = 255  # in the truth: not counted; in a prediction: unsure
 MAX_CLASSES = 254
 VALUES = 256  # of a uint8 label map
+CHUNK = 2**15  # pixels that are counted at once: what is made of them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -79,21 +81,31 @@ class ScoreHistogram:
         """
         labels = [int(value) for value in classes]
         self._check(labels, maps, truth)
-        occurring, column = _columns(truth, self.num_classes)
+        highest = _highest(truth, self.num_classes)
         if not labels:
             self._no_class += np.bincount(truth.ravel(), minlength=VALUES)
             return
+        # The fewer counters, the faster: a power of two of columns, in which 255 becomes the last.
+        columns = 1 << (highest + 1).bit_length()
+        shape = (len(labels), len(self.thresholds) + 1, columns)
+        flat, column = maps.reshape(len(maps), -1), truth.ravel() & np.uint8(columns - 1)
+        counts = np.zeros(prod(shape), np.int64)
+        for start in range(0, column.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            counts += self._count(flat[:, part], column[part], shape)
+        for label, count in zip(labels, counts.reshape(shape), strict=True):
+            self._of(label)[:, : highest + 1] += count[:, : highest + 1]
+
+    def _count(self, maps: np.ndarray, column: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """How often each (map, bucket, column) occurs among `maps` (K', n) and `column` (n,)."""
         row, score = _winner(maps)
-        buckets = len(self.thresholds) + 1
-        key = self._bucket(score)
-        if len(labels) > 1:
-            key += row.astype(np.int32) * np.int32(buckets)
-        key *= np.int32(len(occurring))
-        key += column
-        shape = (len(labels), buckets, len(occurring))
-        counts = np.bincount(key.ravel(), minlength=int(np.prod(shape))).reshape(shape)
-        for label, count in zip(labels, counts, strict=True):
-            self._of(label)[:, occurring] += count
+        size = prod(shape)
+        key: np.ndarray = self._bucket(score).astype(np.uint16 if size < 2**16 else np.int64)
+        if row is not None:
+            np.add(key, np.multiply(row, shape[1], dtype=key.dtype), out=key)
+        np.multiply(key, shape[2], out=key)
+        np.add(key, column, out=key)
+        return np.bincount(key, minlength=size)
 
     def merge(self, other: ScoreHistogram) -> None:
         """Add the counts of `other`, e.g. of another process; it needs the same thresholds."""
@@ -217,60 +229,69 @@ def best(histogram: ScoreHistogram) -> int:
 
 
 class _Buckets:
-    """score -> number of thresholds strictly below it, exact, faster than a binary search.
+    """score -> number of thresholds strictly below it: exact, and faster than a binary search.
 
-    A monotone function of the score (the same float32 operations for scores and thresholds) sorts
-    both into bins. A threshold in an earlier bin is below the score, one in a later bin is not, and
-    with at most one threshold per bin a single comparison decides the rest.
+    With evenly spaced thresholds, rounding a scaled score gives the nearest of them. That is a
+    monotone function of the score, so if it sends every threshold to itself, all that come before
+    the nearest one are below the score and all that come after are not; one comparison decides
+    about the nearest.
     """
 
     def __init__(self, thresholds: np.ndarray) -> None:
         self.thresholds = thresholds
-        self.bins = 8 * len(thresholds) + 8
-        span = thresholds[-1] - thresholds[0]
-        self.low = thresholds[0]
-        self.scale = np.float32((self.bins - 2) / span) if span > 0 else np.float32(1)
-        held = np.bincount(self._bin(thresholds), minlength=self.bins)
-        self.simple = bool(np.isfinite(self.scale)) and held.max() <= 1
-        self.below = np.concatenate([[0], np.cumsum(held)[:-1]]).astype(np.int32)  # in earlier bins
-        self.inside = np.full(self.bins, np.inf, np.float32)  # the threshold in this bin
-        self.inside[self._bin(thresholds)] = thresholds
+        count = len(thresholds)
+        self.index_type = np.uint8 if count < 255 else np.int64
+        span = float(thresholds[-1]) - float(thresholds[0])
+        # Thresholds are mostly j / parts with whole numbers j and parts: 100 for steps of 0.01.
+        self.parts = np.float32(round((count - 1) / span) if span > 0 else 1)
+        self.first = np.rint(thresholds[0] * self.parts)
+        self.last = self.first + np.float32(count - 1)
+        self.even = bool(self.parts > 0) and np.array_equal(
+            thresholds, (np.arange(count, dtype=np.float32) + self.first) / self.parts
+        )
+        self.even = self.even and np.array_equal(
+            self._nearest(thresholds), np.arange(count) + self.first
+        )
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """(H, W) float32 -> (H, W) int32."""
-        if np.isnan(scores.max()):  # max() hands NaN on
-            raise ValueError("maps hold NaN")
-        if not self.simple:
-            return np.searchsorted(self.thresholds, scores, side="left").astype(np.int32)
-        bins = self._bin(scores)
-        result = self.below.take(bins)
-        result += scores > self.inside.take(bins)
-        return result
+        """(n,) float32 -> (n,) integer."""
+        if not self.even:
+            return np.searchsorted(self.thresholds, scores, side="left")
+        nearest = self._nearest(scores)
+        index = (nearest - self.first if self.first else nearest).astype(self.index_type)
+        nearest /= self.parts  # exactly the threshold
+        index += (scores > nearest).view(np.uint8)
+        return index
 
-    def _bin(self, values: np.ndarray) -> np.ndarray:
-        place = values - self.low
-        place *= self.scale
-        return np.clip(place, 0, self.bins - 1, out=place).astype(np.int32)
+    def _nearest(self, scores: np.ndarray) -> np.ndarray:
+        """The j whose j / parts is the nearest threshold, float32."""
+        place = scores * self.parts
+        np.rint(place, out=place)
+        np.maximum(place, self.first, out=place)
+        return np.minimum(place, self.last, out=place)
 
 
-def _winner(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which map is largest (the first of equal ones), (H, W) uint8; its value, (H, W) float32."""
-    row = np.zeros(maps.shape[1:], np.uint8)
-    score = maps[0]
+def _winner(maps: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """Which map is largest (the first of equal ones), (n,) uint8; its value, (n,) float32.
+
+    None instead of all zeros if there is one map only.
+    """
+    row, score = None, maps[0]
     for k in range(1, len(maps)):
-        row[maps[k] > score] = k
+        row = np.zeros(score.shape, np.uint8) if row is None else row
+        np.copyto(row, k, where=maps[k] > score)
         score = np.maximum(score, maps[k])
+    if np.isnan(score.max()):  # both maxima hand NaN on
+        raise ValueError("maps hold NaN")
     return row, score
 
 
-def _columns(truth: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The values that occur in `truth`, (U,), and for each pixel which of them, (H, W) uint8."""
-    counts = np.bincount(truth.ravel(), minlength=VALUES)
-    _check_values("true label", counts, num_classes)
-    occurring = np.flatnonzero(counts)
-    position = np.zeros(VALUES, np.uint8)
-    position[occurring] = np.arange(len(occurring))
-    return occurring, position[truth]
+def _highest(truth: np.ndarray, num_classes: int) -> int:
+    """The largest label in `truth` beside 255, -1 if there is none; checks the range."""
+    highest = int((truth + np.uint8(1)).max()) - 1  # 255 wraps to 0
+    if highest > num_classes:
+        _check_values("true label", np.bincount(truth.ravel(), minlength=VALUES), num_classes)
+    return highest
 
 
 def _check_values(name: str, counts: np.ndarray, num_classes: int) -> None:

@@ -24,13 +24,13 @@ class SceneParameters:
     num_classes: int = 8
     image_size: int = 128
     objects: tuple[int, int] = (1, 3)
-    object_size: tuple[float, float] = (0.3, 0.6)
+    object_size: tuple[float, float] = (0.3, 0.7)
     overlap: float = 0.3
     occluders: float = 0.25
     part_size: float = 0.1
     classes_per_body: int = 2
-    context_probability: float = 0.8
-    context_leak: float = 0.05
+    context_probability: float = 0.9
+    context_leak: float = 0.03
     clutter: float = 0.25
     boundary: int = 1
 

@@ -224,7 +224,7 @@ def _paint_shadow(canvas: np.ndarray, patch: Patch, light: float) -> None:
     height, width = patch.alpha.shape
     cover[top : top + height, left : left + width] = patch.alpha
     away = [round(-0.03 * len(canvas) * part) for part in (math.sin(light), math.cos(light))]
-    cover = np.roll(cover, away, axis=(0, 1))
+    cover = ndimage.shift(cover, away, order=0, mode="nearest")
     view *= 1 - 0.45 * ndimage.gaussian_filter(cover, 0.02 * len(canvas))[..., None]
 
 

@@ -6,8 +6,9 @@
 
     weights = train(Classify(...), dataset, schedule, context, lr_multipliers={"head": 10.0}, title="classifier")
 
-A training that was killed at any moment goes on from its last checkpoint when the same call is made again, and ends
-with exactly the weights of an unbroken one (same machine, same number of ranks).
+A training that was killed at any moment goes on from its last checkpoint when the same call is made again. On a CPU it
+ends with exactly the weights of an unbroken one (same machine, same number of ranks; any number of workers); on a GPU
+sums may be in another order.
 """
 
 from __future__ import annotations

@@ -36,11 +36,21 @@ def quiet(log: Path) -> Iterator[None]:
             for handler, old in moved:
                 handler.setStream(old)
             # A logger that was born inside must not write to a closed file later.
-            _move_handlers((stream,), terminal[1])
+            _move_handlers((stream,), _Stderr())
+
+
+class _Stderr:
+    """Whatever `sys.stderr` is at the time of writing."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def _move_handlers(
-    sources: tuple[TextIO, ...], target: TextIO
+    sources: tuple[TextIO, ...], target: TextIO | _Stderr
 ) -> list[tuple[logging.StreamHandler[Any], TextIO]]:
     moved = []
     for logger in _loggers():

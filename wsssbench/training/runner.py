@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +35,8 @@ from wsssbench.training.hooks import (
     TellProgress,
 )
 from wsssbench.training.isolation import isolated
+from wsssbench.training.loading import plain_errors, start_method, start_worker
+from wsssbench.training.noise import log_file, quiet
 from wsssbench.training.sampler import StreamSampler
 from wsssbench.training.schedule import Schedule
 
@@ -140,7 +141,9 @@ def fit(job: Job, schedule: Schedule, context: RunContext, title: str) -> Path:
     done = iteration_of(start) if start else 0
     if start:
         context.progress.say(f"{title}: resumed at iteration {done} of {total}")
-    with isolated(), context.progress.track(title, total, done=done) as bar:
+    track = context.progress.track(title, total, done=done)
+    # Quiet inside the bar: a bar may send what is printed while it moves to the terminal.
+    with isolated(), plain_errors(), track as bar, quiet(log_file(context.directory)):
         scalars = Scalars(context.directory / "scalars.jsonl", bar, title)
         runner = _runner(job, schedule, context, [scalars, RoundCheckpoint(checkpoints)], start)
         try:
@@ -209,14 +212,10 @@ def _loader(job: Job, schedule: Schedule, context: RunContext) -> DataLoader[Any
         num_workers=context.workers,
         collate_fn=job.collate,
         pin_memory=context.device == "cuda",
-        multiprocessing_context=start_method() if context.workers else None,
+        multiprocessing_context=start_method(context.workers),
+        worker_init_fn=start_worker,
         generator=torch.Generator().manual_seed(context.seed),
     )
-
-
-def start_method() -> str:
-    """How loading processes start: forked where that is safe, since spawned ones import everything again."""
-    return "fork" if sys.platform == "linux" else "spawn"
 
 
 def _optimizer(job: Job, schedule: Schedule) -> OptimWrapper:

@@ -1,0 +1,146 @@
+"""Images and label maps for mmsegmentation, from explicit lists."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform, RandomFlip, Resize, TestTimeAug
+from mmseg.datasets import BaseSegDataset
+from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, RandomCrop
+
+from wsssbench.data.images import read_image, read_label, voc_palette
+from wsssbench.errors import UserError
+from wsssbench.interfaces import IGNORE, SegmentationItem
+from wsssbench.segmenters.settings import TestSettings, TrainView
+
+_META = ("id", "img_path", "ori_shape", "img_shape", "pad_shape", "scale_factor",
+         "flip", "flip_direction")  # fmt: skip
+
+
+class Items(BaseSegDataset):
+    """A data set of mmseg from `SegmentationItem`s.
+
+    Args:
+        items: the images, with label maps for training.
+        names: background and the classes.
+        pipeline: transforms; the first one is `ReadItem`.
+        seed: of the run; `dataset[(index, position)]` takes all its randomness from (seed, position).
+        test_mode: `dataset[index]`, no label maps.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[SegmentationItem],
+        names: Sequence[str],
+        pipeline: Sequence[BaseTransform],
+        seed: int = 0,
+        test_mode: bool = False,
+    ) -> None:
+        self.items = list(items)
+        self.seed = seed
+        metainfo = {"classes": tuple(names), "palette": voc_palette()[: len(names)].tolist()}
+        super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """What the pipeline starts from, one dict per image."""
+        return [
+            {
+                "id": item.id,
+                "img_path": str(item.image),
+                "seg_map_path": None if item.label is None or self.test_mode else str(item.label),
+                "num_labels": len(self._metainfo["classes"]),
+                "seg_fields": [],
+            }
+            for item in self.items
+        ]
+
+    def __getitem__(self, draw: int | tuple[int, int]) -> Any:
+        if not isinstance(draw, tuple):
+            return self.prepare_data(draw)
+        index, position = draw
+        with _seeded(self.seed, position):
+            return self.prepare_data(index)
+
+
+class ReadItem(BaseTransform):
+    """Read image and label map the way everything else here does: no EXIF rotation, one sentence when it fails."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Adds ``img`` (H, W, 3) uint8 BGR as mmcv has it, and ``gt_seg_map`` (H, W) uint8."""
+        image = np.ascontiguousarray(read_image(results["img_path"])[..., ::-1])
+        results.update(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+        path = results["seg_map_path"]
+        if path is not None:
+            label = read_label(path)
+            if label.shape != image.shape[:2]:
+                raise UserError(
+                    f"label map {path} is {label.shape}, but its image {results['img_path']} is "
+                    f"{image.shape[:2]} (height, width): they have to be of one size"
+                )
+            wrong = label[(label >= results["num_labels"]) & (label != IGNORE)]
+            if wrong.size:
+                raise UserError(
+                    f"label map {path} holds the value {int(wrong.max())}, but only 0 to "
+                    f"{results['num_labels'] - 1} and {IGNORE} (ignored) are allowed"
+                )
+            results["gt_seg_map"] = label
+            results["seg_fields"].append("gt_seg_map")
+        return results
+
+
+class ScaleJitter(BaseTransform):
+    """Resize by a random factor on the image's own size (mmcv's RandomResize fits all images into one size)."""
+
+    def __init__(self, smallest: float, largest: float) -> None:
+        self.range = (smallest, largest)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resizes ``img`` (bilinear) and ``gt_seg_map`` (nearest)."""
+        factor = np.random.uniform(*self.range)  # noqa: NPY002 - seeded per draw, as mmseg's transforms
+        resize = Resize(scale_factor=float(factor), keep_ratio=True)
+        resized: dict[str, Any] = resize.transform(results)
+        return resized
+
+
+def training_pipeline(view: TrainView) -> list[BaseTransform]:
+    """Random size, crop, flip, colours."""
+    pipeline: list[BaseTransform] = [ReadItem()]
+    if view.resize != (1.0, 1.0):
+        pipeline.append(ScaleJitter(*view.resize))
+    pipeline.append(RandomCrop((view.crop, view.crop), view.cat_max_ratio, IGNORE))
+    if view.flip:
+        pipeline.append(RandomFlip(prob=0.5))
+    if view.photometric:
+        pipeline.append(PhotoMetricDistortion())
+    return [*pipeline, PackSegInputs(meta_keys=_META)]
+
+
+def test_pipeline(settings: TestSettings) -> list[BaseTransform]:
+    """The image at every scale, as it is and mirrored: lists of inputs and data samples."""
+    sizes = [Resize(scale_factor=float(scale), keep_ratio=True) for scale in settings.scales]
+    flips = [RandomFlip(prob=float(flip)) for flip in range(1 + settings.flip)]
+    return [ReadItem(), TestTimeAug([sizes, flips, [PackSegInputs(meta_keys=_META)]])]
+
+
+test_pipeline.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test
+
+
+@contextmanager
+def _seeded(seed: int, position: int) -> Iterator[None]:
+    """Global generators that depend on (seed, position) alone inside, and are as before afterwards."""
+    before = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
+    words = np.random.SeedSequence((seed, position)).generate_state(3)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]))  # noqa: NPY002
+    torch.random.default_generator.manual_seed(int(words[2]))
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.set_rng_state(before[2])

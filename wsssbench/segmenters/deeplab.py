@@ -1,0 +1,121 @@
+"""DeepLab, trained and tested by mmsegmentation on any registered backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from wsssbench import ranks
+from wsssbench.errors import UserError
+from wsssbench.interfaces import RunContext, SegmentationItem, Segmenter
+from wsssbench.plugins import load
+from wsssbench.segmenters.settings import HeadSettings, TestSettings, TrainView
+from wsssbench.segmenters.written import is_written
+from wsssbench.training.noise import log_file, quiet
+from wsssbench.training.schedule import Schedule
+
+
+class DeepLab(Segmenter):
+    """DeepLab-LargeFOV (ICLR 2015), v2 (TPAMI 2018) or v3+ (ECCV 2018), by mmsegmentation.
+
+    The loss is the cross-entropy over the pixels that are not 255. Predictions have the size of their image.
+
+    Args:
+        head: ``"largefov"`` (SEAM's and CPN's choice), ``"v2"`` or ``"v3plus"``.
+        backbone: any registered backbone, e.g. ``dict(type="ResNet38d", weights="...")``.
+        schedule: see `wsssbench.training.engine.Schedule`; `new_layers_lr` applies to the head.
+        crop: side of the training crops.
+        resize: smallest and largest factor on the size of a training image.
+        flip: mirror half of the training images.
+        photometric: random brightness, contrast, saturation and hue.
+        cat_max_ratio: training crops with a larger share of one class are drawn again; 1 takes any.
+        channels: of the head's hidden layers; None: 512 (largefov), 256 (v3plus).
+        dropout: before the head's last layer; None: 0.5 (largefov), 0.1 (v3plus).
+        dilations: of the head; None: the published ones at stride 8, (12,), (6, 12, 18, 24) or (1, 12, 24, 36),
+            scaled to the backbone's stride so that they cover the same part of the image.
+        test: ``scales`` and ``flip`` average views of the image, ``crf`` names a preset of `wsssbench.ops.crf`,
+            ``slide`` predicts in windows of the size of the crop; default one view, no CRF.
+    """
+
+    def __init__(
+        self,
+        classes: tuple[str, ...],
+        *,
+        backbone: dict[str, Any],
+        schedule: dict[str, Any],
+        head: Literal["largefov", "v2", "v3plus"] = "largefov",
+        crop: int = 321,
+        resize: tuple[float, float] = (0.5, 1.5),
+        flip: bool = True,
+        photometric: bool = True,
+        cat_max_ratio: float = 0.75,
+        channels: int | None = None,
+        dropout: float | None = None,
+        dilations: tuple[int, ...] | None = None,
+        test: dict[str, Any] | None = None,
+    ) -> None:
+        self.names = ("background", *classes)
+        self.backbone = load().registries.backbone.resolve(backbone, "segmenter.backbone")
+        self.schedule = Schedule.from_config(schedule, "segmenter.schedule")
+        self.head = HeadSettings(head, channels, dropout, dilations)
+        self.view = TrainView(crop, resize, flip, photometric, cat_max_ratio)
+        self.test = TestSettings.from_config(test or {})
+
+    def train(self, items: Sequence[SegmentationItem], context: RunContext) -> None:
+        """Leaves ``weights.pth`` and ``scalars.jsonl``; goes on from the last checkpoint after a kill.
+
+        Raises:
+            UserError: no items, items without label map, a label map that does not fit, a loss that is no number.
+        """
+        ranks.init(context.device)
+        if ranks.from_main((context.directory / "weights.pth").exists()):
+            return
+        unlabelled = [item.id for item in items if item.label is None]
+        if not items or unlabelled:
+            what = f"'{unlabelled[0]}' has no pseudo-label" if unlabelled else "there is no image"
+            raise UserError(f"segmenter: {what} to train on")
+        self._check_batch(context.device)
+        with quiet(log_file(context.directory)):
+            from wsssbench.segmenters.run import train
+
+            train(self, items, context)
+
+    def predict(
+        self, items: Sequence[SegmentationItem], trained: Path, context: RunContext
+    ) -> Mapping[str, Any]:
+        """Write ``<id>.png`` for every item; the items are shared by the ranks, each PNG is whole or absent.
+
+        Returns:
+            mmseg's aAcc, mIoU and mAcc in per cent, from the PNGs of all items that carry a label map (whether they
+            were written now or before); empty if none does.
+        """
+        ranks.init(context.device)
+        weights = trained / "weights.pth"
+        if not weights.is_file():
+            raise UserError(f"segmenter: there is no trained network {weights}: train it first")
+        context.directory.mkdir(parents=True, exist_ok=True)
+        mine = ranks.shard(items)
+        missing = [
+            item
+            for item in mine
+            if not is_written(context.directory / f"{item.id}.png", item.image)
+        ]
+        if len(missing) < len(mine):
+            done = len(mine) - len(missing)
+            context.progress.say(f"predict: {done} of {len(mine)} images are done already")
+        # Every rank has to see what is missing before another one writes.
+        todo = [item for part in ranks.gather(missing) for item in part]
+        with quiet(log_file(context.directory)):
+            from wsssbench.segmenters.run import predict
+
+            return predict(self, items, todo, weights, context)
+
+    def _check_batch(self, device: str) -> None:
+        share = self.schedule.per_rank(ranks.world_size())
+        together = device == "cuda" and ranks.world_size() > 1
+        if self.head.type == "v3plus" and share == 1 and not together:
+            raise UserError(
+                f"segmenter.schedule.batch_size={self.schedule.batch_size}: head 'v3plus' normalises one value per "
+                "image over the batch and needs at least 2 images per process"
+            )

@@ -1,0 +1,101 @@
+"""Training and testing a DeepLab with mmseg; everything here imports mmsegmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.dataset import DefaultSampler, pseudo_collate
+from mmengine.evaluator import Evaluator
+from mmseg.models.segmentors import EncoderDecoder
+from torch.utils.data import DataLoader
+
+from wsssbench import ranks
+from wsssbench.interfaces import RunContext, SegmentationItem
+from wsssbench.segmenters.data import Items, test_pipeline, training_pipeline
+from wsssbench.segmenters.network import build_network
+from wsssbench.segmenters.predictor import AveragedProbabilities, WrittenIoU
+from wsssbench.training.checkpoints import read_weights
+from wsssbench.training.engine import seed_everything
+from wsssbench.training.isolation import isolated
+from wsssbench.training.loading import plain_errors, start_method, start_worker
+from wsssbench.training.noise import log_file, quiet
+from wsssbench.training.runner import Job, Runner, fit
+
+if TYPE_CHECKING:
+    from wsssbench.segmenters.deeplab import DeepLab
+
+
+def train(deeplab: DeepLab, items: Sequence[SegmentationItem], context: RunContext) -> None:
+    """Train on the label maps of `items`."""
+    with isolated():
+        seed_everything(context.seed)
+        model = _network(deeplab, context.device)
+        data = Items(items, deeplab.names, training_pipeline(deeplab.view), context.seed)
+        faster = {"decode_head": deeplab.schedule.new_layers_lr}
+        job = Job(model, data, pseudo_collate, model.state_dict, faster)
+        fit(job, deeplab.schedule, context, title="segment")
+
+
+def predict(
+    deeplab: DeepLab,
+    items: Sequence[SegmentationItem],
+    todo: Sequence[SegmentationItem],
+    weights: Path,
+    context: RunContext,
+) -> dict[str, float]:
+    """Predict the `todo` among `items` and score all of them; returns mmseg's metrics."""
+    share = len(ranks.shard(todo))
+    workers = context.workers if share >= 4 * context.workers else 0  # starting them takes a second
+    total = len(ranks.shard(items))
+    bar = context.progress.track("predict", total, done=total - share)
+    # Quiet inside the bar: a bar may send what is printed while it moves to the terminal.
+    with isolated(), plain_errors(), bar as task, quiet(log_file(context.directory)):
+        metric = WrittenIoU(context.directory, items, deeplab.test.crf, workers, task)
+        metric.dataset_meta = {"classes": deeplab.names}
+        try:
+            if not todo:
+                return metric.evaluate(0)
+            data = Items(todo, deeplab.names, test_pipeline(deeplab.test), test_mode=True)
+            model = _network(deeplab, context.device)
+            model.load_state_dict(read_weights(weights))
+            metrics: dict[str, float] = _runner(model, data, metric, context).test()
+            return metrics
+        finally:
+            metric.close()
+
+
+def _network(deeplab: DeepLab, device: str) -> EncoderDecoder:
+    return build_network(
+        deeplab.backbone,
+        deeplab.head,
+        len(deeplab.names),
+        deeplab.view.crop,
+        deeplab.test.slide,
+        device,
+    )
+
+
+def _runner(model: EncoderDecoder, data: Items, metric: WrittenIoU, context: RunContext) -> Runner:
+    loader: DataLoader[Any] = DataLoader(
+        data,
+        1,  # images of different sizes do not stack
+        sampler=DefaultSampler(data, shuffle=False, round_up=False),
+        num_workers=context.workers,
+        collate_fn=pseudo_collate,
+        multiprocessing_context=start_method(context.workers),
+        worker_init_fn=start_worker,
+        generator=torch.Generator().manual_seed(context.seed),
+    )
+    return Runner(
+        AveragedProbabilities(model),
+        context.directory,
+        context.device,
+        test_dataloader=loader,
+        test_cfg={},
+        test_evaluator=Evaluator([metric]),
+        default_hooks={"runtime_info": None, "timer": None, "logger": None, "checkpoint": None},
+        randomness={"seed": context.seed},
+    )
