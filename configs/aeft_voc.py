@@ -38,7 +38,9 @@ classifier = dict(
 )
 cam = dict(type="MultiScaleCAM", scales=(0.5, 1.0, 1.5, 2.0), flip=True)  # released code
 refine = dict(
-    crf=dict(type="DenseCRF", input="cam", preset="psa", alpha=9.0),  # released README, best for CRF
+    crf=dict(
+        type="DenseCRF", input="cam", preset="psa", alpha=9.0
+    ),  # released README, best for CRF
     rw=dict(
         type="AffinityWalk",
         input="cam",
@@ -50,9 +52,7 @@ refine = dict(
         beta=8.0,
         steps=64,  # released code: 2^6
         crop=448,
-        schedule=dict(
-            batch_size=8, epochs=8, lr=0.01, power=0.9, momentum=5e-4, weight_decay=5e-4
-        ),
+        schedule=dict(batch_size=8, epochs=8, lr=0.01, power=0.9, momentum=5e-4, weight_decay=5e-4),
     ),
     rw_crf=dict(type="DenseCRF", input="rw", preset="psa_rw"),
 )

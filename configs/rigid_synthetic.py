@@ -2,4 +2,6 @@
 
 _base_ = ["_base_/synthetic.py"]
 name = "rigid_synthetic"
-classifier = dict(pooling=dict(type="GPP", bins=(2, 4)), erasing=[dict(type="RigidErasing")])
+classifier = dict(
+    pooling=dict(type="GPP", bins=(2, 4)), erasing=[dict(type="RigidErasing", start=0.4)]
+)

@@ -252,7 +252,8 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """Check `config` and fill in every default.
 
     Raises:
-        UserError: unknown section, component or parameter; value of the wrong type; refinement that reads an unknown one.
+        UserError: unknown section, component or parameter; value of the wrong type; refinement that reads an unknown
+            one.
     """
     registries = load().registries
     top = check_parameters(ExperimentSection, dict(config), "config")

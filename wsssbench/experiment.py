@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wsssbench.config import ARCHITECTURE
 from wsssbench.plugins import load
+
+if TYPE_CHECKING:
+    from wsssbench.interfaces import Refinement
 
 GALLERY = 8  # pictures per run in the report
 
@@ -98,7 +101,7 @@ def _refinements(config: Mapping[str, Any], train: str, both: tuple[str, ...]) -
     for name, section in config["refine"].items():
         source = section["input"]
         component = {key: value for key, value in section.items() if key != "input"}
-        cls = load().registries.refinement.get(component["type"])
+        cls = cast("type[Refinement]", load().registries.refinement.get(component["type"]))
         titles[name] = f"{titles[source]} + {cls.title or name}".strip()
         order = {
             "refinement": component,

@@ -1,4 +1,4 @@
-"""The hooks a plugin may implement. Hooks contribute and observe; behaviour changes only by components in the config."""
+"""The hooks a plugin may implement: they contribute and observe; behaviour changes only by components in the config."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from wsssbench.data.fingerprint import data_fingerprint
 from wsssbench.data.truth import allow_pixel_truth, forbid
 from wsssbench.errors import CorruptArtefactError, UserError, unknown
 from wsssbench.experiment import Node, nodes_of
-from wsssbench.interfaces import Dataset, RunContext
+from wsssbench.interfaces import Batch, Dataset, Erasing, RunContext
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.provenance import code_version
@@ -153,18 +153,18 @@ def _rehearse(section: Mapping[str, Any], num_classes: int) -> None:
     """One training step's losses on a small blank batch: shows methods that do not go together."""
     import torch
 
-    from wsssbench.interfaces import Batch
     from wsssbench.models.classifier import build_classifier
 
     classifier = build_classifier({key: section[key] for key in ARCHITECTURE}, num_classes)
     if not classifier.erasing:
         return
     labels = torch.eye(2, num_classes)
-    batch = Batch(torch.zeros(2, 3, 64, 64), labels)
+    batch = Batch(torch.zeros(2, 3, 64, 64), labels, progress=0.999)  # also what starts late
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # e.g. that 64 pixels are small
         output = classifier(batch.images)
         for erasing in classifier.erasing:
+            assert isinstance(erasing, Erasing)
             erasing.losses(classifier, batch, output)
 
 
@@ -319,8 +319,9 @@ def _peak_memory() -> Iterator[Any]:
     reset = Path("/proc/self/clear_refs")
     with suppress(OSError):
         reset.write_text("5")
-    torch = sys.modules.get("torch")
-    gpu = torch is not None and torch.cuda.is_available()
+    import torch
+
+    gpu = torch.cuda.is_available()
     if gpu:
         torch.cuda.reset_peak_memory_stats()
 

@@ -160,7 +160,7 @@ class Registries:
 
 def signature_parameters(function: Any) -> dict[str, Parameter]:
     """The keyword-only arguments of a class or function, with resolved annotations."""
-    target = function.__init__ if isinstance(function, type) else function
+    target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
     hints = typing.get_type_hints(target)
     return {
         p.name: Parameter(p.name, hints.get(p.name, Any), p.default)

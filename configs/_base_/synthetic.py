@@ -3,9 +3,9 @@
 data = dict(type="SyntheticScenes", train_images=600, val_images=200, image_size=128, seed=0)
 splits = dict(train="train", evaluate="train", val="val")
 classifier = dict(
-    backbone=dict(type="EfficientNetLite0", weights="imagenet", output_stride=16),
+    backbone=dict(type="EfficientNetLite0", weights="imagenet", output_stride=16, frozen_stages=2),
     transform=dict(crop=128, jitter=(0.3, 0.3, 0.3, 0.05), jitter_probability=0.8),
-    schedule=dict(batch_size=16, epochs=8, lr=0.01, momentum=0.9, weight_decay=1e-4),
+    schedule=dict(batch_size=16, epochs=7, lr=0.01, momentum=0.9, weight_decay=1e-4),
 )
 cam = dict(type="MultiScaleCAM", scales=(0.5, 1.0, 1.5, 2.0), flip=True)
 refine = dict(

@@ -2,7 +2,7 @@
 
 _base_ = ["voc12.py"]
 classifier = dict(
-    backbone=dict(type="EfficientNetLite0", weights="imagenet", output_stride=16),
+    backbone=dict(type="EfficientNetLite0", weights="imagenet", output_stride=16, frozen_stages=2),
     transform=dict(resize_long=(192, 288), crop=192),
     schedule=dict(batch_size=16, epochs=20, lr=0.01, momentum=0.9, weight_decay=1e-4),
 )

@@ -10,6 +10,7 @@ import pytest
 import torch
 from two_colours import blob, write_items
 
+from wsssbench.data import jobs
 from wsssbench.data.artefacts import read_cam
 from wsssbench.data.images import read_image, read_label, write_label
 from wsssbench.data.transforms import denormalise, normalise
@@ -20,7 +21,6 @@ from wsssbench.ops.cam import background_alpha, upsample
 from wsssbench.ops.crf import PRESETS, dense_crf
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
-from wsssbench.refinements import affinity_training
 from wsssbench.refinements.affinity_training import AffinityCrops, LabelMaker, make_labels
 from wsssbench.refinements.affinity_walk import AffinityWalk
 
@@ -93,7 +93,7 @@ def test_labels_continue_after_a_kill_and_do_not_depend_on_workers(
     files[1].unlink()
     files[2].write_bytes(before[2][:-20])
     os.utime(files[0], (1, 1))
-    monkeypatch.setattr(affinity_training, "POOL_FROM", 1)  # two images, two processes
+    monkeypatch.setattr(jobs, "_POOL_FROM", 1)  # two images, two processes
     make_labels(items, MAKER, tmp_path / "labels", context(tmp_path, workers=2))
     assert [file.read_bytes() for file in files] == before
     assert files[0].stat().st_mtime == 1  # not made again

@@ -30,7 +30,9 @@ def make_result() -> Callable[..., RunResult]:
     """Builds a run; keyword arguments replace whole fields, `shift` is added to every mIoU."""
 
     def make(shift: float = 0.0, rows: int = 2, size: tuple[int, int] = (24, 32), **fields: Any):
-        curve = [Point(40 - 100 * (t - 0.2) ** 2 + shift, 50 + t, 70 - t, t) for t in (0.1, 0.2, 0.3)]
+        curve = [
+            Point(40 - 100 * (t - 0.2) ** 2 + shift, 50 + t, 70 - t, t) for t in (0.1, 0.2, 0.3)
+        ]
         cam = Rung(
             name="CAM",
             node="cam",

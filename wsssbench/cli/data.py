@@ -37,7 +37,8 @@ def labels(
         raise UserError(f"--from {source}: has to be masks or xml")
     if out.exists():
         raise UserError(f"--out {out}: exists already; remove it or choose another name")
-    dataset = VOC2012(root=str(voc), **({"masks": masks} if masks else {}))
+    folders = {split.strip(): masks for split in splits.split(",")} if masks else None
+    dataset = VOC2012(root=str(voc), masks_of=folders)
     progress = ConsoleProgress(make_console())
     found: dict[str, np.ndarray] = {}
     for split in (name.strip() for name in splits.split(",")):

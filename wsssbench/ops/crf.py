@@ -60,8 +60,8 @@ def dense_crf(
     """Mean-field posterior of the CRF whose unary is -log(clip(p, 1e-5, 1)); deterministic.
 
     The scores of one pixel need not sum to 1 (CAM + background scores do not) and are not
-    renormalised: it would matter where the clip does, and the published numbers lack it. With `label_certainty`, the unary is made
-    from the best label of each pixel instead (`dense_crf_labels`).
+    renormalised: it would matter where the clip does, and the published numbers lack it. With
+    `label_certainty`, the unary is made from the best label of each pixel (`dense_crf_labels`).
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wsssbench import ranks
-from wsssbench.data.artefacts import check, read_cam
+from wsssbench.data.artefacts import read_cam
+from wsssbench.data.artefacts import read_label as read_stored_label
 from wsssbench.data.images import read_image, read_label, write_label
+from wsssbench.data.jobs import ImageJob, run_images
 from wsssbench.data.transforms import normalise
-from wsssbench.data.truth import GuardState, guard_state, restore_guard
-from wsssbench.errors import UserError
 from wsssbench.interfaces import FitItem, Losses, RunContext
 from wsssbench.ops.affinity import (
     UNSURE,
@@ -33,12 +31,20 @@ from wsssbench.ops.crf import CrfParameters, dense_crf
 from wsssbench.refinements.planes import start_planes
 from wsssbench.training.engine import TrainingTask
 
-POOL_FROM = 16  # images per worker from which starting processes (each imports torch) pays
+
+class LabelItem(NamedTuple):
+    """One image: its file, its CAM, where its affinity labels go."""
+
+    image: Path
+    given: Path
+    target: Path
 
 
 @dataclass(frozen=True)
-class LabelMaker:
+class LabelMaker(ImageJob[LabelItem]):
     """CAM -> affinity labels (PSA, section 3.2): sure where two CRFs of different background agree.
+
+    Writes palette PNGs (ceil(H/stride), ceil(W/stride)).
 
     Attributes:
         alpha: background exponents (low, high).
@@ -50,14 +56,19 @@ class LabelMaker:
     crf: CrfParameters
     stride: int
 
-    def __call__(self, item: FitItem, target: Path) -> None:
-        """Write the labels of `item` to `target`, a palette PNG (ceil(H/stride), ceil(W/stride))."""
+    def target(self, item: LabelItem) -> Path:
+        return item.target
+
+    def valid(self, path: Path) -> None:
+        read_stored_label(path)
+
+    def run(self, item: LabelItem) -> None:
         image, cam = read_image(item.image), read_cam(item.given)
         low, high = (
             block_mean(dense_crf(image, start_planes(image, cam, alpha), self.crf), self.stride)
             for alpha in self.alpha
         )
-        write_label(target, affinity_labels(low, high, cam.classes))
+        write_label(item.target, affinity_labels(low, high, cam.classes))
 
 
 def make_labels(
@@ -69,49 +80,10 @@ def make_labels(
         One PNG per item, in their order.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    targets = [directory / f"{item.id}.png" for item in items]
-    mine = ranks.shard(list(zip(items, targets, strict=True)))
-    missing = [(item, target) for item, target in mine if not check(target, "label")]
-    done = len(mine) - len(missing)
-    if done:
-        context.progress.say(f"affinity labels: {done} of {len(mine)} images are done already")
-    pooled = context.workers > 1 and len(missing) >= POOL_FROM * context.workers
-    made = _in_pool(maker, missing, context.workers) if pooled else _here(maker, missing)
-    with context.progress.track("affinity labels", total=len(mine), done=done) as task:
-        for _ in made:
-            task.advance()
+    jobs = [LabelItem(item.image, item.given, directory / f"{item.id}.png") for item in items]
+    run_images(maker, jobs, context, "affinity labels")
     ranks.barrier()
-    return targets
-
-
-def _here(maker: LabelMaker, missing: Sequence[tuple[FitItem, Path]]) -> Iterator[None]:
-    for item, target in missing:
-        maker(item, target)
-        yield
-
-
-def _in_pool(
-    maker: LabelMaker, missing: Sequence[tuple[FitItem, Path]], workers: int
-) -> Iterator[None]:
-    # spawn: forking a process that holds threads or CUDA is unsafe
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, _start_worker, (guard_state(),)) as pool:
-        futures = [pool.submit(maker, item, target) for item, target in missing]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool:
-            raise UserError(
-                f"one of the {workers} processes making affinity labels died (out of memory?): run "
-                "the same command again with fewer workers; finished images are kept"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(guard: GuardState) -> None:
-    restore_guard(guard)
-    torch.set_num_threads(1)
+    return [job.target for job in jobs]
 
 
 class AffinityCrops(torch.utils.data.Dataset[dict[str, Tensor]]):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from torch import Tensor
 
 from wsssbench import ranks
 from wsssbench.data.images import read_label
+from wsssbench.data.jobs import worker_pool
 from wsssbench.errors import UserError
 from wsssbench.interfaces import IGNORE, SegmentationItem
 from wsssbench.progress import Task
-from wsssbench.segmenters.written import end_with_parent, write_prediction
+from wsssbench.segmenters.written import write_prediction
 
 
 class AveragedProbabilities(BaseTTAModel):
@@ -80,7 +81,9 @@ class WrittenIoU(IoUMetric):
         self.crf = crf
         self.bar = bar
         self.limit = 2 * workers  # images that wait for the CRF: each holds its probabilities
-        self._pool = _pool(workers) if crf and workers > 1 else None
+        self._processes = ExitStack()
+        pooled = crf is not None and workers > 1
+        self._pool = self._processes.enter_context(worker_pool(workers)) if pooled else None
         self._waiting: deque[Future[None]] = deque()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
@@ -119,8 +122,7 @@ class WrittenIoU(IoUMetric):
 
     def close(self) -> None:
         """Stop the CRF processes; images that still wait are not written."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._processes.close()
 
     def evaluate(self, size: int) -> dict[str, float]:
         """mmseg's metrics in per cent over the items with a label map, of all ranks; {} if there are none."""
@@ -148,8 +150,3 @@ class WrittenIoU(IoUMetric):
             self.ignore_index,
         )
         return areas
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # spawn: forking a process that holds threads or CUDA is unsafe
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent)

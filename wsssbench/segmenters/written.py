@@ -1,10 +1,7 @@
-"""Writing predictions; imports neither torch nor mmsegmentation, since CRF processes import this."""
+"""Writing predictions; does not import mmsegmentation, since CRF processes import this."""
 
 from __future__ import annotations
 
-import os
-import threading
-from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +36,3 @@ def is_written(path: Path, image: Path) -> bool:
         return read_label(path).shape == image_size(image)
     except UserError:
         return False
-
-
-def end_with_parent() -> None:
-    """In a CRF process, first: do not wait for work for ever when the run is killed."""
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

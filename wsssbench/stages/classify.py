@@ -15,12 +15,13 @@ from torch.nn import functional as F
 
 from wsssbench import ranks
 from wsssbench.data.images import read_image
+from wsssbench.data.jobs import single_thread
 from wsssbench.data.torch_datasets import ImageLabels
 from wsssbench.data.transforms import TrainTransform, normalise
-from wsssbench.interfaces import Batch, Dataset, Losses
+from wsssbench.interfaces import Batch, Dataset, Erasing, Losses
 from wsssbench.models.classifier import Classifier, build_classifier
 from wsssbench.ops.ranking import average_precision
-from wsssbench.stages.work import StageWork, single_thread
+from wsssbench.stages.work import StageWork
 from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, train
 
 
@@ -38,6 +39,7 @@ class ClassificationTask(TrainingTask):
         terms = {"loss_cls": F.binary_cross_entropy_with_logits(output.logits, given.labels)}
         log: dict[str, Tensor] = {}
         for i, erasing in enumerate(self.classifier.erasing):
+            assert isinstance(erasing, Erasing)
             added = erasing.losses(self.classifier, given, output)
             tag = f"{i}." if len(self.classifier.erasing) > 1 else ""
             terms.update({f"{tag}{name}": value for name, value in added.terms.items()})

@@ -14,9 +14,10 @@ import torch
 
 from wsssbench.data.artefacts import read_cam, write_cam
 from wsssbench.data.images import read_image
+from wsssbench.data.jobs import ImageJob, run_images
 from wsssbench.models.classifier import Classifier, build_classifier
 from wsssbench.plugins import load
-from wsssbench.stages.work import ImageJob, StageWork, ids_of, run_images
+from wsssbench.stages.work import StageWork, ids_of
 
 
 class CamItem(NamedTuple):

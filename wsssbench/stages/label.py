@@ -12,9 +12,10 @@ import numpy as np
 
 from wsssbench.data.artefacts import read_label, read_scores
 from wsssbench.data.images import write_label
+from wsssbench.data.jobs import ImageJob, run_images
 from wsssbench.interfaces import IGNORE, Scores
 from wsssbench.ops.cam import upsample
-from wsssbench.stages.work import ImageJob, StageWork, ids_of, run_images
+from wsssbench.stages.work import StageWork, ids_of
 
 
 def label_map(scores: Scores, confidence: float = 0.0) -> np.ndarray:

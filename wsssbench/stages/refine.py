@@ -6,16 +6,18 @@ Config of both: refinement (component), kind of the artefact it reads (``cam`` o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from wsssbench.data.artefacts import read_cam, read_scores, write_scores
 from wsssbench.data.images import read_image
-from wsssbench.interfaces import FitItem, Refinement
+from wsssbench.data.jobs import ImageJob, run_images
+from wsssbench.interfaces import Cam, FitItem, Refinement, Scores
 from wsssbench.plugins import load
-from wsssbench.stages.work import ImageJob, StageWork, ids_of, run_images
+from wsssbench.stages.work import StageWork, ids_of
 
-READERS = {"cam": read_cam, "scores": read_scores}
+READERS: dict[str, Callable[[Path], Cam | Scores]] = {"cam": read_cam, "scores": read_scores}
 
 
 class RefineItem(NamedTuple):

@@ -33,6 +33,7 @@ class RigidErasing(Erasing):
             which the gradient passes.
         present_only: erase by the activations of the image's own classes, as the classic methods
             do; else of all K.
+        start: share of the schedule that passes before anything is erased.
 
     Raises:
         ValueError: `weight` is negative or `threshold` not positive.
@@ -47,6 +48,7 @@ class RigidErasing(Erasing):
         threshold: float = 0.6,
         mask: Literal["hard", "soft"] = "hard",
         present_only: bool = True,
+        start: float = 0.0,
     ) -> None:
         super().__init__()
         if not 0 <= weight < float("inf"):
@@ -55,12 +57,15 @@ class RigidErasing(Erasing):
             raise ValueError(
                 f"threshold={threshold} has to be positive, activations being in [0, 1]"
             )
+        if not 0 <= start < 1:
+            raise ValueError(f"start={start} has to be a share of the schedule, in [0, 1)")
+        self.start = start
         self.weight, self.threshold = weight, threshold
         self.mask, self.present_only = mask, present_only
 
     def losses(self, classifier: Classifier, batch: Batch, output: Output) -> Losses:
         """The term ``erased``: the weighted classification loss of the erased images."""
-        if not self.weight:
+        if not self.weight or batch.progress < self.start:
             return Losses({})
         # Absent classes do not learn from a soft mask: their activation may be tiny, and the
         # gradient of eq. 1 grows as 1 / max(f).
