@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_experiment import TINY
 
 os.environ.setdefault(
     "GOMP_SPINCOUNT", "10000"
@@ -18,33 +19,6 @@ os.environ.setdefault(
 
 REPOSITORY = Path(__file__).parent.parent
 MINIVOC = REPOSITORY.parent / "shared" / "data" / "minivoc" / "VOC2012"
-
-TINY = {
-    "name": "tiny",
-    "seed": 0,
-    "data": {"type": "SyntheticScenes", "train_images": 6, "val_images": 3, "image_size": 64},
-    "classifier": {
-        "backbone": {"type": "EfficientNetLite0", "weights": "imagenet", "output_stride": 16},
-        "pooling": {"type": "GPP", "bins": (2,)},
-        "erasing": [],
-        "transform": {"crop": 64, "jitter": (0.0, 0.0, 0.0, 0.0)},
-        "schedule": {"batch_size": 3, "epochs": 1, "lr": 0.01},
-    },
-    "cam": {"type": "MultiScaleCAM", "scales": (1.0,), "flip": True},
-    "refine": {
-        "crf": {"type": "DenseCRF", "input": "cam", "preset": "psa"},
-        "rw": {
-            "type": "AffinityWalk",
-            "input": "cam",
-            "backbone": {"type": "EfficientNetLite0", "weights": "imagenet"},
-            "stride": 4,
-            "steps": 4,
-            "crop": 64,
-            "schedule": {"batch_size": 3, "epochs": 1, "lr": 0.01},
-        },
-    },
-    "label": {"input": "rw", "confidence": 0.2},
-}
 
 
 @pytest.fixture

@@ -275,7 +275,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         resolved["segmenter"] = registries.segmenter.resolve(resolved["segmenter"], "segmenter")
         if resolved["label"] is None:
             raise UserError("segmenter needs pseudo-labels: add label=dict(input='<refinement>')")
-    _check_thresholds(resolved["evaluate"])
+    _check_ranges(resolved)
     return resolved
 
 
@@ -326,12 +326,17 @@ def _check_input(source: Any, above: Mapping[str, Any], where: str) -> None:
         raise UserError(f"{where}: {unknown('artefact', str(source), ('cam', *above))}")
 
 
-def _check_thresholds(section: Mapping[str, Any]) -> None:
+def _check_ranges(resolved: Mapping[str, Any]) -> None:
+    if not 0 <= resolved["seed"] < 2**32:
+        raise UserError(f"seed={resolved['seed']} has to be in 0..2^32-1")
+    label, section = resolved["label"], resolved["evaluate"]
+    if label is not None and not 0 <= label["confidence"] <= 1:
+        raise UserError(f"label.confidence={label['confidence']} has to be in [0, 1]")
     first, last, step = section["thresholds"]
-    if not (0 <= first <= last <= 1 and step > 0):
+    if not (0 <= first <= last <= 1 and 0.0001 <= step <= 1):
         raise UserError(
             f"evaluate.thresholds={(first, last, step)} has to be (first, last, step) with "
-            "0 <= first <= last <= 1 and step > 0"
+            "0 <= first <= last <= 1 and 0.0001 <= step <= 1"
         )
     if not 0 <= section["threshold"] <= 1:
         raise UserError(f"evaluate.threshold={section['threshold']} has to be in [0, 1]")

@@ -24,7 +24,7 @@ from typing import Any, Literal
 from wsssbench import ranks
 from wsssbench.cache import Entry, Key
 from wsssbench.config import ARCHITECTURE
-from wsssbench.data.check import check_dataset
+from wsssbench.data.check import check_dataset, check_masks
 from wsssbench.data.fingerprint import data_fingerprint
 from wsssbench.data.truth import allow_pixel_truth, forbid
 from wsssbench.errors import CorruptArtefactError, UserError, unknown
@@ -97,6 +97,8 @@ def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
         entry = Entry(settings.work_dir / "cache", _key(node, entries, dataset))
         entries[node.name] = entry
         steps.append(Step(node, entry, *_outlook(entry, node.name in forced)))
+    if any(s.node.name == "classify" and s.state == "computed" for s in steps):
+        _check_truth(nodes, dataset, settings)
     made = entries.get("data")
     if made is not None:
         dataset = dataset.at(made.directory / FOLDER)
@@ -174,6 +176,21 @@ def _check_data(nodes: list[Node], dataset: Dataset, settings: Settings) -> None
     problems = check_dataset(dataset, seen, masks=False, workers=settings.workers)
     if not problems:
         problems = check_dataset(dataset, scored, True, settings.workers, labels=False)
+    _raise_first(problems)
+
+
+def _check_truth(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
+    """Decode every mask that will be scored, before a training whose results could not be: 1 ms each."""
+    if dataset.generated:
+        return
+    problems = []
+    with allow_pixel_truth("the check of the masks"):
+        for split in sorted({node.config["split"] for node in nodes if node.stage == "evaluate"}):
+            problems += check_masks(dataset, split, settings.workers)
+    _raise_first(problems)
+
+
+def _raise_first(problems: list[str]) -> None:
     if problems:
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise UserError(problems[0] + more)

@@ -85,7 +85,14 @@ class Registry(mmengine.Registry):
             raise UserError(unknown(self.kind, key, self.components))
         if key not in self._module_dict:
             module_name, _, attribute = self.components[key].target.partition(":")
-            cls = getattr(importlib.import_module(module_name), attribute)
+            try:
+                cls = getattr(importlib.import_module(module_name), attribute)
+            except Exception as error:  # whatever a third party's module raises
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                raise UserError(
+                    f"{self.kind} '{key}' of plugin '{self.components[key].plugin}' cannot be "
+                    f"imported: {reason}"
+                ) from error
             contract = getattr(importlib.import_module("wsssbench.interfaces"), KINDS[self.kind])
             if not (isinstance(cls, type) and issubclass(cls, contract)):
                 raise UserError(

@@ -8,7 +8,10 @@ import sys
 
 import typer
 
-from wsssbench.errors import UserError
+from wsssbench.errors import CorruptArtefactError, UserError
+
+_STOPPED = 130  # exit code after Ctrl-C
+_UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 def build_app() -> typer.Typer:
@@ -45,20 +48,31 @@ def main() -> int:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         build_app()()
-    except UserError as error:
+    except (UserError, CorruptArtefactError) as error:
         return _complain(str(error))
-    except KeyboardInterrupt:
-        print("\nstopped; the same command again continues from here", file=sys.stderr)
-        return 130
+    except SystemExit as end:
+        if end.code == _STOPPED:  # what typer makes of a KeyboardInterrupt
+            print("\nstopped; the same command again continues from here", file=sys.stderr)
+        raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        sentence = _of_the_disk(error)
+        if sentence is None:
             raise
+        return _complain(sentence)
+    return 0
+
+
+def _of_the_disk(error: OSError) -> str | None:
+    """The sentence for a full disk, or a place that cannot be used; None for anything else."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         place = f" while writing {error.filename}" if error.filename else ""
-        return _complain(
+        return (
             f"the disk is full{place}: free some space and run the same command again, "
             "nothing that was computed is lost"
         )
-    return 0
+    if error.errno in _UNUSABLE and error.filename:
+        return f"{error.filename} cannot be used: {(error.strerror or '').lower()}"
+    return None
 
 
 def _complain(sentence: str) -> int:

@@ -31,14 +31,17 @@ def labels(
 
     from wsssbench.data.labels import labels_from_masks, labels_from_xml, write_labels_csv
     from wsssbench.data.truth import allow_pixel_truth
-    from wsssbench.data.voc import VOC2012
+    from wsssbench.plugins import load
 
     if source not in ("masks", "xml"):
         raise UserError(f"--from {source}: has to be masks or xml")
     if out.exists():
         raise UserError(f"--out {out}: exists already; remove it or choose another name")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     folders = {split.strip(): masks for split in splits.split(",")} if masks else None
-    dataset = VOC2012(root=str(voc), masks_of=folders)
+    config = {"type": "VOC2012", "root": str(voc), "masks_of": folders}
+    dataset = load().registries.dataset.build(config, where="--voc")
     progress = ConsoleProgress(make_console())
     found: dict[str, np.ndarray] = {}
     for split in (name.strip() for name in splits.split(",")):

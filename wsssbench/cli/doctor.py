@@ -58,15 +58,15 @@ def _python(_: Path) -> Iterator[Finding]:
 
 def _openmmlab(_: Path) -> Iterator[Finding]:
     for name, (fork, original) in FAMILIES.items():
-        present, other = _version(fork), _version(original) or _version(f"{original}-lite")
-        if present and other:
-            yield (
-                False,
-                (
-                    f"{name}: {fork} {present} and {original} {other} are installed over each other; "
-                    f"run: pip uninstall -y {original} {fork} && pip install {fork}"
-                ),
-            )
+        present = _version(fork)
+        others = [p for p in (original, f"{original}-lite") if _version(p)]
+        if others:
+            listed = " and ".join(f"{p} {_version(p)}" for p in others)
+            state = f"{listed} lies over {fork} {present}" if present else (
+                f"{listed} is installed instead of {fork}"
+            )  # fmt: skip
+            away = " ".join([*others, *([fork] if present else [])])
+            yield False, f"{name}: {state}; run: pip uninstall -y {away} && pip install {fork}"
         elif not present:
             yield False, f"{name}: {fork} is not installed; run: pip install {fork}"
         else:

@@ -26,6 +26,7 @@ Examples:
   --num-classes 20 --thresholds 0:0.6:0.01 --json scores.json
 """
 DEFAULT_THRESHOLDS = "0:0.6:0.01"
+MIN_STEP = 0.0001  # thousands of thresholds say nothing more
 
 
 def evaluate(
@@ -54,8 +55,9 @@ def evaluate(
         raise UserError(f"--format: {unknown('format', format_, allowed)}")
     form = FORMATS[format_]
     grid = _grid(form.thresholded, threshold, thresholds)
-    if json_ is not None and not json_.parent.is_dir():
-        raise UserError(f"--json {json_}: the folder {json_.parent} does not exist")
+    if json_ is not None and (json_.is_dir() or not json_.parent.is_dir()):
+        problem = "is a folder" if json_.is_dir() else f"the folder {json_.parent} does not exist"
+        raise UserError(f"--json {json_}: {problem}")
     ids = read_id_list(list_)
     console = make_console()
     truth = _truth(gt, ids)
@@ -63,6 +65,10 @@ def evaluate(
         pred, ids, truth, format_, num_classes, grid, ConsoleProgress(make_console())
     )
     result = summarise(tally, threshold)
+    if not result["iou"]:
+        raise UserError(
+            f"--gt {gt}: the masks of the list hold nothing but 255, so there is no score"
+        )
     result = {"images": len(ids), "format": format_, "split_list": str(list_), **result}
     if json_ is not None:
         json_.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -89,8 +95,8 @@ def _grid(thresholded: bool, threshold: float | None, thresholds: str | None) ->
         raise UserError(
             f"--thresholds {text}: has to be A:B:STEP, e.g. {DEFAULT_THRESHOLDS}"
         ) from None
-    if not (0 <= first <= last <= 1 and step > 0):
-        raise UserError(f"--thresholds {text}: needs 0 <= A <= B <= 1 and STEP > 0")
+    if not (0 <= first <= last <= 1 and MIN_STEP <= step <= 1):
+        raise UserError(f"--thresholds {text}: needs 0 <= A <= B <= 1 and {MIN_STEP} <= STEP <= 1")
     return threshold_grid(first, last, step)
 
 

@@ -113,18 +113,21 @@ def pick_device(wanted: str) -> str:
     return "cuda" if available and wanted != "cpu" else "cpu"
 
 
-def _seeds(text: str, config: dict[str, Any]) -> list[int]:
+def _seeds(text: str, config: dict[str, Any]) -> list[Any]:
     if not text:
-        return [int(config.get("seed", 0))]
+        return [config.get("seed", 0)]  # checked with the rest of the config
     try:
-        return [int(part) for part in text.split(",")]
+        seeds = [int(part) for part in text.split(",")]
     except ValueError:
         raise UserError(
             f"--seeds {text}: has to be whole numbers with commas, e.g. 0,1,2"
         ) from None
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"--seeds {text}: names a seed twice")
+    return seeds
 
 
-def _plan(config: dict[str, Any], seed: int, settings: Settings) -> Plan:
+def _plan(config: dict[str, Any], seed: Any, settings: Settings) -> Plan:
     from wsssbench.config import resolve
     from wsssbench.pipeline import make_plan
 
@@ -160,7 +163,7 @@ def _show_plan(plan: Plan, console: Any) -> None:
 
     table = Table(title=f"{plan.config['name']}, seed {plan.config['seed']}", title_justify="left")
     for column in ("stage", "reads", "would be", "why", "cache"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("stage", "cache"))
     for step in plan.steps:
         reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
         table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)

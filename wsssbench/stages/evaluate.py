@@ -42,6 +42,9 @@ class Format:
 def read_psa(path: Path) -> Cam:
     """An AffinityNet-style ``.npy``: dict of class index 0..K-1 -> (H, W) float map, as `Cam` (classes 1..K)."""
     maps = load_array_dict(path)
+    odd = [key for key in maps if not str(key).isdecimal()]
+    if odd:
+        raise UserError(f"{path}: its key {odd[0]!r} is not a class index 0..{MAX_CLASSES - 1}")
     keys = sorted(int(key) for key in maps)
     if keys and not 0 <= keys[0] <= keys[-1] < MAX_CLASSES:
         raise UserError(f"{path}: class indices {keys} are not in 0..{MAX_CLASSES - 1}")
@@ -150,7 +153,7 @@ def _add(tally: Tally, found: Any, truth: np.ndarray, path: Path) -> None:
     try:
         tally.add(found, truth)
     except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path} and its mask cannot be compared: {error}") from error
 
 
 def summarise(
