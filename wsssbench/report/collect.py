@@ -125,7 +125,7 @@ def _card(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, CardVa
     """The protocol card: what has to agree before two numbers may be compared."""
     config, node = plan.config, step.node
     predicted = node.inputs["given"] == "predict"
-    test = (config["segmenter"] or {}).get("test", {}) if predicted else config["cam"]
+    test = (config["segmenter"].get("test") or {}) if predicted else config["cam"]
     crf = [
         section.get("preset", section["type"])
         for name in _chain(config, node.inputs["given"])
