@@ -25,7 +25,9 @@ from bench_artefacts import imitated_cam
 from wsssbench.data.artefacts import read_cam, write_cam
 from wsssbench.data.images import read_label
 from wsssbench.ops.cam import upsample
-from wsssbench.ops.confusion import ScoreHistogram, confusion_of_labels, curve, metrics
+from wsssbench.ops.confusion import confusion_of_labels, curve, metrics
+from wsssbench.progress import Silent
+from wsssbench.stages.evaluate import score_files
 
 NUM_CLASSES = 20
 Files = list[tuple[Path, Path]]
@@ -62,10 +64,19 @@ def load_all(files: Files) -> None:
 
 
 def one_pass(files: Files, thresholds: np.ndarray) -> list[float]:
-    histogram = ScoreHistogram(NUM_CLASSES, thresholds)
-    for pair in files:
-        histogram.add(*load(pair))
-    return [point["miou"] for point in curve(histogram)]
+    """What ``wsssbench evaluate`` does: `score_files` on the stored CAMs."""
+    masks = {cam_file.stem: mask for cam_file, mask in files}
+    tally = score_files(
+        files[0][0].parent,
+        list(masks),
+        lambda id: read_label(masks[id]),
+        "cam",
+        NUM_CLASSES,
+        thresholds,
+        Silent(),
+    )
+    assert tally.histogram is not None
+    return [point["miou"] for point in curve(tally.histogram)]
 
 
 def naive(files: Files, thresholds: np.ndarray) -> list[float]:

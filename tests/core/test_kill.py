@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from tiny_experiment import TINY
 
 from wsssbench.report.collect import config_text
 

@@ -54,7 +54,7 @@ def contents(plan: Plan, node: str) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """One finished run of the tiny experiment."""
-    from conftest import TINY
+    from tiny_experiment import TINY
 
     work_dir = tmp_path_factory.mktemp("work")
     plan = plan_of(TINY, work_dir)

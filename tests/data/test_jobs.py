@@ -77,7 +77,7 @@ def test_a_process_that_dies_gets_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "_POOL_FROM", 1)
-    with pytest.raises(UserError, match="worker processes died.*smaller --workers"):
+    with pytest.raises(UserError, match=r"worker processes died.*smaller --workers"):
         run_images(Fatal(), items(tmp_path / "a"), context(tmp_path, 2), "squares")
 
 

@@ -98,3 +98,4 @@ def test_gallery_is_spread_over_the_list(n: int, count: int) -> None:
         assert shown[0] == ids[0]
         steps = np.diff([int(id) for id in shown])
         assert not len(steps) or steps.max() - steps.min() <= 1
+        assert n - int(shown[-1]) <= -(-n // len(shown))  # up to the end of the list

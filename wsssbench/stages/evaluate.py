@@ -6,10 +6,13 @@ The command line's ``wsssbench evaluate`` uses the same functions on files that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +29,7 @@ from wsssbench.progress import Progress
 from wsssbench.stages.label import label_map
 from wsssbench.stages.work import StageWork
 
+T = TypeVar("T")
 Truth = Callable[[str], np.ndarray]
 MAX_CLASSES = 254
 
@@ -123,14 +127,34 @@ def score_files(
     tally = Tally(num_classes or MAX_CLASSES, thresholds if form.thresholded else None)
     mine = ranks.shard(ids)
     with progress.track("evaluate", total=len(mine)) as task:
-        for id in mine:
-            path = directory / f"{id}{form.suffix}"
-            _add(tally, form.read(path), truth(id), path)
+        paths = [directory / f"{id}{form.suffix}" for id in mine]
+        reads = [partial(_read_pair, form, p, truth, id) for p, id in zip(paths, mine, strict=True)]
+        for path, (found, true) in zip(paths, _ahead(reads), strict=True):
+            _add(tally, found, true, path)
             task.advance()
     merged, *others = ranks.gather(tally)
     for other in others:
         merged.merge(other)
     return merged
+
+
+def _read_pair(form: Format, path: Path, truth: Truth, id: str) -> tuple[Any, np.ndarray]:
+    return form.read(path), truth(id)
+
+
+def _ahead(reads: Sequence[Callable[[], T]], depth: int = 4) -> Iterator[T]:
+    """The results of `reads` in order; a second thread reads a few ahead while this one counts."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for read in reads:
+                waiting.append(reader.submit(read))
+                if len(waiting) > depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            reader.shutdown(cancel_futures=True)
 
 
 def _check_present(directory: Path, ids: Iterable[str], suffix: str) -> None:
