@@ -1,4 +1,4 @@
-"""Running an experiment: plan it, reuse what the cache has, compute the rest, resume what was interrupted.
+"""Running an experiment: reuse what the cache has, compute the rest, resume what was interrupted.
 
     config = resolve(apply_overrides(read_config(path), overrides))
     plan = make_plan(config, settings)
@@ -14,225 +14,19 @@ import os
 import resource
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from wsssbench import ranks
-from wsssbench.cache import Entry, Key
-from wsssbench.config import ARCHITECTURE
-from wsssbench.data.check import check_dataset, check_masks
-from wsssbench.data.fingerprint import data_fingerprint
 from wsssbench.data.truth import allow_pixel_truth, forbid
-from wsssbench.errors import CorruptArtefactError, UserError, unknown
-from wsssbench.experiment import Node, nodes_of
-from wsssbench.interfaces import Batch, Dataset, Erasing, RunContext
+from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.experiment import Node
+from wsssbench.interfaces import Dataset, RunContext
+from wsssbench.planning import Plan, Settings, State, Step
 from wsssbench.plugins import load
-from wsssbench.progress import Progress
-from wsssbench.provenance import code_version
-from wsssbench.stages.generate import FOLDER
 from wsssbench.stages.work import StageWork
-
-State = Literal["reused", "resumed", "computed"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run, as opposed to what: none of it is in a content hash."""
-
-    work_dir: Path
-    device: str
-    workers: int
-    progress: Progress
-    force: tuple[str, ...] = ()
-    until: str | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """A node of the plan with its place in the cache, what will happen to it and why."""
-
-    node: Node
-    entry: Entry
-    state: State
-    reason: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run will do."""
-
-    config: Mapping[str, Any]
-    dataset: Dataset
-    steps: tuple[Step, ...]
-
-    def __getitem__(self, name: str) -> Step:
-        return next(step for step in self.steps if step.node.name == name)
-
-    def __contains__(self, name: str) -> bool:
-        return any(step.node.name == name for step in self.steps)
-
-
-def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
-    """Hash every stage and see what the cache has.
-
-    Raises:
-        UserError: the data set or a component of the config cannot be used; an unknown --force or --until.
-    """
-    dataset = load().registries.dataset.build(config["data"], where="data")
-    nodes = nodes_of(config, dataset.generated)
-    _check_names(nodes, settings)
-    if settings.until is not None:
-        nodes = _ancestors(nodes, _full_name(nodes, settings.until))
-    _check_components(config, dataset)
-    if not dataset.generated:
-        _check_data(nodes, dataset, settings)
-    forced = {_full_name(nodes, name) for name in settings.force}
-    steps: list[Step] = []
-    entries: dict[str, Entry] = {}
-    for node in nodes:
-        entry = Entry(settings.work_dir / "cache", _key(node, entries, dataset))
-        entries[node.name] = entry
-        steps.append(Step(node, entry, *_outlook(entry, node.name in forced)))
-    if any(s.node.name == "classify" and s.state == "computed" for s in steps):
-        _check_truth(nodes, dataset, settings)
-    made = entries.get("data")
-    if made is not None:
-        dataset = dataset.at(made.directory / FOLDER)
-    return Plan(config, dataset, tuple(steps))
-
-
-def _check_names(nodes: list[Node], settings: Settings) -> None:
-    for option, names in (("--force", settings.force), ("--until", (settings.until,))):
-        for name in names:
-            if name is not None and not _matches(nodes, name):
-                raise UserError(f"{option}: {unknown('stage', name, [n.name for n in nodes])}")
-
-
-def _matches(nodes: list[Node], name: str) -> list[str]:
-    """A stage may be called by the last part of its name, if that is unambiguous: ``rw`` for ``refine.rw``."""
-    names = [node.name for node in nodes]
-    return [name] if name in names else [n for n in names if n == f"refine.{name}"]
-
-
-def _full_name(nodes: list[Node], name: str) -> str:
-    return (_matches(nodes, name) or [name])[0]
-
-
-def _ancestors(nodes: list[Node], last: str) -> list[Node]:
-    """The node called `last`, what it needs, and the evaluations of any of those."""
-    by_name = {node.name: node for node in nodes}
-    wanted: set[str] = set()
-    waiting = [last]
-    while waiting:
-        name = waiting.pop()
-        if name not in wanted:
-            wanted.add(name)
-            waiting.extend(by_name[name].inputs.values())
-    return [
-        node
-        for node in nodes
-        if node.name in wanted or (node.stage == "evaluate" and node.inputs["given"] in wanted)
-    ]
-
-
-def _check_components(config: Mapping[str, Any], dataset: Dataset) -> None:
-    """Build everything once: a wrong parameter or a missing weight file shows before any work."""
-    registries = load().registries
-    registries.cam.build(config["cam"], where="cam")
-    for name, section in config["refine"].items():
-        own = {key: value for key, value in section.items() if key != "input"}
-        registries.refinement.build(own, where=f"refine.{name}")
-    if config["segmenter"] is not None:
-        registries.segmenter.build(config["segmenter"], dataset.classes, where="segmenter")
-    _rehearse(config["classifier"], len(dataset.classes))
-
-
-def _rehearse(section: Mapping[str, Any], num_classes: int) -> None:
-    """One training step's losses on a small blank batch: shows methods that do not go together."""
-    import torch
-
-    from wsssbench.models.classifier import build_classifier
-
-    classifier = build_classifier({key: section[key] for key in ARCHITECTURE}, num_classes)
-    if not classifier.erasing:
-        return
-    labels = torch.eye(2, num_classes)
-    batch = Batch(torch.zeros(2, 3, 64, 64), labels, progress=0.999)  # also what starts late
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # e.g. that 64 pixels are small
-        output = classifier(batch.images)
-        for erasing in classifier.erasing:
-            assert isinstance(erasing, Erasing)
-            erasing.losses(classifier, batch, output)
-
-
-def _check_data(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
-    seen = sorted({split for node in nodes for split in node.splits})
-    scored = sorted({node.config["split"] for node in nodes if node.stage == "evaluate"})
-    problems = check_dataset(dataset, seen, masks=False, workers=settings.workers)
-    if not problems:
-        problems = check_dataset(dataset, scored, True, settings.workers, labels=False)
-    _raise_first(problems)
-
-
-def _check_truth(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
-    """Decode every mask that will be scored, before a training whose results could not be: 1 ms each."""
-    if dataset.generated:
-        return
-    problems = []
-    with allow_pixel_truth("the check of the masks"):
-        for split in sorted({node.config["split"] for node in nodes if node.stage == "evaluate"}):
-            problems += check_masks(dataset, split, settings.workers)
-    _raise_first(problems)
-
-
-def _raise_first(problems: list[str]) -> None:
-    if problems:
-        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
-        raise UserError(problems[0] + more)
-
-
-def _key(node: Node, entries: Mapping[str, Entry], dataset: Dataset) -> Key:
-    modules = [f"wsssbench.stages.{node.run.partition(':')[0]}", *_component_modules(node.config)]
-    data = "" if dataset.generated else data_fingerprint(dataset, node.splits, node.truth)
-    return Key(
-        node.stage,
-        node.config,
-        code_version(modules),
-        {role: entries[name].key.hash for role, name in node.inputs.items()},
-        data,
-    )
-
-
-def _component_modules(value: Any) -> Iterator[str]:
-    """Modules of every component named anywhere in a config."""
-    if isinstance(value, Mapping):
-        name = value.get("type")
-        if isinstance(name, str):
-            for component in load().registries.find(name):
-                yield component.target.partition(":")[0]
-        for item in value.values():
-            yield from _component_modules(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _component_modules(item)
-
-
-def _outlook(entry: Entry, forced: bool) -> tuple[State, str]:
-    if forced:
-        return "computed", "forced"
-    if entry.manifest() is not None:
-        damaged = entry.damage()
-        if damaged:
-            return "resumed", f"{len(damaged)} damaged files are made again, e.g. {damaged[0]}"
-        return "reused", ""
-    if entry.started():
-        return "resumed", "was interrupted"
-    return "computed", entry.reason()
 
 
 def execute(plan: Plan, settings: Settings) -> dict[str, State]:

@@ -14,7 +14,7 @@ from in_process import call, refused
 from mini_devkit import experiment_on, make_devkit, write_config
 from PIL import Image
 
-from wsssbench import pipeline
+from wsssbench import planning
 from wsssbench.data import atomic
 from wsssbench.data.images import write_label
 from wsssbench.stages import classify

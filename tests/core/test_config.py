@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from wsssbench.config import apply_overrides, apply_smoke, read_config, resolve
+from wsssbench.config import read_config, resolve
 from wsssbench.errors import UserError
+from wsssbench.overrides import apply_overrides, apply_smoke
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(path.name for path in CONFIGS.glob("*.py"))

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsssbench.config import apply_overrides, resolve
+from wsssbench.config import resolve
 from wsssbench.errors import LeakError, UserError
 from wsssbench.interfaces import Cam, Refinement, Scores
-from wsssbench.pipeline import Plan, Settings, execute, make_plan
+from wsssbench.overrides import apply_overrides
+from wsssbench.pipeline import execute
+from wsssbench.planning import Plan, Settings, make_plan
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
 

@@ -13,7 +13,7 @@ from wsssbench.errors import UserError
 from wsssbench.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from wsssbench.pipeline import Plan, Settings
+    from wsssbench.planning import Plan, Settings
     from wsssbench.report.results import RunResult
 
 EXAMPLES = """Examples:
@@ -56,7 +56,8 @@ def run(
     ] = None,
 ) -> None:
     """Run an experiment; what is in the cache is reused, what was interrupted goes on."""
-    from wsssbench.config import apply_overrides, apply_smoke, read_config
+    from wsssbench.config import read_config
+    from wsssbench.overrides import apply_overrides, apply_smoke
 
     console = make_console()
     progress = ConsoleProgress(console)
@@ -85,7 +86,8 @@ def _settings(
     force: list[str] | None,
     until: str | None,
 ) -> Settings:
-    from wsssbench.pipeline import Settings, default_workers
+    from wsssbench.pipeline import default_workers
+    from wsssbench.planning import Settings
 
     shown: Progress = progress if ranks.is_main() else Silent()
     return Settings(
@@ -129,7 +131,7 @@ def _seeds(text: str, config: dict[str, Any]) -> list[Any]:
 
 def _plan(config: dict[str, Any], seed: Any, settings: Settings) -> Plan:
     from wsssbench.config import resolve
-    from wsssbench.pipeline import make_plan
+    from wsssbench.planning import make_plan
 
     return make_plan(resolve({**config, "seed": seed}), settings)
 
@@ -151,7 +153,8 @@ def _run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResu
     write_run(result, plan, directory)
     html.write(result, directory / "report.html")
     console.print()
-    console.print(tables.terminal(aggregate([result])))
+    if result.rungs:
+        console.print(tables.terminal(aggregate([result])))
     seconds = sum(time.seconds for time in result.times)
     console.print(f"report: {directory / 'report.html'}", markup=False)
     console.print(f"computing all stages took {duration(seconds)}; log: {log}", markup=False)
@@ -159,9 +162,11 @@ def _run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResu
 
 
 def _show_plan(plan: Plan, console: Any) -> None:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=f"{plan.config['name']}, seed {plan.config['seed']}", title_justify="left")
+    title = f"{plan.config['name']}, seed {plan.config['seed']}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("stage", "reads", "would be", "why", "cache"):
         table.add_column(column, overflow="fold", no_wrap=column in ("stage", "cache"))
     for step in plan.steps:

@@ -15,7 +15,7 @@ from wsssbench.data.artefacts import read_cam, read_scores
 from wsssbench.data.images import read_image, read_label, voc_palette
 from wsssbench.data.truth import allow_pixel_truth, read_truth
 from wsssbench.ops.cam import upsample
-from wsssbench.pipeline import Plan, State, Step
+from wsssbench.planning import Plan, State, Step
 from wsssbench.provenance import environment
 from wsssbench.report.pictures import overlay_cam, overlay_label
 from wsssbench.report.results import (
