@@ -14,7 +14,7 @@ from in_process import call, refused
 from mini_devkit import experiment_on, make_devkit, write_config
 from PIL import Image
 
-from wsssbench import planning
+from wsssbench import pipeline, planning
 from wsssbench.data import atomic
 from wsssbench.data.images import write_label
 from wsssbench.stages import classify
@@ -164,12 +164,12 @@ def test_masks_are_looked_through_once(config: Path, monkeypatch: pytest.MonkeyP
     """Only before a training: what is planned beside a trained classifier starts at once."""
     looked: list[str] = []
     monkeypatch.setattr(
-        pipeline, "check_masks", lambda _, split, workers: looked.append(split) or []
+        planning, "check_masks", lambda _, split, workers: looked.append(split) or []
     )
-    monkeypatch.setattr(pipeline, "_outlook", lambda entry, forced: ("reused", ""))
+    monkeypatch.setattr(planning, "_outlook", lambda entry, forced: ("reused", ""))
     arguments = ("run", config, "--dry-run", "--work-dir", config.parent / "work")
     assert call(*arguments).code == 0 and looked == []
-    monkeypatch.setattr(pipeline, "_outlook", lambda entry, forced: ("computed", ""))
+    monkeypatch.setattr(planning, "_outlook", lambda entry, forced: ("computed", ""))
     assert call(*arguments).code == 0 and looked == ["train"]
 
 
