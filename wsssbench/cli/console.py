@@ -22,6 +22,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from wsssbench.progress import duration
+
 PLAIN_INTERVAL = 10.0  # seconds between the lines of one task when there is no terminal
 
 
@@ -114,16 +116,6 @@ class _PlainTask(_Task):
 
     def _line(self, text: str) -> None:
         self.console.print(f"  {self.title}: {text}", markup=False)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: ``42 s``, ``3 min 5 s``, ``2 h 10 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsssbench import ranks
-from wsssbench.cli.console import ConsoleProgress, duration, log_noise, make_console
+from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.errors import UserError
-from wsssbench.progress import Progress, Silent
+from wsssbench.progress import Progress, Silent, duration
 
 if TYPE_CHECKING:
     from wsssbench.planning import Plan, Settings

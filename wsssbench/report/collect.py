@@ -14,6 +14,7 @@ from wsssbench.cache import write_json
 from wsssbench.data.artefacts import read_cam, read_scores
 from wsssbench.data.images import read_image, read_label, voc_palette
 from wsssbench.data.truth import allow_pixel_truth, read_truth
+from wsssbench.experiment import Node
 from wsssbench.ops.cam import upsample
 from wsssbench.planning import Plan, State, Step
 from wsssbench.provenance import environment
@@ -184,7 +185,7 @@ def _stage_pictures(plan: Plan, id: str, image: np.ndarray) -> Iterator[tuple[st
             maps = read_cam(directory / f"{id}.npz").maps
             heat = upsample(maps, image.shape[:2]).max(axis=0, initial=0.0)
             yield "CAM", overlay_cam(image, heat)
-        elif node.stage == "refine":
+        elif node.stage == "refine" and not _is_label(plan, node):
             label = label_map(read_scores(directory / f"{id}.npz"))
             yield _title(plan, node.name), overlay_label(image, label, palette)
         elif node.name == "label":
@@ -193,6 +194,18 @@ def _stage_pictures(plan: Plan, id: str, image: np.ndarray) -> Iterator[tuple[st
         elif node.name == "predict":
             label = read_label(directory / "gallery" / f"{id}.png")
             yield "prediction", overlay_label(image, label, palette)
+
+
+def _is_label(plan: Plan, node: Node) -> bool:
+    """Is this the refinement of a refinement that becomes the pseudo-label pixel by pixel? One picture will do."""
+    label = plan.config["label"]
+    return (
+        label is not None
+        and not label["confidence"]
+        and node.name == f"refine.{label['input']}"
+        and node.inputs["given"] != "cam"
+        and "label" in plan
+    )
 
 
 def _title(plan: Plan, given: str) -> str:

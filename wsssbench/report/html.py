@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from wsssbench.data.atomic import write_atomically
 from wsssbench.data.images import voc_palette
+from wsssbench.progress import duration
 from wsssbench.report import tables, thumbnails
 from wsssbench.report.charts import Bars, axis_top, bar_chart, curve_chart
 from wsssbench.report.ladder import MISSING, aggregate, threshold_text
@@ -97,21 +98,6 @@ def _environment() -> jinja2.Environment:
         duration=duration, memory=memory, number=_number, day=_day, threshold=threshold_text
     )
     return environment
-
-
-def duration(seconds: float) -> str:
-    """``0.8 s``, ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
-    if not math.isfinite(seconds):
-        return MISSING
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def memory(mib: float) -> str:
