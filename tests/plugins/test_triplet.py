@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import pickle
@@ -264,6 +265,18 @@ def test_values_out_of_range_are_one_sentence(wrong):
     (name,) = wrong
     with pytest.raises(UserError, match=f"AEFT.*: {name}=.* has to be"):
         load().registries.erasing.build({"type": "AEFT", **wrong}, K, (6,))
+
+
+@pytest.mark.parametrize("name", ["AEFT", "RigidErasing"])
+def test_a_late_start_leaves_the_first_share_of_the_schedule_to_classification(name):
+    erasing = load().registries.erasing.build({"type": name, "start": 0.4}, K, (6,))
+    classifier = recorder(GPP(K, bins=(2,)))
+    for progress, begun in ((0.0, False), (0.39, False), (0.4, True), (0.99, True)):
+        given = dataclasses.replace(batch(), progress=progress)
+        output = classifier(given.images)
+        assert bool(erasing.losses(classifier, given, output).terms) is begun
+    with pytest.raises(UserError, match="start"):
+        load().registries.erasing.build({"type": name, "start": 1.0}, K, (6,))
 
 
 def test_pickle_keeps_every_switch():
