@@ -188,7 +188,7 @@ def _key(node: Node, entries: Mapping[str, Entry], dataset: Dataset) -> Key:
         node.stage,
         node.config,
         code_version(modules),
-        {role: entries[name].key.hash for role, name in node.inputs.items()},
+        {name: entries[name].key.hash for name in node.inputs.values()},
         data,
     )
 
