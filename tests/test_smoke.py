@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
+REPOSITORY = Path(__file__).parents[1]
 RUNGS = ["CAM", "+ CRF", "+ random walk", "+ random walk + CRF", "pseudo-label", "DeepLab val"]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
