@@ -52,7 +52,9 @@ def test_dilated_features_hold_the_strided_ones(pixels, strided, output_stride):
     for fine, coarse in pairs:
         step = fine.shape[-1] // coarse.shape[-1]
         # on even sizes a strided "same" convolution starts at the second pixel
-        torch.testing.assert_close(fine[:, :, step - 1 :: step, step - 1 :: step], coarse)
+        same = fine[:, :, step - 1 :: step, step - 1 :: step]
+        # another kernel, another order of sums
+        torch.testing.assert_close(same, coarse, rtol=1e-3, atol=1e-3)
 
 
 def test_the_last_convolution_can_be_left_out():
