@@ -65,15 +65,15 @@ class ExperimentSection:
     name: str
     seed: int = 0
     data: dict[str, Any]
-    splits: dict[str, Any] = None  # type: ignore[assignment]
+    splits: dict[str, Any] | None = None
     classifier: dict[str, Any]
     cam: dict[str, Any]
-    refine: dict[str, dict[str, Any]] = None  # type: ignore[assignment]
+    refine: dict[str, dict[str, Any]] | None = None
     label: dict[str, Any] | None = None
     segmenter: dict[str, Any] | None = None
-    evaluate: dict[str, Any] = None  # type: ignore[assignment]
-    reference: dict[str, float] = None  # type: ignore[assignment]
-    smoke: dict[str, Any] = None  # type: ignore[assignment]
+    evaluate: dict[str, Any] | None = None
+    reference: dict[str, float] | None = None
+    smoke: dict[str, Any] | None = None
 
 
 SECTIONS: dict[str, type] = {
