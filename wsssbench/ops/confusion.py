@@ -178,18 +178,6 @@ def confusion_of_labels(predicted: np.ndarray, truth: np.ndarray, num_classes: i
     return counts[rows, : num_classes + 1]
 
 
-def resized(confusion: np.ndarray, num_classes: int) -> np.ndarray:
-    """`confusion` for another number of classes; ValueError if that would drop counted pixels."""
-    have = confusion.shape[1] - 1
-    keep = min(have, num_classes) + 1
-    matrix = np.zeros((num_classes + 2, num_classes + 1), np.int64)
-    matrix[:keep, :keep] = confusion[:keep, :keep]
-    matrix[-1, :keep] = confusion[-1, :keep]
-    if matrix.sum() != confusion.sum():
-        raise ValueError(f"there are pixels of classes above {num_classes}")
-    return matrix
-
-
 def metrics(confusion: np.ndarray) -> Metrics:
     """mIoU, precision and recall of a confusion matrix (K + 2, K + 1), as defined at `Metrics`."""
     correct = np.diagonal(confusion).astype(np.float64)  # (K + 1,)
