@@ -242,6 +242,15 @@ class Dataset(ABC):
 
     classes: tuple[str, ...]
     generated: ClassVar[bool] = False  # True: `generate` makes the files, and `root` is where
+    empty_images: bool = False  # True: images without any class belong to the data set
+
+    def card(self) -> dict[str, str | int | float | bool | None]:
+        """What the protocol card has to say about this data set beyond its name and split, e.g. whose masks."""
+        return {}
+
+    def has_masks(self, split: str) -> bool:
+        """Can `split` be scored? Looks for no file."""
+        return self.mask_path(self.ids(split)[0], split) is not None
 
     def generate(self, directory: Path, progress: Progress) -> None:
         """Write the data set into `directory` (only if `generated`); a pure function of the parameters."""
