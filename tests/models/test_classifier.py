@@ -53,6 +53,30 @@ def test_classifying_features_equals_forward():
             assert torch.equal(a, b)
 
 
+def test_a_hidden_layer_is_a_convolution_and_relu_between_dropout_and_head():
+    classifier = tiny_classifier(hidden=7).eval()
+    output = classifier(IMAGES)
+    assert classifier.hidden.weight.shape == (7, 6, 1, 1)
+    assert classifier.hidden.bias is None
+    assert classifier.head.weight.shape == (3, 7, 1, 1)
+    feature = classifier.backbone(IMAGES)[-1]
+    between = torch.einsum("nchw,dc->ndhw", feature, classifier.hidden.weight[:, :, 0, 0])
+    assert (between < 0).any()
+    expected = torch.einsum(
+        "ndhw,kd->nkhw", between.clamp(min=0), classifier.head.weight[:, :, 0, 0]
+    )
+    torch.testing.assert_close(output.maps, expected)
+    torch.testing.assert_close(classifier.classify(output.features).maps, expected)
+    # Xavier: uniform within sqrt(6 / (inputs + outputs)), of both
+    for layer, bound in ((classifier.hidden, (6 / 13) ** 0.5), (classifier.head, (6 / 10) ** 0.5)):
+        assert 0.7 * bound < layer.weight.abs().max() <= bound
+
+
+def test_without_a_hidden_layer_nothing_is_saved_of_it():
+    names = [n for n in tiny_classifier().state_dict() if not n.startswith("backbone.")]
+    assert names == ["head.weight", "pooling.factor"]
+
+
 def test_dropout_takes_whole_channels_and_only_in_training():
     classifier = tiny_classifier(dropout=0.5)
     feature = torch.ones(64, 6, 3, 4)
@@ -71,9 +95,9 @@ def test_cam_maps_pass_through_the_erasing_methods_in_order():
 
 
 def test_new_parameters_are_all_but_the_backbone_s():
-    classifier = Classifier(TinyBackbone(), ScaledMean(3), 3, [Double()])
+    classifier = Classifier(TinyBackbone(), ScaledMean(3), 3, [Double()], hidden=4)
     new = {n for n, _ in classifier.named_parameters() if n.startswith(classifier.new_parameters())}
-    assert new == {"head.weight", "pooling.factor", "erasing.0.factor"}
+    assert new == {"hidden.weight", "head.weight", "pooling.factor", "erasing.0.factor"}
     rest = {n for n, _ in classifier.named_parameters()} - new
     assert rest
     assert all(n.startswith("backbone.") for n in rest)
@@ -85,8 +109,10 @@ def test_building_from_a_config():
         "pooling": {"type": "GAP"},
         "erasing": [{"type": "AEFT"}],
         "dropout": 0.2,
+        "hidden": 16,
     }
     classifier = build_classifier(config, 4, pretrained=False)
+    assert classifier.hidden.out_channels == 16
     assert classifier.num_classes == 4
     assert classifier.dropout.p == 0.2
     assert classifier.backbone.strides[-1] == 8
@@ -117,6 +143,7 @@ LITE = {"type": "EfficientNetLite0", "weights": None}
         ({"backbone": LITE, "pooling": {"type": "GAP"}, "droput": 0.1}, "did you mean dropout"),
         ({"backbone": {"type": "Lite"}, "pooling": {"type": "GAP"}}, "unknown backbone 'Lite'"),
         ({"backbone": LITE, "pooling": {"type": "GAP"}, "dropout": 1.5}, "dropout=1.5"),
+        ({"backbone": LITE, "pooling": {"type": "GAP"}, "hidden": -1}, "hidden=-1"),
         (
             {"backbone": {**LITE, "output_stride": 5}, "pooling": {"type": "GAP"}},
             r"classifier.backbone \(backbone EfficientNetLite0\): output_stride=5",

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toy_training import SCHEDULE, SIZE, Points, Toy, context, run
+from toy_training import SCHEDULE, Points, Toy, context, iteration_at, run
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses
@@ -64,7 +64,7 @@ class Break(Exception):
 def _run_until(directory: Path, iteration: int) -> None:
     class Breaking(Toy):
         def forward(self, batch, progress):
-            if round(progress * SCHEDULE.length(SIZE)) + 1 == iteration:
+            if iteration_at(SCHEDULE, progress) == iteration:
                 raise Break
             return super().forward(batch, progress)
 

@@ -1,9 +1,9 @@
 """A tiny task for the training tests, and the program that trains it in another process:
 
-    python toy_training.py DIRECTORY WORKERS [KILL_AT]
+    python toy_training.py DIRECTORY WORKERS [KILL_AT [SCHEDULE]]
 
-KILL_AT = n: the process kills itself (SIGKILL) while it computes iteration n. ``save:n``: in the middle of writing the
-checkpoint of iteration n.
+KILL_AT = n: the process kills itself (SIGKILL) while it computes iteration n; -1: not at all. ``save:n``: in the middle
+of writing the checkpoint of iteration n. SCHEDULE: ``plain`` or ``phases`` (two batch sizes).
 """
 
 from __future__ import annotations
@@ -26,6 +26,23 @@ from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, t
 
 SIZE = 20
 SCHEDULE = Schedule(batch_size=4, iterations=12, lr=0.05, checkpoint_every=4, warmup_iterations=2)
+# 8 iterations of 4 images, then 6 of 8; checkpoints at 3, 6, 9, 12
+PHASES = Schedule(
+    batch_size=8,
+    epochs=4,
+    first_epochs=1.5,
+    first_batch_size=4,
+    decay_batch_size=4,
+    lr=0.05,
+    checkpoint_every=3,
+)
+SCHEDULES = {"plain": SCHEDULE, "phases": PHASES}
+
+
+def iteration_at(schedule: Schedule, progress: float) -> int:
+    """Number, from 1, of the iteration that is told `progress`."""
+    phases = schedule.phases(SIZE)
+    return 1 + next(i for i in range(99) if phases.progress_before(i) == progress)
 
 
 class Points(Dataset):
@@ -67,10 +84,10 @@ class Dying(Toy):
     """Kills its process while computing the given iteration."""
 
     kill_at = -1
-    count = 0
+    schedule = SCHEDULE
 
     def forward(self, batch: dict[str, torch.Tensor], progress: float) -> Losses:
-        if round(progress * SCHEDULE.length(SIZE)) + 1 == self.kill_at:
+        if iteration_at(self.schedule, progress) == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(10)
         return super().forward(batch, progress)
@@ -132,5 +149,6 @@ if __name__ == "__main__":
     seed_everything(7)
     toy = Dying(dropout=0.0, norm=False) if ranks.world_size() > 1 else Dying()
     toy.kill_at = int(kill)
-    train(toy, Points(), SCHEDULE, context(target, workers_given), {"head": 10.0}, "toy")
+    toy.schedule = SCHEDULES[sys.argv[4] if len(sys.argv) > 4 else "plain"]
+    train(toy, Points(), toy.schedule, context(target, workers_given), {"head": 10.0}, "toy")
     torch.save(toy.state_dict(), target / f"rank{ranks.rank()}.pth")

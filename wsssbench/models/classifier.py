@@ -1,4 +1,4 @@
-"""The classifier: backbone -> dropout -> 1 x 1 head -> class maps -> pooling."""
+"""The classifier: backbone -> dropout (-> 1 x 1 hidden layer) -> 1 x 1 head -> class maps -> pooling."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.interfaces import Backbone, Erasing, Output, Pooling
@@ -23,6 +24,11 @@ class Classifier(nn.Module):
         erasing: objectives beside the classification loss; their parameters are trained and saved
             along.
         dropout: share of channels of the last feature map dropped in training.
+        hidden: channels of a 1 x 1 convolution with ReLU between dropout and head, without bias as
+            the head; 0: none. AEFT's released code has 256; its paper mentions no such layer.
+
+    Raises:
+        ValueError: `num_classes`, `dropout` or `hidden` out of range.
     """
 
     def __init__(
@@ -32,19 +38,23 @@ class Classifier(nn.Module):
         num_classes: int,
         erasing: Sequence[Erasing] = (),
         dropout: float = 0.0,
+        hidden: int = 0,
     ) -> None:
         super().__init__()
         if num_classes < 1:
             raise ValueError(f"num_classes={num_classes}, but has to be at least 1")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}, but has to be in [0, 1)")
+        if hidden < 0:
+            raise ValueError(f"hidden={hidden}, but has to be 0 (none) or the number of channels")
         self.num_classes = num_classes
         self.backbone = backbone
         self.dropout = nn.Dropout2d(
             dropout
         )  # on channels: as dropout after a global average pooling
-        self.head = nn.Conv2d(backbone.channels[-1], num_classes, 1, bias=False)
-        nn.init.xavier_uniform_(self.head.weight)
+        channels = backbone.channels[-1]
+        self.hidden = _convolution(channels, hidden) if hidden else None
+        self.head = _convolution(hidden or channels, num_classes)
         self.pooling = pooling
         self.erasing = nn.ModuleList(erasing)
 
@@ -54,7 +64,10 @@ class Classifier(nn.Module):
 
     def classify(self, features: tuple[Tensor, ...]) -> Output:
         """Classify from the backbone's feature maps on; features[-1] is (N, C, h, w)."""
-        maps = self.head(self.dropout(features[-1]))
+        x = self.dropout(features[-1])
+        if self.hidden is not None:
+            x = F.relu(self.hidden(x))
+        maps = self.head(x)
         pooled = self.pooling(maps)
         return Output(tuple(features), maps, pooled.logits, pooled.attention)
 
@@ -73,7 +86,14 @@ class Classifier(nn.Module):
         No backbone of the core has a parameter whose name contains one of them, so they also serve
         as substrings.
         """
-        return ("head.", "pooling.", "erasing.")
+        return ("hidden.", "head.", "pooling.", "erasing.")
+
+
+def _convolution(given: int, out: int) -> nn.Conv2d:
+    """1 x 1, without bias, initialised as by Glorot & Bengio (Xavier)."""
+    layer = nn.Conv2d(given, out, 1, bias=False)
+    nn.init.xavier_uniform_(layer.weight)
+    return layer
 
 
 def build_classifier(
@@ -83,12 +103,12 @@ def build_classifier(
     pretrained: bool = True,
     where: str = "classifier",
 ) -> Classifier:
-    """Build from ``dict(backbone=..., pooling=..., erasing=[...], dropout=0.0)``.
+    """Build from ``dict(backbone=..., pooling=..., erasing=[...], dropout=0.0, hidden=0)``.
 
     Components are given as ``dict(type='Name', ...)``.
 
     Args:
-        config: `erasing` and `dropout` may be left out.
+        config: `erasing`, `dropout` and `hidden` may be left out.
         num_classes: K.
         pretrained: False leaves out the backbone's initial weights (its parameters `weights` and
             `pretrained`), for a classifier that is about to load its own.
@@ -97,7 +117,7 @@ def build_classifier(
     Raises:
         UserError: an unknown key, component or parameter, a value that is not allowed.
     """
-    allowed = ("backbone", "pooling", "erasing", "dropout")
+    allowed = ("backbone", "pooling", "erasing", "dropout", "hidden")
     for key in config:
         if key not in allowed:
             raise UserError(f"{where}: {unknown('key', key, allowed)}")
@@ -115,7 +135,8 @@ def build_classifier(
         for i, one in enumerate(config.get("erasing") or ())
     ]
     try:
-        return Classifier(backbone, pooling, num_classes, erasing, config.get("dropout", 0.0))
+        dropout, hidden = config.get("dropout", 0.0), config.get("hidden", 0)
+        return Classifier(backbone, pooling, num_classes, erasing, dropout, hidden)
     except (ValueError, TypeError) as error:
         raise UserError(f"{where}: {error}") from error
 

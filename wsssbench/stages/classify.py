@@ -1,6 +1,7 @@
 """classify: train the classifier on image-level labels. Writes ``weights.pth`` and ``scalars.jsonl``.
 
-Config: classifier (backbone, pooling, erasing, dropout), transform, schedule, split, val, seed.
+Config: classifier (backbone, pooling, erasing, dropout, hidden), transform, schedule, supervised_images, split, val,
+seed.
 """
 
 from __future__ import annotations
@@ -18,25 +19,39 @@ from wsssbench.data.images import read_image
 from wsssbench.data.jobs import single_thread
 from wsssbench.data.torch_datasets import ImageLabels
 from wsssbench.data.transforms import TrainTransform, normalise
+from wsssbench.errors import UserError
 from wsssbench.interfaces import Batch, Dataset, Erasing, Losses
 from wsssbench.models.classifier import Classifier, build_classifier
 from wsssbench.ops.ranking import average_precision
 from wsssbench.stages.work import StageWork
 from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, train
+from wsssbench.training.schedule import equal_share
 
 
 class ClassificationTask(TrainingTask):
-    """Binary cross-entropy on the image-level labels, plus what the erasing methods add."""
+    """Binary cross-entropy on the image-level labels, plus what the erasing methods add.
 
-    def __init__(self, classifier: Classifier) -> None:
+    Args:
+        classifier: what is trained.
+        supervised_images: of a batch, over all ranks together, the first that many get the cross-entropy, every image
+            if None. AEFT's released code has 8, of batches of 8 and later of 32. Ranks take the stream's images in
+            turn, so the first ones of each are the first ones of all.
+
+    Raises:
+        UserError: the ranks cannot share `supervised_images` equally.
+    """
+
+    def __init__(self, classifier: Classifier, supervised_images: int | None = None) -> None:
         super().__init__()
         self.classifier = classifier
+        self.supervised = _share(supervised_images)
 
     def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
         """`batch`: images (N, 3, H, W), labels (N, K)."""
         given = Batch(batch["images"], batch["labels"], progress)
         output = self.classifier(given.images)
-        terms = {"loss_cls": F.binary_cross_entropy_with_logits(output.logits, given.labels)}
+        logits, labels = output.logits[: self.supervised], given.labels[: self.supervised]
+        terms = {"loss_cls": F.binary_cross_entropy_with_logits(logits, labels)}
         log: dict[str, Tensor] = {}
         for i, erasing in enumerate(self.classifier.erasing):
             assert isinstance(erasing, Erasing)
@@ -45,6 +60,16 @@ class ClassificationTask(TrainingTask):
             terms.update({f"{tag}{name}": value for name, value in added.terms.items()})
             log.update({f"{tag}{name}": value for name, value in added.log.items()})
         return Losses(terms, log)
+
+
+def _share(supervised_images: int | None) -> int | None:
+    if supervised_images is None:
+        return None
+    if supervised_images < 1:
+        raise UserError(
+            f"classifier.supervised_images={supervised_images} has to be at least 1, or None for all"
+        )
+    return equal_share("classifier.supervised_images", supervised_images, ranks.world_size())
 
 
 def run(work: StageWork) -> dict[str, Any]:
@@ -63,7 +88,7 @@ def run(work: StageWork) -> dict[str, Any]:
     faster = dict.fromkeys(
         (f"classifier.{prefix}" for prefix in classifier.new_parameters()), schedule.new_layers_lr
     )
-    task = ClassificationTask(classifier)
+    task = ClassificationTask(classifier, config["supervised_images"])
     weights = train(task, data, schedule, work.context, faster, title="classify")
     task.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return {"val mAP": _mean_average_precision(task.classifier, dataset, config, work)}

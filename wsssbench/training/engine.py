@@ -39,7 +39,7 @@ class TrainingTask(nn.Module, ABC):
 
         Args:
             batch: what the data set returned, stacked, on the task's device.
-            progress: share of the schedule that is done, in [0, 1).
+            progress: share of the schedule's images (its epochs) that is done, in [0, 1).
 
         Returns:
             Losses whose names (terms and log) are the same on every rank of one iteration.

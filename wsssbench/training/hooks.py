@@ -19,6 +19,7 @@ from wsssbench import ranks
 from wsssbench.errors import UserError
 from wsssbench.progress import Task
 from wsssbench.training.checkpoints import Checkpoints
+from wsssbench.training.phases import Phases
 
 
 class Reseed(Hook):
@@ -40,14 +41,14 @@ class Reseed(Hook):
 
 
 class TellProgress(Hook):
-    """Tell the model which share of the schedule is done, in [0, 1)."""
+    """Tell the model which share of the schedule's images is done, in [0, 1)."""
 
-    def __init__(self, tell: Callable[[float], None], iterations: int) -> None:
+    def __init__(self, tell: Callable[[float], None], phases: Phases) -> None:
         self.tell = tell
-        self.iterations = iterations
+        self.phases = phases
 
     def before_train_iter(self, runner: Any, **_: Any) -> None:
-        self.tell(runner.iter / self.iterations)
+        self.tell(self.phases.progress_before(runner.iter))
 
 
 class Scalars(Hook):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,6 @@ from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.visualization import Visualizer
 from torch import nn
@@ -37,7 +35,8 @@ from wsssbench.training.hooks import (
 from wsssbench.training.isolation import isolated
 from wsssbench.training.loading import plain_errors, start_method, start_worker
 from wsssbench.training.noise import log_file, quiet
-from wsssbench.training.sampler import StreamSampler
+from wsssbench.training.optimizer import build_optimizer, learning_rate
+from wsssbench.training.sampler import StreamBatches, StreamSampler
 from wsssbench.training.schedule import Schedule
 
 WEIGHTS = "weights.pth"
@@ -134,7 +133,7 @@ def fit(job: Job, schedule: Schedule, context: RunContext, title: str) -> Path:
         raise UserError(
             f"amp=True needs a GPU, but the device is '{context.device}': set amp=False"
         )
-    schedule.per_rank(ranks.world_size())
+    schedule.per_rank(ranks.world_size())  # refuses what cannot be shared
     checkpoints = Checkpoints(context.directory / "checkpoints")
     start = _resume_point(checkpoints, title, context)
     total = schedule.length(len(job.dataset))  # type: ignore[arg-type]
@@ -175,7 +174,7 @@ def _runner(
 ) -> Runner:
     size = len(job.dataset)  # type: ignore[arg-type]
     total, every = schedule.length(size), schedule.round_length(size)
-    tell = [TellProgress(job.tell, total)] if job.tell else []
+    tell = [TellProgress(job.tell, schedule.phases(size))] if job.tell else []
     sync = [SyncBuffers()] if ranks.world_size() > 1 else []
     return Runner(
         job.model,
@@ -183,8 +182,8 @@ def _runner(
         context.device,
         train_dataloader=_loader(job, schedule, context),
         train_cfg={"type": RoundLoop, "rounds": math.ceil(total / every), "iterations": total},
-        optim_wrapper=_optimizer(job, schedule),
-        param_scheduler=_learning_rate(schedule, total),
+        optim_wrapper=build_optimizer(job.model, schedule, job.lr_multipliers),
+        param_scheduler=learning_rate(schedule, size),
         default_hooks={"runtime_info": None, "timer": None, "logger": None, "checkpoint": None},
         custom_hooks=[Reseed(context.seed), *tell, *sync, *hooks],
         randomness={"seed": context.seed},
@@ -195,20 +194,17 @@ def _runner(
 
 def _loader(job: Job, schedule: Schedule, context: RunContext) -> DataLoader[Any]:
     size = len(job.dataset)  # type: ignore[arg-type]
-    batch = schedule.per_rank(ranks.world_size())
     sampler = StreamSampler(
         size,
-        batch,
+        schedule.phases(size),
         rank=ranks.rank(),
         world=ranks.world_size(),
         seed=context.seed,
         round_iterations=schedule.round_length(size),
-        iterations=schedule.length(size),
     )
     return DataLoader(
         job.dataset,
-        batch,
-        sampler=sampler,
+        batch_sampler=StreamBatches(sampler),
         num_workers=context.workers,
         collate_fn=job.collate,
         pin_memory=context.device == "cuda",
@@ -216,44 +212,3 @@ def _loader(job: Job, schedule: Schedule, context: RunContext) -> DataLoader[Any
         worker_init_fn=start_worker,
         generator=torch.Generator().manual_seed(context.seed),
     )
-
-
-def _optimizer(job: Job, schedule: Schedule) -> OptimWrapper:
-    groups: defaultdict[float, list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in job.model.named_parameters():
-        if parameter.requires_grad:
-            groups[_multiplier(name, job.lr_multipliers)].append(parameter)
-    parameters = [
-        {"params": members, "lr": schedule.lr * factor, "multiplier": factor}
-        for factor, members in sorted(groups.items())
-        if factor > 0
-    ]
-    if not parameters:
-        raise UserError(
-            "there is nothing to train: every parameter is frozen or has learning rate 0"
-        )
-    optimizer: torch.optim.Optimizer
-    if schedule.optimizer == "SGD":
-        optimizer = torch.optim.SGD(
-            parameters, momentum=schedule.momentum, weight_decay=schedule.weight_decay
-        )
-    else:
-        optimizer = torch.optim.AdamW(parameters, weight_decay=schedule.weight_decay)
-    wrapper = AmpOptimWrapper if schedule.amp else OptimWrapper
-    clip = {"max_norm": schedule.clip_grad} if schedule.clip_grad else None
-    return wrapper(optimizer=optimizer, clip_grad=clip)
-
-
-def _multiplier(name: str, multipliers: Mapping[str, float]) -> float:
-    fitting = [part for part in multipliers if part in name]
-    return multipliers[max(fitting, key=len)] if fitting else 1.0
-
-
-def _learning_rate(schedule: Schedule, total: int) -> list[dict[str, Any]]:
-    # mmengine reaches the end of a ramp one step before `end`; both schedulers multiply what is there.
-    poly = {"type": "PolyLR", "power": schedule.power, "by_epoch": False, "end": total + 1}
-    warm = schedule.warmup_iterations
-    if not warm:
-        return [poly]
-    ramp = {"type": "LinearLR", "start_factor": 1 / (warm + 1), "by_epoch": False, "end": warm + 1}
-    return [ramp, poly]

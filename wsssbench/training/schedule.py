@@ -9,46 +9,88 @@ from typing import Any, Literal
 
 from wsssbench.errors import UserError
 from wsssbench.registry import check_parameters
+from wsssbench.training.phases import Phases
 
 LONGEST_ROUND = 1000  # iterations between checkpoints unless the user says otherwise
+
+_POSITIVE = (
+    "batch_size",
+    "lr",
+    "epochs",
+    "iterations",
+    "first_batch_size",
+    "decay_batch_size",
+    "checkpoint_every",
+    "clip_grad",
+)
+_NOT_NEGATIVE = (
+    "first_epochs",
+    "weight_decay",
+    "power",
+    "warmup_iterations",
+    "new_layers_lr",
+    "bias_lr",
+    "bias_weight_decay",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """A training schedule; every field is a user parameter.
 
-    The learning rate of iteration i of T is ``lr * (1 - i/T)^power``, times ``(i+1) / (warmup_iterations+1)`` while
-    warming up, times the multiplier of the layer.
+    The learning rate of iteration i = 0, 1, ... is ``lr * (1 - i/T)^power``, times ``(i+1) / (warmup_iterations+1)``
+    while warming up, times the multiplier of the layer. T is the number of iterations, unless `decay_batch_size` says
+    otherwise. This is the rule of PSA's, IRN's and AEFT's PolyOptimizer; segmentation code of the same lineage divides
+    by T + 1 instead, which only tells at the very end.
 
     Attributes:
         batch_size: images per iteration, over all ranks together.
         lr: learning rate of the first iteration.
-        epochs: passes over the data set, also fractions of one; either this or `iterations`.
+        epochs: passes over the data set, also fractions of one; either this or `iterations`. An iteration may begin in
+            one pass and end in the next, so no image is dropped.
         iterations: number of optimiser steps; either this or `epochs`.
+        first_epochs: that many of the `epochs`, the first ones, have batches of `first_batch_size` instead.
+        first_batch_size: images per iteration of the first epochs, over all ranks together. AEFT's released code: 18
+            of 40 epochs with 8, then 32; the paper mentions 32 only.
+        decay_batch_size: the learning rate decays as if all epochs had this batch size (and dropped what is left of a
+            pass): T = epochs * (number of images // decay_batch_size), but at least the number of iterations. AEFT's
+            released code counts on its first batch size, 8, throughout, so that its rate ends at about 0.45 of `lr`
+            instead of 0.
         optimizer: SGD with `momentum`, or AdamW (which ignores `momentum`).
-        momentum: of SGD. The AffinityNet lineage trains with 5e-4: its optimiser passes the weight decay there.
+        momentum: of SGD. PSA, IRN, AEFT and their kin train with 5e-4 (IRN: 1e-4) where they seem to say 0.9: their
+            PolyOptimizer passes the weight decay in the place of SGD's momentum, and its own argument `momentum` is
+            the `power`. For their setting, give the weight decay here.
         weight_decay: of every trained parameter.
         power: exponent of the poly decay; 0 keeps the learning rate constant.
         warmup_iterations: length of a linear warm-up.
         new_layers_lr: factor on the learning rate of layers that start from random values.
+        bias_lr: factor on the learning rate of biases, beside `new_layers_lr`: 2 in PSA and its kin, whose new biases
+            hence have 20. Biases are those of convolutions and linear layers, not of normalisations.
+        bias_weight_decay: of those biases; `weight_decay` if None. 0 in PSA and its kin.
         amp: train in mixed precision; needs a GPU.
         checkpoint_every: iterations from checkpoint to checkpoint; a tenth of the training, at most 1000, if None.
         clip_grad: largest norm of the gradient of all parameters together; None does not clip.
 
     Raises:
-        ValueError: a value out of range, or not exactly one of `epochs` and `iterations`.
+        ValueError: a value out of range, not exactly one of `epochs` and `iterations`, or a first phase or decay that
+            does not fit the rest.
     """
 
     batch_size: int
     lr: float
     epochs: float | None = None
     iterations: int | None = None
+    first_epochs: float = 0.0
+    first_batch_size: int | None = None
+    decay_batch_size: int | None = None
     optimizer: Literal["SGD", "AdamW"] = "SGD"
     momentum: float = 0.9
     weight_decay: float = 5e-4
     power: float = 0.9
     warmup_iterations: int = 0
     new_layers_lr: float = 10.0
+    bias_lr: float = 1.0
+    bias_weight_decay: float | None = None
     amp: bool = False
     checkpoint_every: int | None = None
     clip_grad: float | None = None
@@ -58,15 +100,41 @@ class Schedule:
             raise ValueError(
                 f"epochs={self.epochs} and iterations={self.iterations}: give exactly one of the two"
             )
-        for name in ("batch_size", "lr", "epochs", "iterations", "checkpoint_every", "clip_grad"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name}={value} has to be greater than 0")
-        for name in ("weight_decay", "power", "warmup_iterations", "new_layers_lr"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        for name in _NOT_NEGATIVE:
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ValueError(f"{name}={value} must not be negative")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum={self.momentum} has to be at least 0 and below 1")
+        self._check_first_phase()
+        self._check_decay()
+
+    def _check_first_phase(self) -> None:
+        given = f"first_epochs={self.first_epochs:g} and first_batch_size={self.first_batch_size}"
+        if (self.first_epochs > 0) != (self.first_batch_size is not None):
+            raise ValueError(f"{given}: give both or none of the two")
+        if self.first_epochs and (self.epochs is None or self.first_epochs >= self.epochs):
+            raise ValueError(
+                f"first_epochs={self.first_epochs:g} has to be less than epochs={self.epochs}"
+            )
+
+    def _check_decay(self) -> None:
+        if self.decay_batch_size is None:
+            return
+        given = f"decay_batch_size={self.decay_batch_size}"
+        if self.epochs is None:
+            raise ValueError(f"{given} counts epochs: give epochs instead of iterations")
+        longest = (self.epochs - self.first_epochs) / self.batch_size
+        longest += self.first_epochs / (self.first_batch_size or 1)
+        if longest > 1.000001 * self.epochs / self.decay_batch_size:
+            raise ValueError(
+                f"{given} is larger than the batches of the training: its learning rate would be 0 before the end; "
+                "choose a smaller one or None"
+            )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], where: str) -> Schedule:
@@ -76,12 +144,33 @@ class Schedule:
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
 
+    def phases(self, size: int) -> Phases:
+        """Length and batch sizes of the training on `size` images; every phase has at least one iteration."""
+        if self.epochs is None:
+            assert self.iterations is not None
+            return Phases(iterations=self.iterations, batch=self.batch_size)
+        rest = max(1, round((self.epochs - self.first_epochs) * size / self.batch_size))
+        if self.first_batch_size is None:
+            return Phases(iterations=rest, batch=self.batch_size)
+        first = max(1, round(self.first_epochs * size / self.first_batch_size))
+        return Phases(
+            iterations=first + rest,
+            batch=self.batch_size,
+            first=first,
+            first_batch=self.first_batch_size,
+            first_share=self.first_epochs / self.epochs,
+        )
+
     def length(self, size: int) -> int:
         """Iterations of the whole training on `size` images; at least 1."""
-        if self.iterations is not None:
-            return self.iterations
-        assert self.epochs is not None
-        return max(1, round(self.epochs * size / self.batch_size))
+        return self.phases(size).iterations
+
+    def decay_length(self, size: int) -> int:
+        """T: the iteration at which the learning rate of a training on `size` images reaches 0."""
+        length = self.length(size)
+        if self.decay_batch_size is None or self.epochs is None:
+            return length
+        return max(length, round(self.epochs * (size // self.decay_batch_size)))
 
     def round_length(self, size: int) -> int:
         """Iterations from one checkpoint to the next."""
@@ -90,10 +179,21 @@ class Schedule:
         return min(ceil(self.length(size) / 10), LONGEST_ROUND)
 
     def per_rank(self, world: int) -> int:
-        """Images per iteration on each of `world` ranks; UserError if `batch_size` does not divide."""
-        if self.batch_size % world:
-            raise UserError(
-                f"batch_size={self.batch_size} is the total over all ranks and cannot be shared equally by {world} "
-                f"of them: choose a multiple of {world}"
-            )
-        return self.batch_size // world
+        """Images per iteration on each of `world` ranks, after the first phase.
+
+        Raises:
+            UserError: `batch_size` or `first_batch_size` does not divide.
+        """
+        if self.first_batch_size is not None:
+            equal_share("first_batch_size", self.first_batch_size, world)
+        return equal_share("batch_size", self.batch_size, world)
+
+
+def equal_share(name: str, total: int, world: int) -> int:
+    """Each rank's part of `total` images per iteration; UserError, naming the parameter, if it does not divide."""
+    if total % world:
+        raise UserError(
+            f"{name}={total} is the total over all ranks and cannot be shared equally by {world} of them: choose a "
+            f"multiple of {world}"
+        )
+    return total // world
