@@ -7,15 +7,27 @@ from typing import Annotated
 
 import typer
 
+from wsssbench.cli import check_data, prepare_coco, prepare_voc
 from wsssbench.cli.console import ConsoleProgress, make_console
 from wsssbench.errors import UserError
 
 app = typer.Typer(help="Data sets.", no_args_is_help=True)
+prepare = typer.Typer(help="Turn published archives into a data set.", no_args_is_help=True)
+app.add_typer(prepare, name="prepare")
+prepare.command("voc", epilog=prepare_voc.EXAMPLES)(prepare_voc.prepare_voc)
+prepare.command("coco", epilog=prepare_coco.EXAMPLES)(prepare_coco.prepare_coco)
+
+app.command("check", epilog=check_data.EXAMPLES)(check_data.check)
 
 
 @app.callback()
 def _group() -> None:
     """Data sets."""
+
+
+@prepare.callback()
+def _prepare_group() -> None:
+    """Turn published archives into a data set."""
 
 
 @app.command("labels")

@@ -1,0 +1,18 @@
+"""``wsssbench export``: results of a run in the formats of others."""
+
+from __future__ import annotations
+
+import typer
+
+from wsssbench.cli import export_cams, export_submission
+
+app = typer.Typer(help="Results in the formats of others.", no_args_is_help=True)
+app.command("voc-submission", epilog=export_submission.EXAMPLES)(
+    export_submission.export_submission
+)
+app.command("cams", epilog=export_cams.EXAMPLES)(export_cams.export_cams)
+
+
+@app.callback()
+def _group() -> None:
+    """Results in the formats of others."""

@@ -1,0 +1,177 @@
+"""``wsssbench export voc-submission``: predictions as the archive that the VOC server takes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
+from wsssbench.cli.run import settings_of
+from wsssbench.errors import UserError
+
+if TYPE_CHECKING:
+    from wsssbench.data.voc_submission import Report
+    from wsssbench.planning import Plan, Settings
+    from wsssbench.progress import Progress
+
+EXAMPLES = """comp5 is for methods trained on VOC 2012's trainval data only, comp6 for those trained on other data,
+too; the server's rules have the last word.
+
+Example:
+
+  wsssbench export voc-submission work/runs/aeft_voc/3f2a9c1e-seed0 --split test
+"""
+
+
+def export_submission(
+    run: Annotated[Path, typer.Argument(help="a run's folder, work/runs/<name>/<id>")],
+    split: Annotated[str, typer.Option(help="the server scores test")] = "test",
+    out: Annotated[
+        Path | None, typer.Option(help="the .tar.gz; default: in the run's folder")
+    ] = None,
+    competition: Annotated[str, typer.Option(metavar="comp5|comp6")] = "comp6",
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="also train again what the cache does not have any more"),
+    ] = False,
+    work_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="default: the one the run is in")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; default: the CPU cores")
+    ] = None,
+) -> None:
+    """Predict a split with a run's segmenter, check it and write the server's archive."""
+    from wsssbench.data.voc_submission import COMPETITIONS
+    from wsssbench.errors import unknown
+    from wsssbench.pipeline import execute
+
+    if competition not in COMPETITIONS:
+        raise UserError(f"--competition: {unknown('competition', competition, COMPETITIONS)}")
+    if not (run / "config.py").is_file():
+        raise UserError(
+            f"{run} is not the folder of a run: give work/runs/<name>/<id>, which has config.py"
+        )
+    work = work_dir or _work_dir(run, recompute)
+    target = _target(out, run / f"voc2012-{split}-{competition}.tar.gz")
+    progress = ConsoleProgress(make_console())
+    with log_noise(work / "logs" / "export.txt", progress):
+        config = _config(run, split)
+        name = "predict" if split == config["splits"]["val"] else "predict.test"
+        settings = settings_of(work, device, workers, progress, None, name)
+        plan = _plan(config, settings, name, recompute)
+        execute(plan, settings)
+        report = _write(plan, name, target, competition, progress)
+    _tell(report, split, competition, plan.dataset.classes, progress)
+
+
+def _config(run: Path, split: str) -> dict[str, Any]:
+    """The run's config, to predict `split`, too.
+
+    Raises:
+        UserError: no segmenter in it; not VOC's classes.
+    """
+    from wsssbench.config import read_config, resolve
+    from wsssbench.data.voc import VOC_CLASSES
+
+    config = resolve(read_config(run / "config.py"))
+    if config["segmenter"] is None:
+        raise UserError(f"run {run} has no segmenter, so it predicts nothing that could be scored")
+    data = config["data"]
+    if data["type"] != "VOC2012" or tuple(data["classes"]) != VOC_CLASSES:
+        raise UserError(
+            f"run {run} is on {data['type']} with {len(data.get('classes', ()))} classes of its own, but the server "
+            "scores VOC2012 with its 20 classes only"
+        )
+    if split != config["splits"]["val"]:
+        config["splits"] = {**config["splits"], "test": split}
+    return config
+
+
+def _work_dir(run: Path, recompute: bool) -> Path:
+    """Where the run's cache is: three folders up, or, if the run was moved, where it says."""
+    try:
+        stages = json.loads((run / "run.json").read_text(encoding="utf-8"))["stages"]
+        trained = Path(stages["segment"]["directory"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{run / 'run.json'} does not say where the run's segmenter is: has the run come to an end?"
+        ) from None
+    candidates = [*run.absolute().parents[2:3], *trained.absolute().parents[2:3]]
+    for work in candidates:
+        if (work / "cache" / trained.parent.name / trained.name).is_dir():
+            return work
+    if recompute:
+        return candidates[0]
+    raise UserError(
+        f"the segmenter of run {run} is not in {candidates[0] / 'cache'} any more: give the folder that has its "
+        "cache with --work-dir, or --recompute it"
+    )
+
+
+def _target(out: Path | None, default: Path) -> Path:
+    if out is None:
+        return default
+    if out.exists():
+        raise UserError(f"--out {out}: exists already; remove it or choose another name")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    return out
+
+
+def _plan(config: dict[str, Any], settings: Settings, name: str, recompute: bool) -> Plan:
+    """The prediction alone if the segmenter is there; with everything that it needs on request."""
+    from wsssbench.planning import make_plan
+
+    plan = make_plan(config, settings)
+    needed = {name, *plan[name].node.inputs.values()}
+    if all(plan[other].state == "reused" for other in needed - {name}):
+        return replace(plan, steps=tuple(step for step in plan.steps if step.node.name in needed))
+    if not recompute:
+        stale = [step for step in plan.steps if step.state != "reused" and step.node.name != name]
+        names = ", ".join(step.node.name for step in stale)
+        raise UserError(
+            f"the cache in {settings.work_dir} does not have this run's segmenter as it would be now: {names} would "
+            f"be computed again (the first: {stale[0].reason}); --recompute does it, which may take as long as the run"
+        )
+    return plan
+
+
+def _write(plan: Plan, name: str, target: Path, competition: str, progress: Progress) -> Report:
+    from wsssbench.data.voc_submission import write_submission
+
+    step, dataset = plan[name], plan.dataset
+    split = step.node.config["split"]
+    items = [(id, dataset.image_path(id)) for id in dataset.ids(split)]
+    return write_submission(
+        step.entry.directory / split, items, len(dataset.classes), target, competition, progress
+    )
+
+
+def _tell(
+    report: Report, split: str, competition: str, classes: tuple[str, ...], progress: Progress
+) -> None:
+    from wsssbench.data.voc_submission import COMPETITIONS, TEST_IMAGES
+
+    if split != "test":
+        progress.warn(
+            f"this archive is a trial: the server scores the test split only, not {split}"
+        )
+    elif report.images != TEST_IMAGES:
+        progress.warn(
+            f"the server expects the {TEST_IMAGES} images of VOC 2012's test list, not {report.images}"
+        )
+    absent = [
+        name for name, count in zip(classes, report.occurrences[1:], strict=True) if not count
+    ]
+    if absent:
+        progress.say(f"classes that are nowhere predicted: {', '.join(absent)}")
+    progress.say(
+        f"{report.path}: {report.images} predictions, {report.size / 1e6:.1f} MB, checked; "
+        f"{competition} is for methods {COMPETITIONS[competition]}"
+    )
