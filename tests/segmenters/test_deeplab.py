@@ -150,8 +150,8 @@ def test_without_label_maps_there_is_no_score(tmp_path, trained, items):
     assert metrics["mIoU"] == pytest.approx(_miou(tmp_path, mixed[1:]), abs=0.02)
 
 
-def _probabilities(trained: Path, item, scales, flip, log: Path) -> np.ndarray:
-    """Mean over the views of the softmax at the image's size, without mmseg's pipeline."""
+def _views(trained: Path, item, scales, flip, log: Path) -> torch.Tensor:
+    """Logits of the views at the image's size (views, labels, H, W), without mmseg's pipeline."""
     import cv2
 
     with quiet(log):
@@ -172,14 +172,22 @@ def _probabilities(trained: Path, item, scales, flip, log: Path) -> np.ndarray:
                 logits = model(x.flip(3) if mirrored else x, mode="tensor")
             logits = F.interpolate(logits, x.shape[2:], mode="bilinear")
             logits = logits.flip(3) if mirrored else logits
-            views.append(F.interpolate(logits, (height, width), mode="bilinear").softmax(1)[0])
-    return torch.stack(views).mean(0).numpy()
+            views.append(F.interpolate(logits, (height, width), mode="bilinear")[0])
+    return torch.stack(views)
 
 
-def test_scales_flips_and_crf(tmp_path, trained, items):
+MERGED = {
+    "probabilities": lambda views: views.softmax(1).mean(0).numpy(),
+    "logits": lambda views: views.mean(0).softmax(0).numpy(),
+    "maximum": lambda views: views.softmax(1).amax(0).numpy(),
+}
+
+
+@pytest.mark.parametrize("average", MERGED)
+def test_scales_flips_and_crf(tmp_path, trained, items, average):
     scales, item = (0.75, 1.0, 1.5), items[3]
-    expected = _probabilities(trained, item, scales, True, tmp_path / "log")
-    test = {"scales": scales, "flip": True}
+    expected = MERGED[average](_views(trained, item, scales, True, tmp_path / "log"))
+    test = {"scales": scales, "flip": True, "average": average}
     deeplab(test=test).predict([item], trained, context(tmp_path / "plain"))
     plain = read_label(tmp_path / "plain" / f"{item.id}.png")
     assert (plain == expected.argmax(0)).mean() > 0.999
@@ -189,7 +197,8 @@ def test_scales_flips_and_crf(tmp_path, trained, items):
     assert (refined == posterior.argmax(0)).mean() > 0.999
 
 
-def test_the_averaged_probabilities_are_kept(tmp_path, trained, items):
+@pytest.mark.parametrize("average", MERGED)
+def test_the_merged_probabilities_are_kept(tmp_path, trained, items, average):
     with quiet(tmp_path / "log"):
         from mmengine.dataset import pseudo_collate
 
@@ -200,13 +209,23 @@ def test_the_averaged_probabilities_are_kept(tmp_path, trained, items):
 
         network = deeplab()
         model = _network(network, "cpu").eval()
-        model.load_state_dict(_weights(trained))
+        state = _weights(trained)  # made far from uniform, so that the ways to merge differ
+        state["decode_head.conv_seg.weight"] = 4 * torch.randn(3, 8, 1, 1)
+        state["decode_head.convs.0.conv.weight"] *= 10
+        state["decode_head.convs.1.bn.weight"] *= 3
+        torch.save(state, tmp_path / "weights.pth")
+        model.load_state_dict(state)
         settings = TestSettings(scales=(0.5, 1.25), flip=True)
         data = Items(items[:1], network.names, test_pipeline(settings), test_mode=True)
         with torch.no_grad():
-            (sample,) = AveragedProbabilities(model).test_step(pseudo_collate([data[0]]))
-    expected = _probabilities(trained, items[0], (0.5, 1.25), True, tmp_path / "log")
-    np.testing.assert_allclose(sample.probabilities.data.numpy(), expected, atol=1e-4)
+            batch = pseudo_collate([data[0]])
+            (sample,) = AveragedProbabilities(model, average).test_step(batch)
+    views = _views(tmp_path, items[0], (0.5, 1.25), True, tmp_path / "log")
+    merged = {name: merge(views) for name, merge in MERGED.items()}
+    found = sample.probabilities.data.numpy()
+    np.testing.assert_allclose(found, merged[average], atol=1e-4)
+    others = [merged[name] for name in merged if name != average]
+    assert min(abs(found - other).max() for other in others) > 1e-2
 
 
 def test_crf_in_processes_of_its_own(tmp_path, items):
@@ -265,7 +284,19 @@ def test_nothing_reaches_the_terminal(tmp_path, items, capfd):
     ("wrong", "sentence"),
     [
         ({"head": "v4"}, "head='v4'"),
-        ({"head": "v2"}, "head 'v2' is one layer and has no channels"),
+        ({"head": "v2", "channels": None, "dropout": 0.5}, "is one layer and has no dropout"),
+        ({"head": "v2", "norm": True}, "head 'v2' has no batch normalisation"),
+        ({"head": "v3plus", "norm": False}, "head 'v3plus' needs batch normalisation"),
+        ({"norm_momentum": 0.0}, "norm_momentum=0.0"),
+        ({"photometric": "hsv"}, "photometric='hsv'"),
+        ({"resize_step": 0.0}, "resize_step=0.0"),
+        ({"multi_scale_inputs": (0.5, 1.0)}, "multi_scale_inputs=(0.5, 1.0)"),
+        ({"multi_scale_inputs": (0.5, 0.5)}, "each scale beside the original once"),
+        ({"loss_at": "logits"}, "loss_at='logits'"),
+        ({"test": {"average": "mean"}}, "average='mean'"),
+        ({"init": {"weights": "a.pth"}}, "'trained_on'"),
+        ({"init": {"weights": "a.pth", "trained_on": " "}}, "must not be empty"),
+        ({"init": {"weights": "a", "trained_on": "COCO", "part": "head"}}, "part='head'"),
         ({"crop": 0}, "crop=0"),
         ({"resize": (1.5, 0.5)}, "resize="),
         ({"dropout": 1.0}, "dropout=1.0"),

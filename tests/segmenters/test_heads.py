@@ -24,7 +24,7 @@ def build(tmp_path_factory):
         torch.manual_seed(0)
         backbone = backbone or {"type": "TinyBackbone"}
         with quiet(log):
-            return build_network(backbone, HeadSettings(head, **settings), 4, 32, False, "cpu")
+            return build_network(backbone, HeadSettings(head, **settings), 4, "cpu", crop=32)
 
     return build
 
@@ -105,3 +105,42 @@ def test_the_backbone_can_be_named_in_an_mmseg_config(build):
     config = {"type": "WsssbenchBackbone", "network": {"type": "TinyBackbone"}}
     fine, coarse = MODELS.build(config)(torch.zeros(1, 3, 33, 32))
     assert (fine.shape, coarse.shape) == ((1, 6, 9, 8), (1, 10, 5, 4))
+
+
+def test_largefov_without_norm_is_fc6_fc7_fc8(build):
+    """ICLR 2015: convolution with bias, ReLU, dropout, twice; then the classifier."""
+    head = build("largefov", channels=16, norm=False).decode_head
+    names = [type(m).__name__ for m in head.modules() if not list(m.children())]
+    assert sorted(names) == sorted(
+        ["CrossEntropyLoss", *["Conv2d"] * 3, *["ReLU"] * 2, *["Dropout"] * 2]
+    )
+    maps = torch.randn(2, 10, 30, 30)
+    fc6, fc7, fc8 = head.convs[0].conv, head.convs[2].conv, head.conv_seg
+    x = F.relu(F.conv2d(maps, fc6.weight, fc6.bias, padding=12, dilation=12))
+    x = F.relu(F.conv2d(x, fc7.weight, fc7.bias))
+    expected = F.conv2d(x, fc8.weight, fc8.bias)
+    torch.testing.assert_close(head.eval()([maps]), expected)
+    one, other = head.train()([maps]), head([maps])
+    assert not torch.equal(one, other)
+    head.convs[1].p = head.dropout.p = 0.0
+    torch.testing.assert_close(head([maps]), expected)
+
+
+def test_v2_with_channels_has_a_branch_per_rate(build):
+    """TPAMI 2018, Fig. 7."""
+    head = build("v2", channels=16).decode_head.eval()
+    maps = torch.randn(2, 10, 30, 30)
+    expected = 0
+    for branch, rate in zip(head.branches, (6, 12, 18, 24), strict=True):
+        fc6, fc7, fc8 = (m for m in branch.modules() if isinstance(m, torch.nn.Conv2d))
+        x = F.relu(F.conv2d(maps, fc6.weight, fc6.bias, padding=rate, dilation=rate))
+        x = F.relu(F.conv2d(x, fc7.weight, fc7.bias))
+        expected = expected + F.conv2d(x, fc8.weight, fc8.bias)
+    torch.testing.assert_close(head([maps]), expected)
+    assert [m.p for m in head.modules() if isinstance(m, torch.nn.Dropout)] == [0.5] * 8
+
+
+def test_norm_momentum(build):
+    modules = build("v3plus", norm_momentum=3e-4).decode_head.modules()
+    momenta = {m.momentum for m in modules if isinstance(m, torch.nn.BatchNorm2d)}
+    assert momenta == {3e-4}

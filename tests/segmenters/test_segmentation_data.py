@@ -75,9 +75,7 @@ def test_padding_is_mean_colour_and_ignored(data, tmp_path):
     from wsssbench.segmenters.settings import HeadSettings
 
     with quiet(tmp_path / "log"):
-        model = build_network(
-            {"type": "TinyBackbone"}, HeadSettings("largefov"), 3, 64, False, "cpu"
-        )
+        model = build_network({"type": "TinyBackbone"}, HeadSettings("largefov"), 3, "cpu", crop=64)
     pipeline = data.training_pipeline(
         _view(crop=64, resize=(1.0, 1.0), flip=False, photometric=False)
     )
@@ -134,3 +132,53 @@ def test_test_views(data):
     assert shapes == [half, half, (height, width), (height, width)]
     assert torch.equal(packed["inputs"][3], packed["inputs"][2].flip(2))
     assert all("gt_sem_seg" not in sample for sample in packed["data_samples"])
+
+
+def _hsv(rgb: np.ndarray) -> np.ndarray:
+    """OpenCV's 8-bit HSV, computed with the standard library."""
+    import colorsys
+
+    flat = [colorsys.rgb_to_hsv(*(pixel / 255)) for pixel in rgb.reshape(-1, 3)]
+    return np.array(flat).reshape(rgb.shape) * (180, 255, 255)
+
+
+def test_hsv_shift(data):
+    """Every pixel is shifted by the same numbers of -10..9; hue turns, the others are clipped."""
+    # strong colours, in which hue and saturation survive 8 bits
+    image = np.array([[[200, 40, 60], [60, 200, 40], [40, 60, 200], [250, 20, 30]]], np.uint8)
+    before, seen = _hsv(image), []
+    for seed in range(200):
+        np.random.seed(seed)  # noqa: NPY002
+        given = {"img": image[..., ::-1].copy()}
+        after = _hsv(data.HsvShift(10).transform(given)["img"][..., ::-1])
+        moved = after - before
+        moved[..., 0] = (moved[..., 0] + 90) % 180 - 90
+        free = moved[0, :3]  # the last pixel's saturation and value reach 255
+        assert np.ptp(free, axis=0).max() < 2.6
+        assert (after[0, 3, 1:] <= 255).all()
+        seen.append(free.mean(axis=0))
+    low, high = np.min(seen, axis=0), np.max(seen, axis=0)
+    np.testing.assert_allclose(low, -10, atol=1.5)
+    np.testing.assert_allclose(high, 9, atol=1.5)
+
+
+def test_photometric_choices(data):
+    def steps(photometric):
+        return [type(s).__name__ for s in data.training_pipeline(_view(photometric=photometric))]
+
+    assert "HsvShift" in steps("hsv10")
+    assert "PhotoMetricDistortion" in steps(True)
+    assert not {"HsvShift", "PhotoMetricDistortion"} & set(steps(False))
+
+
+def test_resizing_in_steps(data):
+    label = np.zeros((40, 80), np.uint8)
+    seen = set()
+    for seed in range(100):
+        np.random.seed(seed)  # noqa: NPY002
+        given = {"img": np.zeros((40, 80, 3), np.uint8), "gt_seg_map": label}
+        given["seg_fields"] = ["gt_seg_map"]
+        resized = data.ScaleJitter(0.5, 1.5, 0.25).transform(given)
+        assert resized["img"].shape[:2] == resized["gt_seg_map"].shape
+        seen.add(resized["img"].shape[:2])
+    assert seen == {(20, 40), (30, 60), (40, 80), (50, 100), (60, 120)}

@@ -61,7 +61,7 @@ class TorchvisionBackbone(StagedBackbone):
             load_into(network, state, f"weight file {weights}", ignore=_CLASSIFIERS)
         elif pretrained:
             choice = "IMAGENET1K_V1" if pretrained is True else pretrained
-            load_into(network, _fetch(name, choice), f"{name} {choice}", ignore=_CLASSIFIERS)
+            load_into(network, fetch_weights(name, choice), f"{name} {choice}", ignore=_CLASSIFIERS)
         try:
             super().__init__(_chain(network), output_stride, frozen_stages, frozen_norm)
         except (ValueError, RuntimeError, TypeError) as error:
@@ -72,8 +72,8 @@ class TorchvisionBackbone(StagedBackbone):
             ) from error
 
 
-def _fetch(name: str, choice: str) -> dict[str, Tensor]:
-    """The state dict of torchvision's weights, from its cache or from the network."""
+def fetch_weights(name: str, choice: str) -> dict[str, Tensor]:
+    """The state dict of torchvision's weights, its classifier included, from its cache or from the network."""
     allowed = {weights.name: weights for weights in torchvision.models.get_model_weights(name)}
     if choice not in allowed:
         raise ValueError(unknown(f"weights of {name}", choice, allowed))

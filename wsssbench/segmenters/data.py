@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, RandomFlip, Resize, TestTimeAug
@@ -94,29 +95,58 @@ class ReadItem(BaseTransform):
 
 
 class ScaleJitter(BaseTransform):
-    """Resize by a random factor on the image's own size (mmcv's RandomResize fits all images into one size)."""
+    """Resize by a random factor on the image's own size (mmcv's RandomResize fits all images into one size).
 
-    def __init__(self, smallest: float, largest: float) -> None:
+    Args:
+        smallest, largest: the range of the factor.
+        step: the factor is one of smallest, smallest + step, ... that are not above `largest`; None: any.
+    """
+
+    def __init__(self, smallest: float, largest: float, step: float | None = None) -> None:
         self.range = (smallest, largest)
+        self.step = step
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resizes ``img`` (bilinear) and ``gt_seg_map`` (nearest)."""
         factor = np.random.uniform(*self.range)  # noqa: NPY002 - seeded per draw, as mmseg's transforms
+        if self.step is not None:
+            smallest, largest = self.range
+            count = int((largest - smallest) / self.step + 1e-6) + 1
+            factor = smallest + self.step * np.random.randint(count)  # noqa: NPY002
         resize = Resize(scale_factor=float(factor), keep_ratio=True)
         resized: dict[str, Any] = resize.transform(results)
         return resized
+
+
+class HsvShift(BaseTransform):
+    """Shift hue (turning), saturation and value (clipped) of OpenCV's 8-bit HSV by a number of -limit..limit - 1 each.
+
+    The colour augmentation of SEAM's segmentation recipe, with `limit` 10. Hue has 180 values there.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Changes ``img`` (H, W, 3) uint8 BGR."""
+        shift = np.random.randint(-self.limit, self.limit, 3)  # noqa: NPY002 - seeded per draw
+        hsv = cv2.cvtColor(results["img"], cv2.COLOR_BGR2HSV).astype(np.int16) + shift
+        hsv[..., 0] %= 180
+        results["img"] = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2BGR)
+        return results
 
 
 def training_pipeline(view: TrainView) -> list[BaseTransform]:
     """Random size, crop, flip, colours."""
     pipeline: list[BaseTransform] = [ReadItem()]
     if view.resize != (1.0, 1.0):
-        pipeline.append(ScaleJitter(*view.resize))
+        pipeline.append(ScaleJitter(*view.resize, view.resize_step))
     pipeline.append(RandomCrop((view.crop, view.crop), view.cat_max_ratio, IGNORE))
     if view.flip:
         pipeline.append(RandomFlip(prob=0.5))
     if view.photometric:
-        pipeline.append(PhotoMetricDistortion())
+        hsv = view.photometric == "hsv10"
+        pipeline.append(HsvShift(10) if hsv else PhotoMetricDistortion())
     return [*pipeline, PackSegInputs(meta_keys=_META)]
 
 

@@ -10,7 +10,13 @@ from wsssbench import ranks
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext, SegmentationItem, Segmenter
 from wsssbench.plugins import load
-from wsssbench.segmenters.settings import HeadSettings, TestSettings, TrainView
+from wsssbench.segmenters.settings import (
+    HeadSettings,
+    InitSettings,
+    LossSettings,
+    TestSettings,
+    TrainView,
+)
 from wsssbench.segmenters.written import is_written
 from wsssbench.training.noise import log_file, quiet
 from wsssbench.training.schedule import Schedule
@@ -27,15 +33,29 @@ class DeepLab(Segmenter):
         schedule: see `wsssbench.training.engine.Schedule`; `new_layers_lr` applies to the head.
         crop: side of the training crops.
         resize: smallest and largest factor on the size of a training image.
+        resize_step: the factor is one of smallest, smallest + step, ..., largest; None: any between the two.
         flip: mirror half of the training images.
-        photometric: random brightness, contrast, saturation and hue.
+        photometric: random brightness, contrast, saturation and hue (True), or shifts of at most 10 in hue, saturation
+            and value (``"hsv10"``, SEAM's).
         cat_max_ratio: training crops with a larger share of one class are drawn again; 1 takes any.
-        channels: of the head's hidden layers; None: 512 (largefov), 256 (v3plus).
-        dropout: before the head's last layer; None: 0.5 (largefov), 0.1 (v3plus).
+        channels: of the head's hidden layers; None: 512 (largefov), 256 (v3plus), no hidden layer (v2).
+        dropout: before the head's last layer; None: 0.5 (largefov), 0.1 (v3plus). After each hidden layer in a largefov
+            without norm and in a v2 with channels (0.5).
+        norm: batch normalisation in the head; None: in largefov and v3plus. False: largefov as on the paper's VGG-16.
+        norm_momentum: share of a batch in the running statistics of the head's normalisation.
+        fc_from_vgg: on a pretrained VGG: the head's hidden layers start from its fully connected ones, thinned as in
+            the paper; only the last layer is new then.
+        multi_scale_inputs: the network also sees its input at these scales, in training (with a loss for each, and one
+            for the maximum of all logits) and in prediction (the maximum), e.g. (0.5, 0.75).
+        loss_at: ``"image"``: logits are upsampled to the labels; ``"map"``: labels are reduced to the logits.
+        align_corners: how logits are resized.
+        init: ``dict(weights="file.pth", trained_on="COCO")`` replaces the backbone's weights, ``part="network"`` also
+            the head's; anything but ImageNet is a warning, and is named on the protocol card.
         dilations: of the head; None: the published ones at stride 8, (12,), (6, 12, 18, 24) or (1, 12, 24, 36),
             scaled to the backbone's stride so that they cover the same part of the image.
-        test: ``scales`` and ``flip`` average views of the image, ``crf`` names a preset of `wsssbench.ops.crf`,
-            ``slide`` predicts in windows of the size of the crop; default one view, no CRF.
+        test: ``scales`` and ``flip`` give views of the image, ``average`` merges them (``"probabilities"``,
+            ``"logits"`` or ``"maximum"``), ``crf`` names a preset of `wsssbench.ops.crf`, ``slide`` predicts in windows
+            of the size of the crop; default one view, no CRF.
     """
 
     def __init__(
@@ -47,20 +67,34 @@ class DeepLab(Segmenter):
         head: Literal["largefov", "v2", "v3plus"] = "largefov",
         crop: int = 321,
         resize: tuple[float, float] = (0.5, 1.5),
+        resize_step: float | None = None,
         flip: bool = True,
-        photometric: bool = True,
+        photometric: bool | Literal["hsv10"] = True,
         cat_max_ratio: float = 0.75,
         channels: int | None = None,
         dropout: float | None = None,
+        norm: bool | None = None,
+        norm_momentum: float = 0.1,
+        fc_from_vgg: bool = False,
         dilations: tuple[int, ...] | None = None,
+        multi_scale_inputs: tuple[float, ...] = (),
+        loss_at: Literal["image", "map"] = "image",
+        align_corners: bool = False,
+        init: dict[str, Any] | None = None,
         test: dict[str, Any] | None = None,
     ) -> None:
         self.names = ("background", *classes)
         self.backbone = load().registries.backbone.resolve(backbone, "segmenter.backbone")
         self.schedule = Schedule.from_config(schedule, "segmenter.schedule")
-        self.head = HeadSettings(head, channels, dropout, dilations)
-        self.view = TrainView(crop, resize, flip, photometric, cat_max_ratio)
+        self.head = HeadSettings(
+            head, channels, dropout, dilations, norm, norm_momentum, fc_from_vgg
+        )
+        self.view = TrainView(crop, resize, flip, photometric, cat_max_ratio, resize_step)
+        self.losses = LossSettings(loss_at, multi_scale_inputs, align_corners)
+        self.init = None if init is None else InitSettings.from_config(init)
         self.test = TestSettings.from_config(test or {})
+        if fc_from_vgg:
+            self._check_vgg()
 
     def train(self, items: Sequence[SegmentationItem], context: RunContext) -> None:
         """Leaves ``weights.pth`` and ``scalars.jsonl``; goes on from the last checkpoint after a kill.
@@ -76,6 +110,11 @@ class DeepLab(Segmenter):
             what = f"'{unlabelled[0]}' has no pseudo-label" if unlabelled else "there is no image"
             raise UserError(f"segmenter: {what} to train on")
         self._check_batch(context.device)
+        if self.init is not None and not self.init.imagenet_only:
+            context.progress.warn(
+                f"segmenter.init: the network starts from weights trained on {self.init.trained_on} "
+                f"({self.init.weights}), so its results do not compare with those of ImageNet weights"
+            )
         with quiet(log_file(context.directory)):
             from wsssbench.segmenters.run import train
 
@@ -110,6 +149,13 @@ class DeepLab(Segmenter):
             from wsssbench.segmenters.run import predict
 
             return predict(self, items, todo, weights, context)
+
+    def _check_vgg(self) -> None:
+        vgg = str(self.backbone.get("name", "")).startswith("vgg")
+        if not vgg or not (self.backbone["weights"] or self.backbone["pretrained"]) or self.init:
+            raise ValueError(
+                "fc_from_vgg=True needs a TorchvisionBackbone of a VGG with pretrained weights, and no init"
+            )
 
     def _check_batch(self, device: str) -> None:
         share = self.schedule.per_rank(ranks.world_size())

@@ -13,22 +13,28 @@ from mmseg.models.segmentors import EncoderDecoder
 from wsssbench import ranks
 from wsssbench.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from wsssbench.interfaces import IGNORE, Backbone
-from wsssbench.plugins import load
 from wsssbench.segmenters import backbone as _backbone  # noqa: F401 - registers it
 from wsssbench.segmenters import heads as _heads  # noqa: F401 - registers them
-from wsssbench.segmenters.settings import HeadSettings
+from wsssbench.segmenters.initial import build_backbone, load_head, load_vgg
+from wsssbench.segmenters.multi_scale import MultiScaleEncoderDecoder
+from wsssbench.segmenters.settings import HeadSettings, InitSettings, LossSettings
 
 # Atrous rates as published, for a map at stride 8; at another stride they cover the same part of the image.
 _RATES = {"largefov": (12,), "v2": (6, 12, 18, 24), "v3plus": (1, 12, 24, 36)}
+_DROPOUT = {"largefov": 0.5, "v2": 0.5, "v3plus": 0.1}
 
 
 def build_network(
     backbone: Mapping[str, Any],
     head: HeadSettings,
     num_labels: int,
-    crop: int,
-    slide: bool,
     device: str,
+    *,
+    crop: int,
+    slide: bool = False,
+    losses: LossSettings | None = None,
+    init: InitSettings | None = None,
+    pretrained: bool = True,
 ) -> EncoderDecoder:
     """Backbone with its pretrained weights, head with random ones (from torch's global generator).
 
@@ -36,14 +42,22 @@ def build_network(
         backbone: config of a registered backbone.
         head: the decode head.
         num_labels: classes and background.
+        device: where it will run; decides how several ranks normalise batches.
         crop: training images are padded to this side.
         slide: predict in windows of `crop`.
-        device: where it will run; decides how several ranks normalise batches.
+        losses: input scales and resolution of the loss.
+        init: replaces the pretrained weights.
+        pretrained: False: no pretrained weights, since others are loaded afterwards.
     """
-    network: Backbone = load().registries.backbone.build(backbone, where="segmenter.backbone")
-    model = EncoderDecoder(
+    network = build_backbone(backbone, init, pretrained)
+    losses = losses or LossSettings()
+    model = MultiScaleEncoderDecoder(
+        losses,
         backbone={"type": "WsssbenchBackbone", "network": network},
-        decode_head=_head(head, network, num_labels, device),
+        decode_head={
+            **_head(head, network, num_labels, device),
+            "align_corners": losses.align_corners,
+        },
         data_preprocessor=SegDataPreProcessor(
             mean=[255 * value for value in IMAGENET_MEAN],
             std=[255 * value for value in IMAGENET_STD],
@@ -55,6 +69,10 @@ def build_network(
         test_cfg=_test_mode(crop, slide),
     )
     model.decode_head.init_weights()
+    if pretrained and init is not None and init.part == "network":
+        load_head(model.decode_head, init)
+    elif pretrained and head.fc_from_vgg:
+        load_vgg(model.decode_head, backbone)
     return model
 
 
@@ -62,19 +80,20 @@ def _head(head: HeadSettings, network: Backbone, num_labels: int, device: str) -
     stride = network.strides[-1]
     scaled = tuple(rate if rate == 1 else max(1, rate * 8 // stride) for rate in _RATES[head.type])
     dilations = head.dilations or scaled
+    dropout = _DROPOUT[head.type] if head.dropout is None else head.dropout
     common: dict[str, Any] = {
         "in_channels": network.channels[-1],
         "num_classes": num_labels,
-        "norm_cfg": _norm(device),
         "ignore_index": IGNORE,
         # the mean over the pixels that have a label, however many have none
         "loss_decode": {"type": "CrossEntropyLoss", "avg_non_ignore": True},
     }
     if head.type == "v2":
-        return {"type": "WsssbenchDeepLabV2Head", "dilations": dilations, **common}
+        hidden = {"hidden": head.channels, "dropout": dropout}
+        return {"type": "WsssbenchDeepLabV2Head", "dilations": dilations, **hidden, **common}
     common["channels"] = head.channels or {"largefov": 512, "v3plus": 256}[head.type]
-    default = {"largefov": 0.5, "v3plus": 0.1}[head.type]
-    common["dropout_ratio"] = default if head.dropout is None else head.dropout
+    common["dropout_ratio"] = dropout
+    common["norm_cfg"] = None if head.norm is False else _norm(device, head.norm_momentum)
     if head.type == "largefov":
         return {"type": "WsssbenchLargeFOVHead", "dilation": dilations[0], **common}
     fine = network.channels[0] if len(network.channels) > 1 else 0
@@ -87,10 +106,11 @@ def _head(head: HeadSettings, network: Backbone, num_labels: int, device: str) -
     }
 
 
-def _norm(device: str) -> dict[str, Any]:
+def _norm(device: str, momentum: float) -> dict[str, Any]:
     """Statistics over all ranks where that exists; torch has it for GPUs only."""
     together = ranks.world_size() > 1 and device == "cuda"
-    return {"type": "SyncBN" if together else "BN", "requires_grad": True}
+    kind = "SyncBN" if together else "BN"
+    return {"type": kind, "momentum": momentum, "requires_grad": True}
 
 
 def _test_mode(crop: int, slide: bool) -> ConfigDict:

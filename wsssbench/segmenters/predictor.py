@@ -29,27 +29,40 @@ from wsssbench.segmenters.written import write_prediction
 
 
 class AveragedProbabilities(BaseTTAModel):
-    """mmseg's test-time augmentation, but the averaged probabilities stay, for the CRF.
+    """mmseg's test-time augmentation, but the merged probabilities stay, for the CRF.
 
-    Views are summed one after the other, so memory does not grow with their number.
+    Views are merged one after the other, so memory does not grow with their number.
+
+    Args:
+        module: the network.
+        average: what is merged, and how; see `TestSettings`.
     """
 
-    def __init__(self, module: EncoderDecoder) -> None:
+    def __init__(self, module: EncoderDecoder, average: str = "probabilities") -> None:
         super().__init__(module)
+        self.average = average
 
     def test_step(self, data: Mapping[str, Sequence[Any]]) -> list[SegDataSample]:
         """`data`: ``inputs`` and ``data_samples``, per view a list with one image. One sample with `probabilities`."""
-        total: Tensor | None = None
+        merged: Tensor | None = None
         count = len(data["inputs"])
         for i in range(count):
             view = {key: values[i] for key, values in data.items()}
             (sample,) = self.module.test_step(view)  # logits at the image's size, flipped back
-            probabilities = sample.seg_logits.data.softmax(dim=0)
-            total = probabilities if total is None else total + probabilities
-        assert total is not None
-        merged = SegDataSample(metainfo=data["data_samples"][0][0].metainfo)
-        merged.set_data({"probabilities": PixelData(data=total / count)})
-        return [merged]
+            logits = sample.seg_logits.data
+            seen = logits if self.average == "logits" else logits.softmax(dim=0)
+            if merged is None:
+                merged = seen
+            else:
+                merged = torch.maximum(merged, seen) if self.average == "maximum" else merged + seen
+        assert merged is not None
+        if self.average != "maximum":
+            merged = merged / count
+        if self.average == "logits":
+            merged = merged.softmax(dim=0)
+        result = SegDataSample(metainfo=data["data_samples"][0][0].metainfo)
+        result.set_data({"probabilities": PixelData(data=merged)})
+        return [result]
 
     def merge_preds(self, data_samples_list: Any) -> Any:
         """Not used: `test_step` merges."""

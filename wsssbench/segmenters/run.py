@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,7 @@ def train(deeplab: DeepLab, items: Sequence[SegmentationItem], context: RunConte
         seed_everything(context.seed)
         model = _network(deeplab, context.device)
         data = Items(items, deeplab.names, training_pipeline(deeplab.view), context.seed)
-        faster = {"decode_head": deeplab.schedule.new_layers_lr}
-        job = Job(model, data, pseudo_collate, model.state_dict, faster)
+        job = Job(model, data, pseudo_collate, model.state_dict, lr_multipliers(deeplab))
         fit(job, deeplab.schedule, context, title="segment")
 
 
@@ -59,26 +59,44 @@ def predict(
             if not todo:
                 return metric.evaluate(0)
             data = Items(todo, deeplab.names, test_pipeline(deeplab.test), test_mode=True)
-            model = _network(deeplab, context.device)
+            model = _network(deeplab, context.device, pretrained=False)
             model.load_state_dict(read_weights(weights))
-            metrics: dict[str, float] = _runner(model, data, metric, context).test()
+            views = AveragedProbabilities(model, deeplab.test.average)
+            metrics: dict[str, float] = _runner(views, data, metric, context).test()
             return metrics
         finally:
             metric.close()
 
 
-def _network(deeplab: DeepLab, device: str) -> EncoderDecoder:
+def _network(deeplab: DeepLab, device: str, pretrained: bool = True) -> EncoderDecoder:
+    # mmseg's resize says so for nearly every size; the caller's `quiet` takes it back
+    warnings.filterwarnings("ignore", message="When align_corners=True")
     return build_network(
         deeplab.backbone,
         deeplab.head,
         len(deeplab.names),
-        deeplab.view.crop,
-        deeplab.test.slide,
         device,
+        crop=deeplab.view.crop,
+        slide=deeplab.test.slide,
+        losses=deeplab.losses,
+        init=deeplab.init,
+        pretrained=pretrained,
     )
 
 
-def _runner(model: EncoderDecoder, data: Items, metric: WrittenIoU, context: RunContext) -> Runner:
+def lr_multipliers(deeplab: DeepLab) -> dict[str, float]:
+    """Part of a parameter's name -> factor on its learning rate; new is what the head does not have weights for."""
+    new = deeplab.schedule.new_layers_lr
+    if deeplab.init is not None and deeplab.init.part == "network":
+        return {}
+    if deeplab.head.fc_from_vgg:
+        return {"decode_head.conv_seg": new, ".fc8": new}
+    return {"decode_head": new}
+
+
+def _runner(
+    model: AveragedProbabilities, data: Items, metric: WrittenIoU, context: RunContext
+) -> Runner:
     loader: DataLoader[Any] = DataLoader(
         data,
         1,  # images of different sizes do not stack
@@ -90,7 +108,7 @@ def _runner(model: EncoderDecoder, data: Items, metric: WrittenIoU, context: Run
         generator=torch.Generator().manual_seed(context.seed),
     )
     return Runner(
-        AveragedProbabilities(model),
+        model,
         context.directory,
         context.device,
         test_dataloader=loader,

@@ -1,13 +1,15 @@
-"""The user's parameters of a DeepLab that come as plain dicts."""
+"""The user's parameters of a DeepLab, checked; nothing here imports mmsegmentation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from wsssbench.errors import unknown
 from wsssbench.ops.crf import PRESETS
+from wsssbench.plugins import load
 from wsssbench.registry import check_parameters
 
 
@@ -16,9 +18,12 @@ class TestSettings:
     """How a trained DeepLab predicts.
 
     Attributes:
-        scales: the image is seen at these sizes; the probabilities are averaged.
+        scales: the image is seen at these sizes, and what is seen is merged as `average` says.
         flip: also mirrored at each scale.
-        crf: a preset of `wsssbench.ops.crf` that refines the averaged probabilities, or None.
+        average: ``"probabilities"``: the mean of the views' softmax; ``"logits"``: the softmax of their mean logits
+            (the recipe of SEAM and CPN); ``"maximum"``: each label's largest probability (MCTformer's), which does not
+            sum to 1. Logits are first upsampled to the image's size.
+        crf: a preset of `wsssbench.ops.crf` that refines the merged probabilities, or None.
         slide: in overlapping windows of the training crop (two thirds of it apart) instead of as a whole.
     """
 
@@ -26,6 +31,7 @@ class TestSettings:
 
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
+    average: Literal["probabilities", "logits", "maximum"] = "probabilities"
     crf: str | None = None
     slide: bool = False
 
@@ -51,21 +57,26 @@ class TrainView:
         crop: side of the square the network sees; smaller images are padded, the padding is ignored.
         resize: smallest and largest factor on the image's own size.
         flip: mirror half of the images.
-        photometric: random brightness, contrast, saturation and hue, as in SSD.
+        photometric: True: random brightness, contrast, saturation and hue, as in SSD; ``"hsv10"``: hue, saturation and
+            value of OpenCV's 8-bit HSV each shifted by a random number of -10..9, as in SEAM's recipe.
         cat_max_ratio: crops with more than this share of one class are drawn again, up to ten times.
+        resize_step: the factor is one of smallest, smallest + step, ..., largest; None: any between the two.
     """
 
     crop: int
     resize: tuple[float, float]
     flip: bool
-    photometric: bool
+    photometric: bool | str
     cat_max_ratio: float
+    resize_step: float | None = None
 
     def __post_init__(self) -> None:
         if self.crop < 1:
             raise ValueError(f"crop={self.crop} has to be at least 1")
         if not 0 < self.resize[0] <= self.resize[1]:
             raise ValueError(f"resize={self.resize} has to be (smallest, largest) factor, both > 0")
+        if self.resize_step is not None and self.resize_step <= 0:
+            raise ValueError(f"resize_step={self.resize_step} has to be greater than 0, or None")
         if not 0 < self.cat_max_ratio <= 1:
             raise ValueError(f"cat_max_ratio={self.cat_max_ratio} has to be in (0, 1]")
 
@@ -76,29 +87,132 @@ class HeadSettings:
 
     Attributes:
         type: ``"largefov"``, ``"v2"`` or ``"v3plus"``.
-        channels: of the hidden layers; largefov 512, v3plus 256; v2 has no hidden layer.
-        dropout: before the last layer; largefov 0.5, v3plus 0.1; v2 has none.
+        channels: of the hidden layers; largefov 512, v3plus 256. A v2 without has no hidden layer (on ResNet-101); a v2
+            with has two in each branch (fc6 and fc7 of VGG-16: 1024).
+        dropout: largefov 0.5 and v3plus 0.1 before the last layer, where `norm` is False after each hidden layer; v2
+            0.5 after each hidden layer, if any.
         dilations: of the atrous convolutions, in cells of the backbone's last map.
+        norm: batch normalisation in the hidden layers; largefov and v3plus True; v2 has none.
+        norm_momentum: share of a batch in the running statistics of that normalisation.
+        fc_from_vgg: the hidden layers start from VGG's fully connected ones, so only the last layer is new.
     """
 
     type: str
     channels: int | None = None
     dropout: float | None = None
     dilations: tuple[int, ...] | None = None
+    norm: bool | None = None
+    norm_momentum: float = 0.1
+    fc_from_vgg: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("channels", "dropout"):
-            if self.type == "v2" and getattr(self, name) is not None:
-                raise ValueError(
-                    f"{name}={getattr(self, name)}: head 'v2' is one layer and has no {name}; leave it out"
-                )
+        if self.type == "v2" and self.channels is None and self.dropout is not None:
+            raise ValueError(
+                f"dropout={self.dropout}: head 'v2' without channels is one layer and has no dropout; leave it out"
+            )
+        if self.type == "v2" and self.norm:
+            raise ValueError("norm=True: head 'v2' has no batch normalisation; leave it out")
+        if self.type == "v3plus" and self.norm is False:
+            raise ValueError("norm=False: head 'v3plus' needs batch normalisation; leave it out")
+        alike = {"largefov": self.norm is False, "v2": self.channels is not None}
+        if self.fc_from_vgg and not alike.get(self.type, False):
+            raise ValueError(
+                "fc_from_vgg=True needs layers like VGG's: head 'largefov' with norm=False, or 'v2' with channels"
+            )
         if self.channels is not None and self.channels < 1:
             raise ValueError(f"channels={self.channels} has to be at least 1")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout} has to be in [0, 1)")
+        if not 0 < self.norm_momentum <= 1:
+            raise ValueError(f"norm_momentum={self.norm_momentum} has to be in (0, 1]")
         if self.dilations is not None and (not self.dilations or min(self.dilations) < 1):
             raise ValueError(f"dilations={self.dilations} has to be one or more numbers >= 1")
         if self.type == "largefov" and self.dilations is not None and len(self.dilations) > 1:
             raise ValueError(
                 f"dilations={self.dilations}: head 'largefov' has one atrous convolution"
             )
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """Where the cross-entropy is taken.
+
+    Attributes:
+        resolution: ``"image"``: the logits are upsampled to the crop (bilinear); ``"map"``: the labels are reduced to
+            the size of the logits (nearest, pixel centres), as in the first two DeepLabs.
+        scales: the network also sees its input at these sizes ("MSC", Chen et al., TPAMI 2018). Each scale's logits,
+            and the maximum of all of them and of the original's, have a loss of their own, which are summed; the
+            prediction is the maximum.
+        align_corners: how logits are resized; True: the outermost values lie on the corners.
+    """
+
+    resolution: Literal["image", "map"] = "image"
+    scales: tuple[float, ...] = ()
+    align_corners: bool = False
+
+    def __post_init__(self) -> None:
+        if any(not 0 < scale < 1 for scale in self.scales) or len(set(self.scales)) < len(
+            self.scales
+        ):
+            raise ValueError(
+                f"multi_scale_inputs={self.scales}: give each scale beside the original once, between 0 and 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitSettings:
+    """Initial weights other than the backbone's own.
+
+    Attributes:
+        weights: a PyTorch state dict: one for the backbone, in the names its parameter `weights` takes, or the
+            ``weights.pth`` of a network trained here.
+        trained_on: the data they were trained on, for warnings and the protocol card, e.g. ``"COCO"``.
+        part: ``"backbone"``: the head starts from random values; ``"network"``: the head has its weights, too, and is
+            no new layer (`weights` of a network with the same labels).
+    """
+
+    weights: str
+    trained_on: str
+    part: Literal["backbone", "network"] = "backbone"
+
+    def __post_init__(self) -> None:
+        if not self.weights or not self.trained_on.strip():
+            raise ValueError(
+                f"init: weights='{self.weights}' and trained_on='{self.trained_on}' must not be empty"
+            )
+
+    @property
+    def imagenet_only(self) -> bool:
+        """Were they trained on nothing but ImageNet?"""
+        return self.trained_on.strip().lower().replace("-", "") in ("imagenet", "imagenet1k")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> InitSettings:
+        """Check a dict; ValueError or UserError if it is wrong."""
+        return cls(**check_parameters(cls, config, "segmenter.init"))
+
+
+def initial_weights(config: Mapping[str, Any]) -> str:
+    """What a network starts from, for the protocol card.
+
+    Args:
+        config: of a DeepLab, or of anything else with a `backbone`.
+
+    Returns:
+        ``"ImageNet (resnet_38d.pth)"``, ``"COCO (coco.pth), not ImageNet only"``, ``"random"``; files that a backbone
+        takes as its own `weights` are ImageNet's by contract. ``"not stated"`` if there is no saying.
+    """
+    if config.get("init"):
+        init = InitSettings.from_config(config["init"])
+        found = f"{init.trained_on} ({Path(init.weights).name})"
+        return found if init.imagenet_only else f"{found}, not ImageNet only"
+    if not isinstance(config.get("backbone"), Mapping):
+        return "not stated"
+    backbone = load().registries.backbone.resolve(config["backbone"], "backbone")
+    weights, pretrained = backbone.get("weights"), backbone.get("pretrained")
+    if weights:
+        return "ImageNet" if weights == "imagenet" else f"ImageNet ({Path(weights).name})"
+    if pretrained:
+        chosen = "IMAGENET1K_V1" if pretrained is True else str(pretrained)
+        return f"ImageNet ({chosen})" if "1K_V" in chosen else f"{chosen}, not ImageNet only"
+    return "random" if {"weights", "pretrained"} & set(backbone) else "not stated"
