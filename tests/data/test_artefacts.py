@@ -82,6 +82,52 @@ def test_large_cam_is_halved_and_keeps_its_peak(tmp_path: Path, size: tuple[int,
         assert np.abs(back.maps[0] - means).max() <= 0.5 / 255 + 1e-6
 
 
+def exact_cams() -> dict[str, Cam]:
+    rng = np.random.default_rng(4)
+    classes = np.array([3, 15], np.uint8)
+    fine = rng.random((2, 31, 43), np.float32)
+    return {
+        "full size": Cam(classes, fine, (31, 43)),
+        "smaller": Cam(classes, fine, (100, 90)),
+        "half precision": Cam(classes, fine.astype("f2").astype("f4"), (31, 43)),
+        "tiny values": Cam(classes, fine * np.float32(1e-30), (31, 43)),
+        "negative zero": Cam(classes, -np.zeros((2, 3, 4), np.float32), (3, 4)),
+        "no class": Cam(classes[:0], fine[:0], (31, 43)),
+    }
+
+
+@pytest.mark.parametrize("name", list(exact_cams()))
+def test_exact_cams_keep_every_bit(tmp_path: Path, name: str) -> None:
+    cam = exact_cams()[name]
+    write_cam(tmp_path / "a.npz", cam, exact=True)
+    back = read_cam(tmp_path / "a.npz")
+    assert back.classes.tolist() == cam.classes.tolist() and back.size == cam.size
+    assert back.maps.dtype == np.float32 and back.maps.shape == cam.maps.shape
+    assert back.maps.tobytes() == cam.maps.tobytes()
+    write_cam(tmp_path / "b.npz", back, exact=True)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    stored = np.load(tmp_path / "a.npz")["maps"].dtype
+    assert stored == (np.float32 if name in ("full size", "smaller", "tiny values") else np.float16)
+
+
+def test_exact_values_out_of_contract_are_corrupt(tmp_path: Path) -> None:
+    for dtype in ("f2", "f4"):
+        for values, fine in (
+            ([0, 1], True),
+            ([0, 1.01], False),
+            ([0, np.nan], False),
+            ([-0.1, 1], False),
+        ):
+            maps = np.array(values, dtype).reshape(1, 1, 2)
+            np.savez(tmp_path / "x.npz", classes=np.array([3], np.uint8), maps=maps,
+                     size=np.array([4, 4], np.int32))  # fmt: skip
+            assert check(tmp_path / "x.npz", "cam") == fine
+    np.savez(tmp_path / "x.npz", classes=np.array([3], np.uint8), maps=np.ones((1, 1, 2)),
+             size=np.array([4, 4], np.int32))  # fmt: skip
+    with pytest.raises(CorruptArtefactError, match="its 'maps' is float64"):
+        read_cam(tmp_path / "x.npz")
+
+
 def test_cam_without_classes_and_with_a_zero_map(tmp_path: Path) -> None:
     empty = Cam(np.zeros(0, np.uint8), np.zeros((0, 5, 6), np.float32), (10, 12))
     write_cam(tmp_path / "a.npz", empty)
@@ -138,10 +184,13 @@ def broken_cams() -> dict[str, Cam]:
     }
 
 
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("sentence", list(broken_cams()))
-def test_writing_against_the_contract_is_a_sentence(tmp_path: Path, sentence: str) -> None:
+def test_writing_against_the_contract_is_a_sentence(
+    tmp_path: Path, sentence: str, exact: bool
+) -> None:
     with pytest.raises(UserError, match=sentence):
-        write_cam(tmp_path / "2007_000032.npz", broken_cams()[sentence])
+        write_cam(tmp_path / "2007_000032.npz", broken_cams()[sentence], exact=exact)
     assert not list(tmp_path.iterdir())
 
 
@@ -151,13 +200,14 @@ def test_negative_scores_are_refused(tmp_path: Path) -> None:
         write_scores(tmp_path / "x", Scores(scores.classes, -scores.planes, scores.size))
 
 
-@pytest.mark.parametrize("kind", ["cam", "scores", "label"])
+@pytest.mark.parametrize("kind", ["cam", "exact", "scores", "label"])
 def test_no_damage_goes_unseen(tmp_path: Path, kind: str) -> None:
     """Whatever bit flips: an error, or (in a byte that means nothing) exactly the same content."""
     path = tmp_path / "x"
+    exact, kind = kind == "exact", kind.replace("exact", "cam")
     read = {"cam": read_cam, "scores": read_scores, "label": read_label}[kind]
     if kind == "cam":
-        write_cam(path, random_cam())
+        write_cam(path, random_cam(), exact)
     elif kind == "scores":
         write_scores(path, random_scores())
     else:

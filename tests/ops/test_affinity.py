@@ -135,6 +135,34 @@ def test_loss_against_the_formula() -> None:
     assert different.item() == pytest.approx(-np.log(1 + 1e-5 - chosen[2]).mean() / 2, rel=1e-4)
 
 
+def test_loss_of_features_and_labels_pair_by_pair() -> None:
+    """From features and label map to the loss with nothing but loops."""
+    torch.manual_seed(4)
+    features = torch.randn(2, 5, 7, 6, dtype=torch.float64)
+    labels = torch.from_numpy(
+        np.random.default_rng(4).choice([0, 0, 1, 2, 255], (2, 7, 6)).astype(np.uint8)
+    )
+    costs: dict[str, list[float]] = {"background": [], "same": [], "different": []}
+    for n in range(2):
+        for _, y, x, v, u in naive_pairs(7, 6, 5):
+            i, j = int(labels[n, y, x]), int(labels[n, v, u])
+            if 255 in (i, j):
+                continue
+            distance = sum(
+                abs(float(features[n, c, y, x] - features[n, c, v, u])) for c in range(5)
+            )
+            a = math.exp(-distance / 5)
+            if i != j:
+                costs["different"].append(-math.log(1 + 1e-5 - a))
+            else:
+                costs["same" if i else "background"].append(-math.log(a + 1e-5))
+    means = {kind: sum(values) / len(values) for kind, values in costs.items()}
+    expected = means["background"] / 4 + means["same"] / 4 + means["different"] / 2
+    offsets = pair_offsets(5)
+    terms = affinity_loss(pair_affinities(features, offsets), *pair_targets(labels, offsets))
+    assert float(sum(terms)) == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("label", [0, 3, 255])
 def test_loss_is_finite_when_terms_have_no_pairs(label: int) -> None:
     features = torch.zeros(

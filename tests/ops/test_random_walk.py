@@ -26,14 +26,14 @@ def dense_transition(affinities: np.ndarray, radius: int, beta: float) -> np.nda
 
 @pytest.mark.parametrize("size", [(7, 9), (2, 3), (1, 8), (9, 1), (1, 1)])
 @pytest.mark.parametrize("radius", [2, 5])
-@pytest.mark.parametrize("squarings", [0, 4])
+@pytest.mark.parametrize("squarings", [0, 4, 6, 8])  # SEAM and AEFT 6, PSA 8
 def test_equals_the_dense_matrix_power(size: tuple[int, int], radius: int, squarings: int) -> None:
     rng = np.random.default_rng(0)
     offsets = pair_offsets(radius)
     affinities = rng.random((len(offsets), *size)).astype(np.float32)
     scores = rng.random((3, *size)).astype(np.float32)
-    matrix = transition(affinities, offsets, 4)
-    expected = dense_transition(affinities.astype(np.float64), radius, 4)
+    matrix = transition(affinities, offsets, 8)
+    expected = dense_transition(affinities.astype(np.float64), radius, 8)
     np.testing.assert_allclose(matrix.toarray(), expected, atol=1e-12)
     for _ in range(squarings):
         expected = expected @ expected

@@ -15,7 +15,7 @@ from wsssbench.data.artefacts import read_cam
 from wsssbench.data.images import read_image, read_label, write_label
 from wsssbench.data.transforms import denormalise, normalise
 from wsssbench.errors import CorruptArtefactError, UserError
-from wsssbench.interfaces import RunContext, Scores
+from wsssbench.interfaces import Cam, RunContext, Scores
 from wsssbench.ops.affinity import affinity_labels, block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import background_alpha, upsample
 from wsssbench.ops.crf import PRESETS, dense_crf
@@ -180,6 +180,41 @@ def test_refine_is_the_dense_walk(fitted: Path) -> None:
     assert (result.planes.shape, result.size) == ((2, 10, 12), (40, 48))
     np.testing.assert_allclose(
         result.planes.reshape(2, -1), planes.reshape(2, -1) @ matrix, rtol=1e-3, atol=1e-5
+    )
+
+
+def test_refine_is_psa_s_recipe_for_several_classes_at_odd_sizes(fitted: Path) -> None:
+    """Pad to the grid, block means with the background of the largest map, T^(2^6), up, cut."""
+    size, (rows, columns) = (37, 45), (10, 12)
+    walk = loaded(fitted, steps=64, background_alpha=16.0)
+    image, _, _ = blob(8, size)
+    maps = np.random.default_rng(8).random((2, *size), np.float32)
+    padded_image = np.zeros((3, 4 * rows, 4 * columns), np.float32)
+    padded_image[:, : size[0], : size[1]] = normalise(image)
+    offsets = pair_offsets(3)
+    with torch.no_grad():
+        pixels = torch.from_numpy(padded_image)[None]
+        a = pair_affinities(walk._network(pixels), offsets)[0].double().numpy()
+    matrix = np.eye(rows * columns)
+    for p, (dy, dx) in enumerate(offsets):
+        for y in range(rows - dy):
+            for x in range(max(0, -dx), min(columns, columns - dx)):
+                i, j = y * columns + x, (y + dy) * columns + x + dx
+                matrix[i, j] = matrix[j, i] = a[p, y, x] ** 8
+    matrix /= matrix.sum(axis=0)
+    for _ in range(6):
+        matrix = matrix @ matrix
+    planes = np.zeros((3, 4 * rows, 4 * columns))
+    planes[0, : size[0], : size[1]] = (1 - maps.max(axis=0)) ** 16
+    planes[1:, : size[0], : size[1]] = maps
+    pooled = planes.reshape(3, rows, 4, columns, 4).mean(axis=(2, 4)).reshape(3, -1)
+    walked = torch.from_numpy((pooled @ matrix).reshape(1, 3, rows, columns))
+    up = torch.nn.functional.interpolate(walked, scale_factor=4, mode="bilinear")[0].numpy()
+    result = walk.refine(image, Cam(np.array([2, 5], np.uint8), maps, size))
+    assert result.classes.tolist() == [2, 5]
+    expected = up[:, : size[0], : size[1]]
+    np.testing.assert_allclose(
+        upsample(result.planes, size), expected, rtol=1e-3, atol=1e-3 * expected.max()
     )
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from two_colours import blob
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Cam, Scores
+from wsssbench.ops import crf
 from wsssbench.ops.cam import upsample
 from wsssbench.ops.crf import PRESETS, dense_crf
 from wsssbench.plugins import load
@@ -29,6 +32,60 @@ def test_cam_gets_the_alpha_background_and_the_preset_s_crf() -> None:
     assert scores.planes.shape == (2, *SIZE)
     assert scores.size == SIZE
     assert scores.classes.tolist() == [2]
+
+
+class Recorder:
+    """In place of pydensecrf's CRF: writes down what it is given."""
+
+    calls: list[tuple[Any, ...]]
+
+    def __init__(self, width: int, height: int, labels: int) -> None:
+        Recorder.calls = [("size", width, height, labels)]
+        self.shape = labels, height * width
+
+    def setUnaryEnergy(self, unary: np.ndarray) -> None:
+        self.calls.append(("unary", unary.copy()))
+
+    def addPairwiseGaussian(self, sxy: float, compat: float) -> None:
+        self.calls.append(("gaussian", sxy, compat))
+
+    def addPairwiseBilateral(
+        self, sxy: float, srgb: float, rgbim: np.ndarray, compat: float
+    ) -> None:
+        self.calls.append(("bilateral", sxy, srgb, compat, rgbim.copy()))
+
+    def inference(self, iterations: int) -> np.ndarray:
+        self.calls.append(("inference", iterations))
+        return np.full(self.shape, 1 / self.shape[0], np.float32)
+
+
+@pytest.mark.parametrize(("preset", "alpha", "iterations"), [("psa", 4, 10), ("psa_rw", 24, 1)])
+def test_the_crf_gets_what_affinitynet_gives_it(
+    monkeypatch: pytest.MonkeyPatch, preset: str, alpha: int, iterations: int
+) -> None:
+    """For CAMs at full size: -log of background (1 - max A)^alpha and of A_k, clipped, not renormalised."""
+    monkeypatch.setattr(crf.densecrf, "DenseCRF2D", Recorder)
+    rng = np.random.default_rng(3)
+    image = rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    maps = rng.random((3, *SIZE), np.float32)
+    maps[:, :5], maps[0, 5:9], maps[1:, 20:] = 0, 1, 1e-7
+    DenseCRF(preset=preset, alpha=alpha).refine(
+        image, Cam(np.array([1, 8, 20], np.uint8), maps, SIZE)
+    )
+    size, unary, gaussian, bilateral, inference = Recorder.calls
+    assert size == ("size", SIZE[1], SIZE[0], 4)
+    assert gaussian == ("gaussian", 3, 3) and bilateral[:4] == ("bilateral", 80, 13, 10)
+    assert np.array_equal(bilateral[4], image) and inference == ("inference", iterations)
+    expected = np.zeros((4, SIZE[0] * SIZE[1]))
+    for place in range(SIZE[0] * SIZE[1]):
+        values = [float(plane[place // SIZE[1], place % SIZE[1]]) for plane in maps]
+        for label, p in enumerate([(1 - max(values)) ** alpha, *values]):
+            expected[label, place] = -math.log(min(max(p, 1e-5), 1))
+    assert unary[1].dtype == np.float32 and unary[1].shape == expected.shape
+    # float32 keeps (1 - max)^alpha to a relative 1e-7 / (1 - max) * alpha
+    np.testing.assert_allclose(unary[1], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(unary[1][1:], expected[1:], rtol=1e-6, atol=1e-6)
+    assert abs(np.exp(-unary[1]).sum(axis=0) - 1).max() > 0.5  # they do not sum to 1
 
 
 def test_crf_moves_the_cam_to_the_colours() -> None:
@@ -81,6 +138,6 @@ def test_wrong_parameters_and_inputs() -> None:
 
 def test_pickles() -> None:
     image, _, cam = blob(5, SIZE)
-    crf = load().registries.refinement.build({"type": "DenseCRF", "preset": "afa", "alpha": 8})
-    copy = pickle.loads(pickle.dumps(crf))
-    np.testing.assert_array_equal(copy.refine(image, cam).planes, crf.refine(image, cam).planes)
+    one = load().registries.refinement.build({"type": "DenseCRF", "preset": "afa", "alpha": 8})
+    copy = pickle.loads(pickle.dumps(one))
+    np.testing.assert_array_equal(copy.refine(image, cam).planes, one.refine(image, cam).planes)

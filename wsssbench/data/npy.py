@@ -1,8 +1,9 @@
-"""Dictionaries of arrays in .npy files (AffinityNet's format) without trusting their pickle.
+"""Dictionaries of arrays in .npy files (AffinityNet's and IRNet's) without trusting their pickle.
 
 ``numpy.load(..., allow_pickle=True)`` runs whatever code the file names. Here a pickle may name
-nothing but the few functions that make numpy's arrays, and gets our stand-ins for them, which check
-the parts before an array is built: numpy's own would trust a forged description of the memory.
+nothing but the few functions that make numpy's arrays and torch's tensors, and gets our stand-ins
+for them, which check the parts before an array is built: the real ones would trust a forged
+description of the memory.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from wsssbench.data.atomic import write_atomically
+from wsssbench.data.npy_tensors import storage, tensor
 from wsssbench.errors import UserError
 
 
@@ -23,8 +25,8 @@ def load_array_dict(path: Path) -> dict[int | str, np.ndarray]:
     """Read what ``numpy.save(path, {key: array})`` wrote, by any numpy and by Python 2, too.
 
     Returns:
-        The numeric arrays (and numbers, as 0-d arrays) by their int or str keys, in the file's
-        order.
+        The numeric arrays (also tensors; and numbers, as 0-d arrays) by their int or str keys, in
+        the file's order.
 
     Raises:
         UserError: missing or damaged file, another content, or a pickle that names anything but
@@ -47,12 +49,19 @@ def load_array_dict(path: Path) -> dict[int | str, np.ndarray]:
 
 
 def save_array_dict(path: Path, arrays: Mapping[int | str, np.ndarray]) -> None:
-    """Write ``{key: array}`` as ``numpy.save`` does, for tools that read AffinityNet's files."""
-    buffer = io.BytesIO()
+    """Write ``{key: array}`` as ``numpy.save`` does, for tools that read AffinityNet's files.
+
+    Equal arrays give equal bytes. They load with any numpy: numpy 2 writes names that releases
+    before 1.26 do not know.
+    """
     content = np.empty((), dtype=object)
-    content[()] = {key: np.asarray(array, order="C") for key, array in arrays.items()}
-    np.save(buffer, content, allow_pickle=True)
-    write_atomically(Path(path), buffer.getvalue())
+    content[()] = {key: np.array(array, order="C") for key, array in arrays.items()}
+    # the first object is the outer array, so that the first match is its name and no data
+    pickled = pickle.dumps(content, protocol=3).replace(b"cnumpy._core.", b"cnumpy.core.", 1)
+    buffer = io.BytesIO()
+    header = {"descr": "|O", "fortran_order": False, "shape": ()}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    write_atomically(Path(path), buffer.getvalue() + pickled)
 
 
 def _check_header(stream: io.BytesIO, path: Path) -> None:
@@ -136,6 +145,12 @@ def _array_from_buffer(raw: Any, dtype: _DType, shape: Any, order: str) -> _Arra
     return array
 
 
+def _tensor_array(*parts: Any) -> _Array:
+    array = _Array()  # not the numpy array itself, whose state a pickle could set
+    array.value = tensor(*parts)
+    return array
+
+
 def _scalar(dtype: _DType, raw: Any = b"") -> Any:
     (value,) = _from_bytes(raw, dtype)
     return value
@@ -156,6 +171,12 @@ _NUMPY: dict[tuple[str, str], Callable[..., Any]] = {
     ("_codecs", "encode"): _encode,  # how protocols 0 to 2 write bytes
     ("__builtin__", "bytes"): lambda: b"",  # and how they write no bytes
 }
+_TORCH: dict[tuple[str, str], Callable[..., Any]] = {
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor_array,
+    ("torch._utils", "_rebuild_tensor"): _tensor_array,  # before torch 0.4
+    ("torch.storage", "_load_from_bytes"): storage,
+    ("collections", "OrderedDict"): lambda *_: {},  # of a tensor's hooks
+}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -170,6 +191,8 @@ class _Unpickler(pickle.Unpickler):
         known = module in ("numpy", "_codecs", "__builtin__") or short != module
         if known and (short, name) in _NUMPY:
             return _Admitted(_NUMPY[short, name])
+        if (module, name) in _TORCH:
+            return _Admitted(_TORCH[module, name])
         torch = module.split(".")[0] == "torch"
         hint = " (save tensors as arrays: tensor.cpu().numpy())" if torch else ""
         raise UserError(

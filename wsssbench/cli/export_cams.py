@@ -1,0 +1,106 @@
+"""``wsssbench export cams``: a run's CAMs as the files that other repositories read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.errors import UserError
+
+EXAMPLES = """Formats: psa = AffinityNet family, irn = IRNet family; see 'wsssbench import-cams --help'.
+
+Example:
+
+  wsssbench export cams work/runs/aeft_voc/0a1b2c3d-seed0 --format psa --out out_cam
+"""
+MARK = ".cams.json"  # in the folder that is written: which CAMs, in which format
+
+
+def export_cams(
+    run: Annotated[Path, typer.Argument(help="a run, work/runs/<name>/<id>")],
+    format_: Annotated[str, typer.Option("--format", metavar="psa|irn")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder for <image id>.npy")],
+    split: Annotated[str, typer.Option(help="default: all images that have a CAM")] = "",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; default: the CPU cores")
+    ] = None,
+) -> None:
+    """Write a run's CAMs as other repositories' files; what was interrupted goes on."""
+    from wsssbench.interfaces import RunContext
+    from wsssbench.pipeline import default_workers
+    from wsssbench.stages.export_cams import write_cams
+    from wsssbench.stages.import_cams import find_format
+
+    find_format(format_)
+    directory = cam_directory(run)
+    ids = (
+        _split_ids(run, split, directory)
+        if split
+        else sorted(p.stem for p in directory.glob("*.npz"))
+    )
+    _open_folder(out, {"cams": directory.name, "format": format_})
+    progress = ConsoleProgress(make_console())
+    context = RunContext(out, "cpu", workers or default_workers(), 0, progress)
+    write_cams(directory, ids, format_, context)
+    progress.say(f"{out}: {len(ids)} CAM files, format {format_}")
+
+
+def cam_directory(run: Path) -> Path:
+    """Where the CAMs of a run are.
+
+    Raises:
+        UserError: no run, or its CAMs are not in the cache any more.
+    """
+    try:
+        stage = json.loads((run / "run.json").read_text(encoding="utf-8"))["stages"]["cam"]
+        directory, name = Path(stage["directory"]), str(stage["hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{run} is not the folder of a run with CAMs: give one such as work/runs/<name>/<id>"
+        ) from None
+    beside = run.resolve().parents[2] / "cache" / directory.parent.name / name
+    for place in (directory, beside):  # the work folder may have been moved, or we may be elsewhere
+        if (place / "manifest.json").is_file():
+            return place
+    raise UserError(
+        f"the CAMs of {run} are not in {directory} any more: run the experiment again with --until cam"
+    )
+
+
+def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
+    from wsssbench.config import read_config
+    from wsssbench.data.lists import some
+    from wsssbench.plugins import load
+
+    config: dict[str, Any] = read_config(run / "config.py")
+    ids = load().registries.dataset.build(config["data"], where="data").ids(split)
+    missing = [id for id in ids if not (directory / f"{id}.npz").is_file()]
+    if missing:
+        raise UserError(
+            f"--split {split}: {len(missing)} of its {len(ids)} images have no CAM in this run: {some(missing)}"
+        )
+    return ids
+
+
+def _open_folder(out: Path, mark: dict[str, str]) -> None:
+    """Make `out` a folder that holds nothing but files of this export, or that is to."""
+    from wsssbench.data.atomic import remove_partials, write_atomically
+
+    if out.is_dir() and any(out.iterdir()):
+        try:
+            found = json.loads((out / MARK).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = None
+        if found != mark:
+            raise UserError(
+                f"--out {out}: holds files of something else, with which these would be mixed up; "
+                "choose an empty folder"
+            )
+        remove_partials(out)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / MARK, json.dumps(mark).encode())

@@ -1,0 +1,61 @@
+"""``wsssbench import-cams``: another repository's CAMs as the CAM stage of an experiment."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsssbench import ranks
+from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
+from wsssbench.cli.run import plan_of, run_one, settings_of
+
+EXAMPLES = """Formats: psa = AffinityNet family, one .npy dict per image of class index 0..K-1 -> (H, W) map in [0, 1];
+irn = IRNet family, one .npy dict per image of keys, cam and high_res (which is used). Tensors are read, other objects
+are refused.
+
+Example:
+
+  wsssbench import-cams psa/out_cam --format psa --config configs/aeft_voc.py --set data.root=VOCdevkit/VOC2012
+"""
+
+
+def import_cams(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="holds <image id>.npy")],
+    format_: Annotated[str, typer.Option("--format", metavar="psa|irn")],
+    config: Annotated[Path, typer.Option(help="the experiment whose CAM stage they become")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override a value")
+    ] = None,
+    work_dir: Annotated[Path, typer.Option(metavar="DIR", help="cache and results")] = Path("work"),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; default: the CPU cores")
+    ] = None,
+) -> None:
+    """Bring another repository's CAMs into the pipeline, score them, and say how to go on from them."""
+    from wsssbench.config import read_config
+    from wsssbench.overrides import apply_overrides
+    from wsssbench.stages.import_cams import find_format
+
+    find_format(format_)
+    console = make_console()
+    progress = ConsoleProgress(console)
+    log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
+    with log_noise(log, progress):
+        loaded = apply_overrides(read_config(config), set_ or [])
+        loaded["import_cams"] = {"directory": str(directory), "format": format_}
+        settings = settings_of(work_dir, "cpu", workers, progress, None, "cam")
+        plan = plan_of(loaded, loaded.get("seed", 0), settings)
+        run_one(plan, settings, console, log)
+    if ranks.is_main():
+        options = [
+            *(set_ or []),
+            f"import_cams.directory={directory}",
+            f"import_cams.format={format_}",
+        ]
+        where = [] if work_dir == Path("work") else ["--work-dir", str(work_dir)]
+        sets = [word for option in options for word in ("--set", option)]
+        command = shlex.join(["wsssbench", "run", str(config), *sets, *where])
+        console.print(f"go on with: {command}", markup=False, soft_wrap=True)
