@@ -24,7 +24,9 @@ def labels(*present: int) -> np.ndarray:
     return multi_hot
 
 
-def naive(classifier, image: np.ndarray, present: list[int], scales, flip: bool) -> np.ndarray:
+def naive(
+    classifier, image: np.ndarray, present: list[int], scales, flip: bool, relu: str = "map"
+) -> np.ndarray:
     """Each view on its own, at full size, one class at a time."""
     height, width = image.shape[:2]
     total = np.zeros((len(present), height, width))
@@ -36,25 +38,41 @@ def naive(classifier, image: np.ndarray, present: list[int], scales, flip: bool)
             given = view[:, ::-1] if mirrored else view
             tensor = torch.tensor(given.transpose(2, 0, 1).copy(), dtype=torch.float32)[None]
             with torch.no_grad():
-                maps = classifier.eval()(tensor).maps.clamp(min=0)
+                maps = classifier.eval()(tensor).maps
+            if relu == "map":
+                maps = maps.clamp(min=0)
             big = torch.nn.functional.interpolate(maps, (height, width), mode="bilinear")[0].numpy()
             for i, k in enumerate(present):
-                total[i] += big[k][:, ::-1] if mirrored else big[k]
+                total[i] += np.maximum(big[k][:, ::-1] if mirrored else big[k], 0)
     return np.stack([m / m.max() if m.max() > 0 else m for m in total])
 
 
 @pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("relu", ["map", "image"])
 @pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0, 1.5, 2.0)])
-def test_maps_equal_the_naive_sum_over_views(image, scales, flip):
+def test_maps_equal_the_naive_sum_over_views(image, scales, flip, relu):
     classifier = tiny_classifier(seed=3)
-    cam = MultiScaleCAM(scales=scales, flip=flip).infer(classifier, image, labels(0, 2))
-    expected = naive(classifier, image, [0, 2], scales, flip)
+    method = MultiScaleCAM(scales=scales, flip=flip, relu=relu)
+    cam = method.infer(classifier, image, labels(0, 2))
+    expected = naive(classifier, image, [0, 2], scales, flip, relu)
     assert expected.max() == 1
     np.testing.assert_allclose(cam.maps, expected, atol=2e-5)
     assert cam.classes.tolist() == [1, 3]
     assert (cam.classes.dtype, cam.maps.dtype) == (np.uint8, np.float32)
     assert cam.size == (37, 50)
     assert cam.maps.shape == (2, 37, 50)
+
+
+def test_relu_after_upsampling_makes_smaller_activations(image):
+    """Where negative evidence is near, so the two are different."""
+    classifier = tiny_classifier(seed=3)
+    before, after = (
+        MultiScaleCAM(scales=(1.0,), flip=False, relu=relu)
+        .infer(classifier, image, labels(0, 2))
+        .maps
+        for relu in ("map", "image")
+    )
+    assert (before > 0).sum() > (after > 0).sum()
 
 
 def test_with_flip_the_mirrored_image_has_the_mirrored_cam(image):

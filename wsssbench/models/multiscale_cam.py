@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,22 +21,28 @@ class MultiScaleCAM(CamInference):
 
     Per scale s the image is resized bicubically to round(size * s). In this order: ReLU of the maps
     at their own resolution, mirrored maps turned back, bilinear upsampling to the image's size, sum
-    over scales and mirror images, and eq. 1's normalisation per class. ReLU comes before
-    upsampling: negative evidence then cannot eat into the border of a neighbouring activation
-    (AEFT's and OC-CSE's code do it the other way round).
+    over scales and mirror images, and eq. 1's normalisation per class.
 
     Args:
         scales: of the image; an empty tuple is not allowed.
         flip: add the maps of the mirrored image.
+        relu: ``map``: of the maps as they are, so that negative evidence cannot eat into the border
+            of a neighbouring activation (AffinityNet). ``image``: of the upsampled maps (AEFT's and
+            OC-CSE's code).
     """
 
     def __init__(
-        self, *, scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0), flip: bool = True
+        self,
+        *,
+        scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0),
+        flip: bool = True,
+        relu: Literal["map", "image"] = "map",
     ) -> None:
         if not scales or min(scales) <= 0:
             raise ValueError(f"scales={scales}, but has to hold at least one, all above 0")
         self.scales = scales
         self.flip = flip
+        self.relu = relu
 
     def infer(self, classifier: Classifier, image: np.ndarray, labels: np.ndarray) -> Cam:
         """CAMs of `image` (H, W, 3) uint8 RGB for the classes in `labels` (K,), at full size.
@@ -61,10 +69,19 @@ class MultiScaleCAM(CamInference):
     ) -> Tensor:
         """Activation (K', H, W) of `image` (3, H_s, W_s), summed with that of its mirror image."""
         views = torch.stack([image, image.flip(-1)]) if self.flip else image[None]
-        maps = F.relu(classifier.cam_maps(views)[:, present].float())  # (1 or 2, K', h, w)
-        total = maps[0] + maps[1].flip(-1) if self.flip else maps[0]
+        maps = classifier.cam_maps(views)[:, present].float()  # (1 or 2, K', h, w)
+        if self.relu == "image":
+            return self._sum(F.relu(_upsampled(maps, size)))
         # upsampling is linear: once for the sum
-        return F.interpolate(total[None], size, mode="bilinear", align_corners=False)[0]
+        return _upsampled(self._sum(F.relu(maps))[None], size)[0]
+
+    def _sum(self, maps: Tensor) -> Tensor:
+        """The maps of the views (1 or 2, K', h, w) added up, the mirrored ones turned back."""
+        return maps[0] + maps[1].flip(-1) if self.flip else maps[0]
+
+
+def _upsampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(maps, size, mode="bilinear", align_corners=False)
 
 
 def _resized(image: np.ndarray, scale: float) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wsssbench.interfaces import Backbone
 from wsssbench.models.freeze import freeze, freeze_norms, hold
+from wsssbench.models.resnet38d_mxnet import from_mxnet
 from wsssbench.models.weights import load_into, load_state_dict_file
 
 # stage -> its modules; frozen_stages counts these
@@ -27,6 +28,8 @@ _STAGES = (
     ("b6",),
     ("b7", "bn7"),
 )
+# ImageNet's classifier and the lineage's, which weight files may hold
+CLASSIFIERS = ("linear1000.", "fc8.", "fc9.", "bn8.")
 
 
 class ResNet38d(Backbone):
@@ -41,9 +44,9 @@ class ResNet38d(Backbone):
     batches with momentum 0.1, which needs a batch much larger than the usual 8.
 
     Args:
-        weights: the file of a PyTorch state dict (a classifier of 1000 classes in it is left out);
-            None for random weights, which make sense only with ``frozen_stages=0,
-            frozen_norm=False``.
+        weights: the published ImageNet weights, ``resnet_38d.params`` (read without MXNet), or the
+            file of a PyTorch state dict; a classifier in it is left out. None for random weights,
+            which make sense only with ``frozen_stages=0, frozen_norm=False``.
         frozen_stages: how many stages of conv1a, b2, b3, b4, b5, b6, b7 stay as they are.
         frozen_norm: see above.
         dropout: share of channels dropped inside b6 and b7: (0.3, 0.5) in AffinityNet, (0.2, 0.2)
@@ -77,14 +80,8 @@ class ResNet38d(Backbone):
         self.b7 = _Bottleneck(2048, 4096, dilation=4, dropout=dropout[1])
         self.bn7 = nn.BatchNorm2d(4096)
         if weights is not None:
-            state = load_state_dict_file(weights)
-            ignore = (
-                "linear1000.",
-                "fc8.",
-                "fc9.",
-                "bn8.",
-            )  # ImageNet's and the lineage's classifiers
-            load_into(self, state, f"weight file {weights}", ignore=ignore)
+            state = load_state_dict_file(weights, from_mxnet)
+            load_into(self, state, f"weight file {weights}", ignore=CLASSIFIERS)
         for name in (name for stage in _STAGES[:frozen_stages] for name in stage):
             freeze(self.get_submodule(name))
         if frozen_norm:
