@@ -45,6 +45,7 @@ def aeft(**parameters):
 
 
 def run(erasing, *, labels=LABELS, pooling=None, seed=0):
+    torch.manual_seed(seed)  # for the gates
     classifier = recorder(pooling or GPP(K, bins=(2, 4)), seed)
     given = batch(labels, seed=seed)
     output = classifier(given.images)

@@ -48,22 +48,32 @@ def attention_logits(maps: Tensor, attention: Tensor) -> Tensor:
     return agreeing.mean(dim=(2, 3))
 
 
+def unit(means: Tensor) -> Tensor:
+    """`means` (N, K) at unit Euclidean length over K; one shorter than 1e-5 is left short."""
+    return F.normalize(means, dim=1, eps=NORM_FLOOR)
+
+
 def embed(attention: Tensor) -> Tensor:
     """e_A, e_P, e_N: the spatial mean of `attention` (N, K, h, w) at unit length over K, (N, K)."""
-    return F.normalize(attention.mean(dim=(2, 3)), dim=1, eps=NORM_FLOOR)
+    return unit(attention.mean(dim=(2, 3)))
 
 
-def embed_low(attention: Tensor, cam: Tensor, t_low: float) -> Tensor:
-    """e_AL, eq. 8: as `embed`, but class k averages only pixels whose activation A^k is low.
+def mean_below(attention: Tensor, cam: Tensor, bound: float) -> Tensor:
+    """For each class k the mean of `attention` over the pixels where A^k is below `bound`, (N, K).
 
     Args:
         attention: (N, K, h, w).
         cam: A of eq. 1, (N, K, h, w) in [0, 1].
-        t_low: pixels at or above it are left out; a class that has no other pixel embeds as 0.
+        bound: pixels at or above it are left out; a class that has no other pixel gets 0.
     """
-    low = cam < t_low
+    low = cam < bound
     count = low.sum(dim=(2, 3)).clamp(min=1)  # N^k
-    return F.normalize((attention * low).sum(dim=(2, 3)) / count, dim=1, eps=NORM_FLOOR)
+    return (attention * low).sum(dim=(2, 3)) / count
+
+
+def embed_low(attention: Tensor, cam: Tensor, t_low: float) -> Tensor:
+    """e_AL, eq. 8: as `embed`, but of the pixels of low activation only; see `mean_below`."""
+    return unit(mean_below(attention, cam, t_low))
 
 
 def squared_distance(a: Tensor, b: Tensor, reduce_mean: bool) -> Tensor:

@@ -1,0 +1,31 @@
+"""Triplets over the whole batch when several ranks share it (torchrun); with one rank nothing here has an effect.
+
+A rank has every W-th image of the batch: among its own there may be no negative, or too few hard triplets.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed
+
+
+def of_all_ranks(rows: Tensor) -> Tensor:
+    """`rows` (n, ...) of all W ranks, in the order of the batch, (n W, ...); only the own ones pass a gradient."""
+    if _world() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(_world())]
+    distributed.all_gather(parts, rows.detach().contiguous())
+    parts[distributed.get_rank()] = rows
+    return torch.stack(parts, dim=1).flatten(0, 1)  # image i of rank r has place i W + r
+
+
+def counted_once(loss: Tensor) -> Tensor:
+    """A `loss` that every rank computes from the rows of all, such that the mean of the ranks' gradients is its own."""
+    others = _world() - 1
+    return loss if others == 0 else loss + others * (loss - loss.detach())
+
+
+def _world() -> int:
+    """Ranks that train together: 1 before they have met, as when a config is only tried out."""
+    met = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if met else 1

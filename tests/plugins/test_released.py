@@ -1,0 +1,286 @@
+"""AEFT's switches for what the released code does otherwise, each alone and all together, against loops."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+
+import naive_aeft as naive
+import naive_released as released
+import numpy as np
+import pytest
+import torch
+from tiny_classifier import K, batch, recorder
+from wsssbench_aeft import maths
+from wsssbench_aeft import released as ours
+from wsssbench_aeft.gpp import GPP
+from wsssbench_aeft.triplet import AEFT
+
+from wsssbench.errors import UserError
+from wsssbench.plugins import load
+
+SWITCHES = [
+    {"attract_distance": "absolute"},
+    {"attract_norm": "none"},
+    {"attract_relu": True},
+    {"attract_classes": "own"},
+    {"repel_norm": "peak"},
+    {"repel_classes": "own"},
+    {"repel_rows": "hard"},
+    {"negative": "random"},
+    {"negative_region": "below_peak"},
+    {"activation": "min_max"},
+    {"mask_size": "image"},
+    {"present_only": True},
+]
+RELEASED = {
+    **{name: value for switch in SWITCHES for name, value in switch.items()},
+    "attract": 0.2,
+    "repel": 0.15,
+}
+# 0: ordinary; 1: one image has every class, thus no negative; 2: nobody has one; 3: one image;
+# 4: an image without any class
+BATCHES = [
+    [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [1, 0, 1, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0, 1, 0, 1]],
+    [[1, 1, 1, 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, 0]],
+    [[1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 1, 0]],
+    [[1, 0, 0, 1]],
+    [[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 1, 0]],
+]  # fmt: skip
+
+
+def labelled(which):
+    return torch.tensor(BATCHES[which], dtype=torch.float64)
+
+
+def run(which=0, seed=0, **parameters):
+    """The losses of AEFT(**parameters) on random weights and images, and what they were made from."""
+    erasing = AEFT(K, (6,), **parameters)
+    torch.manual_seed(seed)  # for the gates; then for the draws of the losses
+    classifier = recorder(GPP(K, bins=(2, 4)), seed)
+    given = batch(labelled(which), seed=seed)
+    output = classifier(given.images)
+    torch.manual_seed(seed)
+    return erasing, classifier, given, output, erasing.losses(classifier, given, output)
+
+
+def naive_terms(e, classifier, given, output, seed):
+    """Both terms and the erased images by loops, `e` telling the switches."""
+    labels = given.labels.numpy().astype(int)
+    activate = released.activation if e.activation == "min_max" else naive.cam
+    maps = output.maps.detach().numpy()
+    attention = output.attention.detach().numpy()
+    erased = np.stack(
+        [
+            naive_erased(e, image, f, y, activate)
+            for image, f, y in zip(given.images.numpy(), maps, labels, strict=True)
+        ]
+    )
+    second = classifier(torch.from_numpy(erased)).attention.detach().numpy()
+    how = {"rectified": e.attract_relu, "norm": e.attract_norm, "classes": e.attract_classes}
+    anchors = [released.to_attract(p, y, **how) for p, y in zip(attention, labels, strict=True)]
+    positives = [released.to_attract(p, y, **how) for p, y in zip(second, labels, strict=True)]
+    attract = released.attract(anchors, positives, e.attract_distance)
+
+    how = {"norm": e.repel_norm, "classes": e.repel_classes}
+    all_of_them = list(zip(attention, [activate(f) for f in maps], labels, strict=True))
+    pushed = [released.to_repel(p, a, y, t_low=e.t_low, **how) for p, a, y in all_of_them]
+    others = [
+        released.as_negative(p, a, y, region=e.negative_region, **how) for p, a, y in all_of_them
+    ]
+    torch.manual_seed(seed)
+    lots = torch.rand(len(labels), len(labels)).tolist()
+    chosen = [
+        naive.negative(labels, i) if e.negative == "next" else released.negative(labels, i, lots)
+        for i in range(len(labels))
+    ]
+    repel = released.repel(pushed, others, chosen, e.margin, e.repel_rows)
+    return {"attract": e.attract * attract, "repel": e.repel * repel}, erased
+
+
+def naive_erased(e, image, f, y, activate):
+    classes = np.flatnonzero(y) if e.present_only else range(K)
+    if e.mask_size == "image":
+        fg = released.image_foreground(f, classes, image.shape[1:], activate)
+    else:
+        fg = naive.foreground(activate(f), classes)
+    return naive.masked(image, fg, e.t_high, hard=False)
+
+
+def compare(which, seed, **parameters):
+    erasing, classifier, given, output, losses = run(which, seed, **parameters)
+    seen = classifier.seen[1].detach()
+    expected, erased = naive_terms(erasing, classifier, given, output, seed)
+    assert set(losses.terms) == set(expected)
+    for name, value in expected.items():
+        assert losses.terms[name].item() == pytest.approx(value, abs=1e-10), name
+    np.testing.assert_allclose(seen, erased, rtol=0, atol=1e-10)
+    return expected
+
+
+@pytest.mark.parametrize("which", range(len(BATCHES)))
+@pytest.mark.parametrize("switch", SWITCHES, ids=str)
+def test_each_switch_alone_is_its_formula(switch, which):
+    compare(which, seed=which, margin=3.5, **switch)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("which", range(len(BATCHES)))
+def test_all_switches_together_are_the_released_code(which, seed):
+    compare(which, seed, **RELEASED)
+
+
+def test_the_released_combination_costs_something():
+    """Guards the test above: with nothing hard it would compare 0 with 0."""
+    expected = compare(0, 0, **RELEASED)
+    assert expected["attract"] > 0
+    assert expected["repel"] > 0
+    assert compare(1, 1, **{**RELEASED, "margin": 5.0})["repel"] > 0
+
+
+def test_the_switches_differ():
+    """A switch without effect would pass the tests of the formulas."""
+    values = set()
+    for switch in [{}, *SWITCHES]:
+        terms = run(margin=1.0, **switch)[-1].terms
+        values.add(round(sum(term.item() for term in terms.values()), 11))
+    assert len(values) == 1 + len(SWITCHES)
+
+
+@pytest.mark.parametrize(("hard", "counts"), [(4, False), (5, True)])
+def test_hard_triplets_are_learnt_from_only_if_more_than_four(hard, counts):
+    e = torch.zeros(8, K)
+    e[hard:, 0] = 1.0  # 1 away from their negative: not hard
+    others = torch.zeros(8, K)
+    chosen = torch.tensor([1, 2, 3, 4, 5, 6, 7, 0])
+    cost = ours.hinge_over_hard(e, others, chosen, 0.5, False)
+    assert cost.item() == (0.5 if counts else 0.0)
+    diluted = maths.hinge_over_negatives(e, others, chosen, 0.5, False)
+    assert diluted.item() == pytest.approx(0.5 * hard / 8)
+
+
+def test_supports_of_own_classes_are_disjoint_so_squared_lengths_add_up():
+    """What makes the released repel term a pull towards longer embeddings of either image."""
+    anchor = torch.tensor([[0.3, -0.4, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    distance = maths.squared_distance(anchor, anchor[[1, 0]], reduce_mean=False)
+    torch.testing.assert_close(distance, torch.tensor([0.25 + 1.0] * 2))
+
+
+def test_min_max_leaves_the_peak_below_one_except_for_huge_maps():
+    maps = torch.rand(2, K, 5, 5)
+    assert (ours.min_max(20 * maps) < 1).all()
+    assert (ours.min_max(2000 * maps).amax(dim=(2, 3)) == 1).all()
+    assert not ours.min_max(torch.full((1, K, 3, 3), 7.0)).any()
+    assert not ours.min_max(-maps).any()
+
+
+def test_random_negatives_share_no_class_and_are_each_drawn_alike():
+    labels = labelled(0)
+    valid = labels @ labels.T == 0
+    torch.manual_seed(0)
+    drawn = torch.stack([ours.random_negatives(labels, torch.rand(7, 7)) for _ in range(2000)])
+    for anchor in range(len(labels)):
+        counts = torch.bincount(drawn[:, anchor], minlength=len(labels))
+        assert set(counts.nonzero().flatten().tolist()) == set(
+            valid[anchor].nonzero().flatten().tolist()
+        )
+        expected = 2000 / valid[anchor].sum()
+        assert (counts[valid[anchor]] - expected).abs().max() < 6 * expected**0.5
+
+
+def test_an_image_without_classes_is_not_its_own_negative():
+    labels = torch.zeros(1, K)
+    assert ours.random_negatives(labels, torch.rand(1, 1)).tolist() == [-1]
+    assert ours.random_negatives(labels.repeat(2, 1), torch.rand(2, 2)).tolist() == [1, 0]
+
+
+def test_the_same_seed_draws_the_same_negatives_and_another_one_others():
+    """Which is what a resumed run needs: the trainer seeds every iteration anew."""
+    parameters = {"negative": "random", "margin": 3.5}
+    first, again = (run(0, 5, **parameters)[-1].terms["repel"].item() for _ in "ab")
+    erasing, classifier, given, output, _ = run(0, 5, **parameters)
+    torch.manual_seed(6)
+    other = erasing.losses(classifier, given, output).terms["repel"].item()
+    assert first == again != other
+
+
+def combinations():
+    """All pairs of switches; all of them, for either embedding that is repelled."""
+    for first, second in itertools.combinations(SWITCHES, 2):
+        yield {**first, **second}
+    for repelled in ("low", "full"):
+        yield {**RELEASED, "repelled": repelled}
+
+
+@pytest.mark.parametrize("embedding", ["indirect", "direct"])
+@pytest.mark.parametrize("weights", ["random", "zero", "huge"])
+def test_gradients_are_finite_for_every_pair_of_switches(weights, embedding):
+    factor = {"random": 1.0, "zero": 0.0, "huge": 1e4}[weights]
+    for parameters in combinations():
+        classifier = recorder(GPP(K, bins=(2, 4)))
+        with torch.no_grad():
+            classifier.head.weight *= factor
+        given = batch(labelled(0))
+        erasing = AEFT(K, (6,), **{"embedding": embedding, **parameters, "margin": 3.0})
+        losses = erasing.losses(classifier, given, classifier(given.images))
+        total = sum(losses.terms.values())
+        total.backward()
+        assert total.isfinite(), parameters
+        gradients = [p.grad for p in classifier.parameters() if p.grad is not None]
+        assert all(g.isfinite().all() for g in gradients), parameters
+
+
+def test_half_precision_is_computed_in_single():
+    classifier = recorder(GPP(K, bins=(2, 4))).float()
+    given = batch(labelled(0))
+    given = type(given)(given.images.float(), given.labels.float())
+    erasing = AEFT(K, (6,), **{**RELEASED, "margin": 3.0})
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.manual_seed(0)
+        losses = erasing.losses(classifier, given, classifier(given.images))
+    torch.manual_seed(0)
+    full = erasing.losses(classifier, given, classifier(given.images))
+    for name, term in losses.terms.items():
+        assert term.dtype == torch.float32
+        torch.testing.assert_close(term, full.terms[name], rtol=0.1, atol=0.02)
+    sum(losses.terms.values()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in classifier.parameters())
+
+
+def test_absent_classes_learn_nothing_from_the_released_losses():
+    *_, given, output, losses = run(0, **RELEASED)
+    (gradient,) = torch.autograd.grad(sum(losses.terms.values()), output.attention)
+    absent = given.labels == 0
+    assert not gradient[absent].any()
+    assert gradient[~absent].any()
+
+
+def test_repel_needs_no_attract():
+    alone = run(0, **{**RELEASED, "attract": 0.0})
+    assert set(alone[-1].terms) == {"repel"}
+    assert len(alone[1].seen) == 1  # nothing erased was looked at
+    assert alone[-1].terms["repel"].item() == run(0, **RELEASED)[-1].terms["repel"].item()
+
+
+def test_pickle_keeps_every_switch():
+    erasing, classifier, given, output, losses = run(0, **RELEASED)
+    torch.manual_seed(0)
+    again = pickle.loads(pickle.dumps(erasing)).losses(classifier, given, output)
+    assert [t.item() for t in again.terms.values()] == [t.item() for t in losses.terms.values()]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"attraction": "rigid", "attract_norm": "none"}, "attract_norm='none' is about"),
+        ({"attraction": "rigid", "attract_relu": True}, "attract_relu=True is about"),
+        ({"attraction": "rigid", "attract_distance": "absolute"}, "attract_distance='absolute'"),
+        ({"attraction": "rigid", "attract_classes": "own"}, "attract_classes='own' is about"),
+        ({"repel_rows": "hard", "margin": 0.0}, "margin=0 leaves none"),
+        ({"negative": "first"}, "negative"),
+    ],
+    ids=str,
+)
+def test_switches_that_exclude_each_other_are_one_sentence(wrong, sentence):
+    with pytest.raises(UserError, match=sentence):
+        load().registries.erasing.build({"type": "AEFT", **wrong}, K, (6,))

@@ -1,0 +1,35 @@
+"""Two ranks that share a batch find the triplets, the loss and the gradient of one rank that has it all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import shared_batch
+import torch
+
+PROGRAM = Path(__file__).with_name("shared_batch.py")
+PARAMETERS = [
+    {"margin": 3.5},
+    {"margin": 3.5, "repel_rows": "hard", "repel_norm": "peak", "repel_classes": "own"},
+]
+
+
+def test_two_ranks_learn_what_one_does(tmp_path):
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [sys.executable, *launcher, PROGRAM, tmp_path / "two.pt", json.dumps(PARAMETERS)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    together = torch.load(tmp_path / "two.pt", weights_only=True)
+
+    for parameters, (repel, without, gradients) in zip(PARAMETERS, together, strict=True):
+        expected = shared_batch.result(parameters)
+        assert expected[0] > 0
+        torch.testing.assert_close(repel, expected[0])
+        assert without == expected[1] == 0
+        assert gradients.keys() == expected[2].keys()
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, expected[2][name], msg=name)
