@@ -12,7 +12,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,23 @@ INTENT = "intent.json"  # the key of a directory that is not complete yet
 
 @dataclass(frozen=True)
 class Key:
-    """Everything a stage's result depends on. Workers, device, launcher and logging are not in it."""
+    """Everything a stage's result depends on. Workers, device, launcher and logging are not in it.
+
+    Attributes:
+        stage: kind of work.
+        config: resolved.
+        code: version of each package whose code takes part.
+        upstream: name of a stage it reads -> that one's hash.
+        data: fingerprint of the images, labels and masks it reads.
+        weights: checksum of each weight file that the config names.
+    """
 
     stage: str
     config: Mapping[str, Any]
     code: Mapping[str, str]
     upstream: Mapping[str, str]
     data: str
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -44,6 +54,7 @@ class Key:
             "code": self.code,
             "upstream": self.upstream,
             "data": self.data,
+            "weights": self.weights,
         }
 
 
@@ -135,6 +146,9 @@ def _changes(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     for name, digest in now["upstream"].items():
         if earlier.get("upstream", {}).get(name) != digest:
             changes.append(f"{name} changed")
+    for name, digest in now["weights"].items():
+        if earlier.get("weights", {}).get(name, digest) != digest:
+            changes.append(f"weight file {name} changed")
     if earlier.get("data") != now["data"]:
         changes.append("the data changed")
     return changes

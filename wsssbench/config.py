@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.plugins import load
@@ -19,26 +19,54 @@ from wsssbench.registry import Registries, check_parameters
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """Which split trains, on which the rungs before the segmenter are scored, on which the segmenter is."""
+    """Which split is for what; an empty name is none.
+
+    Attributes:
+        train: its image-level labels train the classifier, its pseudo-labels the segmenter.
+        evaluate: the rungs before the segmenter are scored on it.
+        val: the segmenter is scored on it.
+        test: the segmenter predicts it, too; it may have no masks (VOC's is scored by a server).
+        heldout: a small split whose pixel truth selects the CAM's threshold, if ``evaluate.selection`` says so.
+    """
 
     train: str = "train"
     evaluate: str = "train"
     val: str = "val"
+    test: str = ""
+    heldout: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSection:
+    """Another repository's CAMs instead of a classifier's: the folder of ``<id>.npy`` and their format."""
+
+    directory: str
+    format: Literal["psa", "irn"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSection:
-    """What `classify` trains: backbone -> dropout -> 1x1 head -> maps -> pooling, beside any number of erasings."""
+    """What `classify` trains: backbone -> dropout (-> 1x1 to `hidden` channels) -> 1x1 head -> maps -> pooling, beside
+    any number of erasings. The first `supervised_images` of a batch get the classification loss; None: all."""
 
     backbone: dict[str, Any]
     pooling: dict[str, Any]
     erasing: tuple[dict[str, Any], ...] = ()
     dropout: float = 0.0
+    hidden: int = 0
+    supervised_images: int | None = None
     transform: dict[str, Any]
     schedule: dict[str, Any]
 
 
-ARCHITECTURE = ("backbone", "pooling", "erasing", "dropout")  # what makes the network itself
+OPTIONAL = ("import_cams", "label", "segmenter")  # sections whose absence means something
+ARCHITECTURE = (
+    "backbone",
+    "pooling",
+    "erasing",
+    "dropout",
+    "hidden",
+)  # what makes the network itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +80,18 @@ class LabelSection:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSection:
-    """Background thresholds of the CAM rung: the fixed one, and (first, last, step) of the curve."""
+    """The background threshold of the CAM rung.
+
+    Attributes:
+        threshold: the one that is fixed beforehand.
+        selection: whether that one counts, or one that is selected: ``heldout``: the best on the pixel truth of
+            ``splits.heldout``; ``otsu``: by Otsu's criterion on the activations of the scored split,
+            without any pixel truth or parameter.
+        thresholds: (first, last, step) of the curve, from which the held-out split and the oracle choose.
+    """
 
     threshold: float = 0.25
+    selection: Literal["fixed", "otsu", "heldout"] = "fixed"
     thresholds: tuple[float, float, float] = (0.0, 0.6, 0.01)
 
 
@@ -68,6 +105,7 @@ class ExperimentSection:
     splits: dict[str, Any] | None = None
     classifier: dict[str, Any]
     cam: dict[str, Any]
+    import_cams: dict[str, Any] | None = None
     refine: dict[str, dict[str, Any]] | None = None
     label: dict[str, Any] | None = None
     segmenter: dict[str, Any] | None = None
@@ -79,6 +117,7 @@ class ExperimentSection:
 SECTIONS: dict[str, type] = {
     "": ExperimentSection,
     "splits": Splits,
+    "import_cams": ImportSection,
     "classifier": ClassifierSection,
     "label": LabelSection,
     "evaluate": EvaluateSection,
@@ -128,13 +167,17 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     registries = load().registries
     top = check_parameters(ExperimentSection, dict(config), "config")
     top.pop("smoke")
-    resolved = {key: {} if value is None and key not in ("label", "segmenter") else value
+    resolved = {key: {} if value is None and key not in OPTIONAL else value
                 for key, value in top.items()}  # fmt: skip
     resolved["splits"] = check_parameters(Splits, resolved["splits"], "splits")
     resolved["evaluate"] = check_parameters(EvaluateSection, resolved["evaluate"], "evaluate")
     resolved["data"] = registries.dataset.resolve(resolved["data"], "data")
     resolved["classifier"] = _resolve_classifier(resolved["classifier"], registries)
     resolved["cam"] = registries.cam.resolve(resolved["cam"], "cam")
+    if resolved["import_cams"] is not None:
+        resolved["import_cams"] = check_parameters(
+            ImportSection, resolved["import_cams"], "import_cams"
+        )
     resolved["refine"] = _resolve_refinements(resolved["refine"], registries)
     if resolved["label"] is not None:
         resolved["label"] = check_parameters(LabelSection, resolved["label"], "label")
@@ -142,7 +185,11 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             name = resolved["label"]["input"]
             raise UserError(f"label.input: {unknown('refinement', name, resolved['refine'])}")
     if resolved["segmenter"] is not None:
-        resolved["segmenter"] = registries.segmenter.resolve(resolved["segmenter"], "segmenter")
+        resolved["segmenter"] = _with_nested(
+            registries.segmenter.resolve(resolved["segmenter"], "segmenter"),
+            "segmenter",
+            registries,
+        )
         if resolved["label"] is None:
             raise UserError("segmenter needs pseudo-labels: add label=dict(input='<refinement>')")
     _check_ranges(resolved)
@@ -173,6 +220,19 @@ def _resolve_classifier(section: Mapping[str, Any], registries: Registries) -> d
     return checked
 
 
+def _with_nested(component: dict[str, Any], where: str, registries: Registries) -> dict[str, Any]:
+    """`component` with the defaults of the backbone and the schedule it may have, by these names."""
+    from wsssbench.training.schedule import Schedule
+
+    filled = dict(component)
+    backbone, schedule = filled.get("backbone"), filled.get("schedule")
+    if isinstance(backbone, Mapping) and "type" in backbone:
+        filled["backbone"] = registries.backbone.resolve(backbone, f"{where}.backbone")
+    if isinstance(schedule, Mapping):
+        filled["schedule"] = check_parameters(Schedule, schedule, f"{where}.schedule")
+    return filled
+
+
 def _resolve_refinements(
     section: Mapping[str, Any], registries: Registries
 ) -> dict[str, dict[str, Any]]:
@@ -186,7 +246,9 @@ def _resolve_refinements(
         source = given.get("input", previous)
         _check_input(source, resolved, f"refine.{name}.input")
         own = {key: value for key, value in given.items() if key != "input"}
-        resolved[name] = {"input": source, **registries.refinement.resolve(own, f"refine.{name}")}
+        where = f"refine.{name}"
+        component = _with_nested(registries.refinement.resolve(own, where), where, registries)
+        resolved[name] = {"input": source, **component}
         previous = name
     return resolved
 
@@ -199,7 +261,12 @@ def _check_input(source: Any, above: Mapping[str, Any], where: str) -> None:
 def _check_ranges(resolved: Mapping[str, Any]) -> None:
     if not 0 <= resolved["seed"] < 2**32:
         raise UserError(f"seed={resolved['seed']} has to be in 0..2^32-1")
-    label, section = resolved["label"], resolved["evaluate"]
+    classifier, label, section = resolved["classifier"], resolved["label"], resolved["evaluate"]
+    if classifier["hidden"] < 0:
+        raise UserError(f"classifier.hidden={classifier['hidden']} has to be 0 (none) or channels")
+    supervised = classifier["supervised_images"]
+    if supervised is not None and supervised < 1:
+        raise UserError(f"classifier.supervised_images={supervised} has to be at least 1")
     if label is not None and not 0 <= label["confidence"] <= 1:
         raise UserError(f"label.confidence={label['confidence']} has to be in [0, 1]")
     first, last, step = section["thresholds"]
@@ -207,6 +274,25 @@ def _check_ranges(resolved: Mapping[str, Any]) -> None:
         raise UserError(
             f"evaluate.thresholds={(first, last, step)} has to be (first, last, step) with "
             "0 <= first <= last <= 1 and 0.0001 <= step <= 1"
+        )
+    splits = resolved["splits"]
+    for name in ("train", "evaluate"):
+        if not splits[name]:
+            raise UserError(f"splits.{name} is empty, but has to name a split")
+    if section["selection"] == "heldout":
+        held = splits["heldout"]
+        if not held:
+            raise UserError(
+                "evaluate.selection='heldout' needs splits.heldout: a small split with masks that is not scored"
+            )
+        if held == splits["evaluate"]:
+            raise UserError(
+                f"splits.heldout is '{held}', which is also scored (splits.evaluate): its threshold would be the "
+                "oracle's; hold out another split"
+            )
+    elif splits["heldout"]:
+        raise UserError(
+            f"splits.heldout='{splits['heldout']}' is used by evaluate.selection='heldout' only; set both or none"
         )
     if not 0 <= section["threshold"] <= 1:
         raise UserError(f"evaluate.threshold={section['threshold']} has to be in [0, 1]")

@@ -129,7 +129,7 @@ def _allowed_keys(node: Mapping[str, Any], here: str) -> list[str]:
 def _nested_parameters(here: str) -> list[str]:
     """Parameters of the plain (typeless) sections inside components."""
     from wsssbench.data.transforms import TrainTransform
-    from wsssbench.segmenters.settings import TestSettings
+    from wsssbench.segmenters.settings import InitSettings, TestSettings
     from wsssbench.training.engine import Schedule
 
     if here.endswith("schedule"):
@@ -138,4 +138,6 @@ def _nested_parameters(here: str) -> list[str]:
         return list(signature_parameters(TrainTransform))
     if here == "segmenter.test":
         return list(signature_parameters(TestSettings))
+    if here == "segmenter.init":
+        return list(signature_parameters(InitSettings))
     return []

@@ -107,6 +107,7 @@ def _orders(plan: Plan, step: Step, settings: Settings) -> StageWork:
         settings.progress,
     )
     inputs = {role: plan[name].entry.directory for role, name in step.node.inputs.items()}
+    inputs.update(step.node.outside)
     dataset = plan.dataset
     if step.node.stage == "generate":
         dataset = load().registries.dataset.build(plan.config["data"], where="data")

@@ -11,15 +11,17 @@ from typing import Any, Literal
 from wsssbench.cache import Entry, Key
 from wsssbench.config import ARCHITECTURE
 from wsssbench.data.check import check_dataset, check_masks
-from wsssbench.data.fingerprint import data_fingerprint
+from wsssbench.data.fingerprint import data_fingerprint, weight_files
+from wsssbench.data.lists import some
 from wsssbench.data.truth import allow_pixel_truth
 from wsssbench.errors import UserError, unknown
-from wsssbench.experiment import Node, nodes_of
+from wsssbench.experiment import Node, nodes_of, unscored_splits
 from wsssbench.interfaces import Batch, Dataset, Erasing
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.provenance import code_version
 from wsssbench.stages.generate import FOLDER
+from wsssbench.stages.import_cams import check_import
 
 State = Literal["reused", "resumed", "computed"]
 
@@ -68,7 +70,11 @@ def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
         UserError: the data set or a component of the config cannot be used; an unknown --force or --until.
     """
     dataset = load().registries.dataset.build(config["data"], where="data")
-    nodes = nodes_of(config, dataset.generated)
+    if config["import_cams"] is not None:
+        _check_import(config, dataset)
+    nodes = nodes_of(config, dataset, settings.work_dir / "imports.json")
+    for split in unscored_splits(config, dataset):
+        settings.progress.say(f"split '{split}' has no masks: it is not scored")
     _check_names(nodes, settings)
     if settings.until is not None:
         nodes = _ancestors(nodes, _full_name(nodes, settings.until))
@@ -82,7 +88,7 @@ def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
         entry = Entry(settings.work_dir / "cache", _key(node, entries, dataset))
         entries[node.name] = entry
         steps.append(Step(node, entry, *_outlook(entry, node.name in forced)))
-    if any(s.node.name == "classify" and s.state == "computed" for s in steps):
+    if any(s.node.name in ("classify", "cam") and s.state == "computed" for s in steps):
         _check_truth(nodes, dataset, settings)
     made = entries.get("data")
     if made is not None:
@@ -133,7 +139,14 @@ def _check_components(config: Mapping[str, Any], dataset: Dataset) -> None:
         registries.refinement.build(own, where=f"refine.{name}")
     if config["segmenter"] is not None:
         registries.segmenter.build(config["segmenter"], dataset.classes, where="segmenter")
-    _rehearse(config["classifier"], len(dataset.classes))
+    if config["import_cams"] is None:
+        _rehearse(config["classifier"], len(dataset.classes))
+
+
+def _check_import(config: Mapping[str, Any], dataset: Dataset) -> None:
+    given, splits = config["import_cams"], config["splits"]
+    used = [splits[name] for name in ("train", "evaluate", "heldout") if splits[name]]
+    check_import(Path(given["directory"]), given["format"], dataset, tuple(dict.fromkeys(used)))
 
 
 def _rehearse(section: Mapping[str, Any], num_classes: int) -> None:
@@ -156,12 +169,30 @@ def _rehearse(section: Mapping[str, Any], num_classes: int) -> None:
 
 
 def _check_data(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
-    seen = sorted({split for node in nodes for split in node.splits})
-    scored = sorted({node.config["split"] for node in nodes if node.stage == "evaluate"})
-    problems = check_dataset(dataset, seen, masks=False, workers=settings.workers)
+    labelled = {split for node in nodes if node.labels for split in node.splits}
+    others = {split for node in nodes for split in node.splits} - labelled
+    scored = sorted({node.config["split"] for node in nodes if _opens_masks(node)})
+    problems = check_dataset(dataset, sorted(labelled), masks=False, workers=settings.workers)
+    problems += check_dataset(dataset, sorted(others), False, settings.workers, labels=False)
+    problems += _shared_with_heldout(nodes, dataset)
     if not problems:
         problems = check_dataset(dataset, scored, True, settings.workers, labels=False)
     _raise_first(problems)
+
+
+def _shared_with_heldout(nodes: list[Node], dataset: Dataset) -> list[str]:
+    """Images whose truth selects the threshold must not be those that are scored at it."""
+    selecting = [n.config["split"] for n in nodes if n.stage == "select_threshold" and n.truth]
+    scored = [n.config["split"] for n in nodes if n.name == "evaluate.cam"]
+    if not (selecting and scored):
+        return []
+    shared = sorted(set(dataset.ids(selecting[0])) & set(dataset.ids(scored[0])))
+    if not shared:
+        return []
+    return [
+        f"splits.heldout '{selecting[0]}' shares {len(shared)} images with the scored split '{scored[0]}' "
+        f"({some(shared)}): hold out images that are not scored"
+    ]
 
 
 def _check_truth(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
@@ -170,9 +201,13 @@ def _check_truth(nodes: list[Node], dataset: Dataset, settings: Settings) -> Non
         return
     problems = []
     with allow_pixel_truth("the check of the masks"):
-        for split in sorted({node.config["split"] for node in nodes if node.stage == "evaluate"}):
+        for split in sorted({node.config["split"] for node in nodes if _opens_masks(node)}):
             problems += check_masks(dataset, split, settings.workers)
     _raise_first(problems)
+
+
+def _opens_masks(node: Node) -> bool:
+    return node.stage == "evaluate" or (node.stage == "select_threshold" and node.truth)
 
 
 def _raise_first(problems: list[str]) -> None:
@@ -183,13 +218,16 @@ def _raise_first(problems: list[str]) -> None:
 
 def _key(node: Node, entries: Mapping[str, Entry], dataset: Dataset) -> Key:
     modules = [f"wsssbench.stages.{node.run.partition(':')[0]}", *_component_modules(node.config)]
-    data = "" if dataset.generated else data_fingerprint(dataset, node.splits, node.truth)
+    data = (
+        "" if dataset.generated else data_fingerprint(dataset, node.splits, node.truth, node.labels)
+    )
     return Key(
         node.stage,
         node.config,
         code_version(modules),
         {name: entries[name].key.hash for name in node.inputs.values()},
         data,
+        weight_files(node.config),
     )
 
 

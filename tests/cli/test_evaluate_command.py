@@ -143,7 +143,7 @@ def test_what_the_terminal_shows(files: Files, command: Callable[..., Any]) -> N
 def test_a_mistake_in_a_process_of_its_own(files: Files, command: Callable[..., Any]) -> None:
     done: subprocess.CompletedProcess[str] = command(*files.arguments("npz"), check=False)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == "error: --format: unknown format 'npz': known: cam, png, psa\n"
+    assert done.stderr == "error: --format: unknown format 'npz': known: cam, irn, png, psa\n"
 
 
 @pytest.mark.parametrize(

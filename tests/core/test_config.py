@@ -34,7 +34,9 @@ def test_defaults_are_filled_in(tiny: dict[str, Any]) -> None:
     assert resolved["classifier"]["pooling"] == {
         "type": "GPP", "bins": (2,), "aggregation": "coarse_to_fine"
     }  # fmt: skip
-    assert resolved["splits"] == {"train": "train", "evaluate": "train", "val": "val"}
+    assert resolved["splits"] == {
+        "train": "train", "evaluate": "train", "val": "val", "test": "", "heldout": ""
+    }  # fmt: skip
     assert resolved["classifier"]["schedule"]["power"] == 0.9
 
 

@@ -19,7 +19,7 @@ from wsssbench.errors import CorruptArtefactError, LeakError, UserError
 from wsssbench.interfaces import Cam, Dataset, RunContext, Scores
 from wsssbench.progress import Silent
 from wsssbench.stages import evaluate
-from wsssbench.stages.evaluate import read_psa, score_files, summarise, threshold_grid
+from wsssbench.stages.evaluate import score_files, summarise, threshold_grid
 from wsssbench.stages.work import StageWork
 
 K, SIZE, IDS = 4, (8, 10), ["a", "b", "c", "none"]
@@ -104,6 +104,26 @@ def test_affinitynet_files_against_the_definition(
     check_curve(summarise(tally_of(tmp_path, "psa", truths), None), full, truths)
 
 
+def test_irnet_files_are_scored_as_the_same_maps_of_affinitynet(
+    tmp_path: Path, truths: dict[str, np.ndarray]
+) -> None:
+    rng = np.random.default_rng(4)
+    full: dict[str, Maps] = {id: {k: rng.random(SIZE, np.float32) for k in (1, 3)} for id in truths}
+    for name in ("psa", "irn"):
+        (tmp_path / name).mkdir()
+    write_psa(tmp_path / "psa", full)
+    for id, planes in full.items():
+        coarse = np.zeros((2, 2, 3), np.float32)
+        maps = {
+            "keys": np.array([0, 2]),
+            "cam": coarse,
+            "high_res": np.stack(list(planes.values())),
+        }
+        save_array_dict(tmp_path / "irn" / f"{id}.npy", maps)
+    tallies = [tally_of(tmp_path / kind, kind, truths) for kind in ("psa", "irn")]
+    assert summarise(tallies[0], None) == summarise(tallies[1], None)
+
+
 def test_a_score_equal_to_the_threshold_is_background(tmp_path: Path) -> None:
     truth = np.array([[0, 1], [1, 1]], np.uint8)
     plane = np.array([[0.3, 0.3], [0.30000003, 0.9]], np.float32)
@@ -158,33 +178,6 @@ def test_grid_of_thresholds() -> None:
     np.testing.assert_array_equal(grid, np.array([i / 100 for i in range(61)], np.float32))
     assert threshold_grid(0.1, 0.35, 0.1).tolist() == pytest.approx([0.1, 0.2, 0.3])
     assert threshold_grid(0.25, 0.25, 0.5).tolist() == [0.25]
-
-
-def test_affinitynet_dicts_become_cams(tmp_path: Path) -> None:
-    planes = {14: np.full((2, 3), 0.5), 0: np.full((2, 3), 0.25, np.float16)}
-    np.save(tmp_path / "x.npy", planes, allow_pickle=True)  # as AffinityNet does
-    cam = read_psa(tmp_path / "x.npy")
-    assert cam.classes.tolist() == [1, 15] and cam.maps.dtype == np.float32
-    assert cam.maps[:, 0, 0].tolist() == [0.25, 0.5] and cam.size == (2, 3)
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ({}, "holds no class map"),
-        ({254: np.zeros((2, 2))}, r"not in 0\.\.253"),
-        ({-1: np.zeros((2, 2))}, "-1 is not a class index"),
-        ({"cat": np.zeros((2, 2))}, "'cat' is not a class index"),
-        ({0: np.zeros((2, 2)), 1: np.zeros((2, 3))}, r"not one \(H, W\)"),
-        ({0: np.zeros(4)}, r"not one \(H, W\)"),
-    ],
-)
-def test_affinitynet_dicts_of_another_kind(tmp_path: Path, content: Any, sentence: str) -> None:
-    path = tmp_path / "x.npy"
-    np.save(path, content, allow_pickle=True)
-    with pytest.raises(UserError, match=sentence) as error:
-        read_psa(path)
-    assert str(path) in str(error.value)
 
 
 class Bomb:

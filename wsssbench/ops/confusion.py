@@ -128,6 +128,17 @@ class ScoreHistogram:
             matrix[0] += counts[: index + 1, truth].sum(axis=0)
         return matrix
 
+    def activations(self) -> np.ndarray:
+        """Pixels by the number of thresholds below their highest score, whatever the truth, (T + 1,) int64.
+
+        Pixels of images without a present class count as below all.
+        """
+        total = np.zeros(len(self.thresholds) + 1, np.int64)
+        total[0] = self._no_class.sum()
+        for counts in self._counts.values():
+            total += counts.sum(axis=1)
+        return total
+
     def _of(self, label: int) -> np.ndarray:
         shape = (len(self.thresholds) + 1, VALUES)
         return self._counts.setdefault(label, np.zeros(shape, np.int64))

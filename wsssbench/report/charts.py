@@ -71,15 +71,20 @@ def axis_top(groups: Sequence[Bars]) -> float:
 
 
 def curve_chart(
-    curve: Sequence[Point], fixed: Point | None, oracle: Point | None, title: str
+    curve: Sequence[Point],
+    chosen: Point | None,
+    oracle: Point | None,
+    title: str,
+    choice: str = "fixed",
 ) -> str:
     """mIoU, precision and recall against the background threshold; two thresholds marked.
 
     Args:
         curve: ascending in threshold; points without a threshold are left out.
-        fixed: the score at the threshold fixed beforehand.
+        chosen: the score at the threshold fixed beforehand, or selected.
         oracle: the score at the best threshold.
         title: what a screen reader says.
+        choice: how the chosen threshold came about.
     """
     points = [point for point in curve if _finite(point.threshold)]
     at = [float(point.threshold or 0.0) for point in points] or [0.0]
@@ -109,7 +114,7 @@ def curve_chart(
     )
     placed = [(x(float(point.threshold or 0.0)), point) for point in points]
     parts += [_series(name, placed, y) for name in SERIES]
-    parts += _thresholds(fixed, oracle, x, y)
+    parts += _thresholds(chosen, choice, oracle, x, y)
     if len(points) <= _HOVER_LIMIT:
         step = (right - _LEFT) / max(1, len(points) - 1)
         parts += [_hover(point, across - step / 2, step, floor) for across, point in placed]
@@ -159,19 +164,20 @@ def _series(name: str, points: list[tuple[float, Point]], y: _Scale) -> str:
     return f'<polyline class="line {name}" points="{path}"/>'
 
 
-def _thresholds(fixed: Point | None, oracle: Point | None, x: _Scale, y: _Scale) -> list[str]:
+def _thresholds(
+    chosen: Point | None, choice: str, oracle: Point | None, x: _Scale, y: _Scale
+) -> list[str]:
     """A labelled vertical line per threshold, and a dot where it meets the mIoU."""
     marked = [
-        (x(float(point.threshold or 0.0)), name, point)
-        for name, point in (("fixed", fixed), ("oracle", oracle))
+        (x(float(point.threshold or 0.0)), kind, name, point)
+        for kind, name, point in (("fixed", choice, chosen), ("oracle", "oracle", oracle))
         if point is not None and _finite(point.threshold)
     ]
     if len(marked) == 2 and marked[0][0] == marked[1][0]:
-        marked = [(marked[0][0], "fixed = oracle", marked[0][2])]
+        marked = [(marked[0][0], "fixed", f"{choice} = oracle", marked[0][3])]
     marked.sort(key=lambda item: item[0])
     parts = []
-    for place, (across, name, point) in enumerate(marked):
-        kind = name.split()[0]
+    for place, (across, kind, name, point) in enumerate(marked):
         parts.append(_line(f"threshold {kind}", across, _TOP - 22, across, _HEIGHT - _BOTTOM))
         label = f"{name} {threshold_text(point.threshold)}"
         parts.append(_threshold_label(label, across, to_left=place < len(marked) - 1))

@@ -12,6 +12,7 @@ import numpy as np
 
 from wsssbench.cache import write_json
 from wsssbench.data.artefacts import read_cam, read_scores
+from wsssbench.data.fingerprint import file_checksum
 from wsssbench.data.images import read_image, read_label, voc_palette
 from wsssbench.data.truth import allow_pixel_truth, read_truth
 from wsssbench.experiment import Node
@@ -125,29 +126,67 @@ def _point(found: Mapping[str, Any]) -> Point:
 def _card(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, CardValue]:
     """The protocol card: what has to agree before two numbers may be compared."""
     config, node = plan.config, step.node
-    predicted = node.inputs["given"] == "predict"
-    test = (config["segmenter"].get("test") or {}) if predicted else config["cam"]
-    crf = [
-        section.get("preset", section["type"])
-        for name in _chain(config, node.inputs["given"])
-        if (section := config["refine"][name])["type"] == "DenseCRF"
-    ]
-    if predicted:
-        crf = [test["crf"]] if test.get("crf") else []
+    predicted = plan[node.inputs["given"]].node.stage == "predict"
     return {
         "dataset": config["data"]["type"],
+        **plan.dataset.card(),
         "split": node.config["split"],
         "images": len(plan.dataset.ids(node.config["split"])),
         "stage": node.inputs["given"],
-        "scales": ", ".join(str(s) for s in test.get("scales", ())) or "1.0",
-        "flip": bool(test.get("flip", False)),
-        "crf": " + ".join(crf) or "none",
+        **(_prediction_card(config) if predicted else _cam_card(config, node.inputs["given"])),
         "threshold": chosen["threshold"],
         "threshold_choice": chosen["threshold_choice"],
+        **_heldout_card(plan, chosen),
         "labels_at_inference": not predicted,
-        "initial weights": str(config["classifier"]["backbone"].get("weights")),
         "seed": config["seed"],
     }
+
+
+def _cam_card(config: Mapping[str, Any], given: str) -> dict[str, CardValue]:
+    crf = [
+        section.get("preset", section["type"])
+        for name in _chain(config, given)
+        if (section := config["refine"][name])["type"] == "DenseCRF"
+    ]
+    shared: dict[str, CardValue] = {"crf": " + ".join(crf) or "none"}
+    imported = config["import_cams"]
+    if imported is not None:
+        return {"cams": f"imported ({imported['format']})", **shared}
+    return {
+        **_views(config["cam"]),
+        **shared,
+        "initial weights": _weights(config["classifier"]["backbone"].get("weights")),
+    }
+
+
+def _prediction_card(config: Mapping[str, Any]) -> dict[str, CardValue]:
+    from wsssbench.segmenters.settings import initial_weights
+
+    test = config["segmenter"].get("test") or {}
+    return {
+        **_views(test),
+        "crf": test.get("crf") or "none",
+        "initial weights": initial_weights(config["segmenter"]),
+    }
+
+
+def _views(settings: Mapping[str, Any]) -> dict[str, CardValue]:
+    scales = ", ".join(str(scale) for scale in settings.get("scales", ())) or "1.0"
+    return {"scales": scales, "flip": bool(settings.get("flip", False))}
+
+
+def _heldout_card(plan: Plan, chosen: Mapping[str, Any]) -> dict[str, CardValue]:
+    if chosen["threshold_choice"] != "heldout":
+        return {}
+    split = plan.config["splits"]["heldout"]
+    return {"held out": f"{split} ({len(plan.dataset.ids(split))} images)"}
+
+
+def _weights(name: str | None) -> str:
+    """Initial weights as the card has them; a file with its checksum, since names do not tell files apart."""
+    if name is None:
+        return "random"
+    return f"{Path(name).name} ({file_checksum(Path(name))})" if Path(name).is_file() else name
 
 
 def _chain(config: Mapping[str, Any], given: str) -> list[str]:
@@ -164,11 +203,12 @@ def _chain(config: Mapping[str, Any], given: str) -> list[str]:
 
 def _gallery(plan: Plan) -> Iterator[GalleryRow]:
     split = plan.config["splits"]["evaluate"]
+    scored = plan.dataset.has_masks(split)
     palette = voc_palette()
     for id in gallery_ids(plan.dataset.ids(split), PICTURES):
         image = read_image(plan.dataset.image_path(id))
         panels = [("image", image)]
-        if plan.dataset.mask_path(id, split) is not None:
+        if scored:
             with allow_pixel_truth("report"):
                 truth = read_truth(plan.dataset, id, split)
             panels.append(("truth", overlay_label(image, truth, palette)))

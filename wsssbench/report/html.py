@@ -191,6 +191,7 @@ def _curves(result: RunResult) -> list[CurveView]:
                     rung.oracle,
                     f"{rung.name}: mIoU, precision and recall at {len(rung.curve)} background "
                     f"thresholds; the numbers are in the table below",
+                    str(rung.card.get("threshold_choice", "fixed")),
                 )
             ),
             rung.curve,

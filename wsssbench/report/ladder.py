@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from wsssbench.report.results import CardValue, Point, Rung, RunResult
 
 ORACLE_NOTE = "the threshold was chosen on the pixel truth of the same split (oracle)"
+_CHOICE_NOTES = {
+    "oracle": ORACLE_NOTE,
+    "heldout": "the threshold was chosen on the pixel truth of the held-out split {held}",
+    "otsu": "the threshold was selected by Otsu's criterion, without pixel truth",
+}
 MISSING = "–"
 _MARKS = "†‡§¶"
 
@@ -208,8 +213,14 @@ def _spread_notes(found: list[Rung], runs: int) -> list[str]:
 
 
 def _choice_notes(found: list[Rung]) -> list[str]:
-    oracle = any(rung.chosen and rung.card.get("threshold_choice") == "oracle" for rung in found)
-    return [ORACLE_NOTE] if oracle else []
+    """How thresholds came about that were not fixed beforehand."""
+    cards = [rung.card for rung in found if rung.chosen]
+    notes = [
+        _CHOICE_NOTES[str(card["threshold_choice"])].format(held=card.get("held out", ""))
+        for card in cards
+        if card.get("threshold_choice") in _CHOICE_NOTES
+    ]
+    return list(dict.fromkeys(notes))
 
 
 def _index(notes: list[str], said: list[str]) -> tuple[int, ...]:

@@ -57,8 +57,8 @@ class Rung:
         iou: IoU per class name at `chosen`, per cent; None for a class that does not occur.
         curve: the score at every threshold, ascending; empty for maps that need no threshold.
         card: the protocol card: dataset, split, stage, scales, flip, crf, threshold,
-            threshold_choice (``"fixed"``, ``"oracle"`` or ``"none"``), labels_at_inference,
-            initial weights, seed.
+            threshold_choice (``"fixed"``, ``"heldout"``, ``"otsu"``, ``"oracle"`` or ``"none"``),
+            labels_at_inference, initial weights, seed; and what the data set adds.
     """
 
     name: str

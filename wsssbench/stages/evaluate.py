@@ -1,4 +1,4 @@
-"""evaluate: score anybody's label maps, CAMs or AffinityNet-style dicts against pixel ground truth, in one pass.
+"""evaluate: score anybody's label maps or CAMs against pixel ground truth, in one pass.
 
 Config of the stage: format, split, threshold (fixed), thresholds (first, last, step).
 The command line's ``wsssbench evaluate`` uses the same functions on files that wsssbench did not make.
@@ -6,6 +6,7 @@ The command line's ``wsssbench evaluate`` uses the same functions on files that 
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,10 +19,10 @@ import numpy as np
 
 from wsssbench import ranks
 from wsssbench.data.artefacts import read_cam, read_scores
+from wsssbench.data.cam_formats import MAX_CLASSES, read_irn, read_psa
 from wsssbench.data.images import read_label
-from wsssbench.data.npy import load_array_dict
 from wsssbench.data.truth import read_truth
-from wsssbench.errors import UserError
+from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.interfaces import Cam
 from wsssbench.ops.cam import upsample
 from wsssbench.ops.confusion import ScoreHistogram, best, confusion_of_labels, curve, metrics
@@ -31,7 +32,7 @@ from wsssbench.stages.work import StageWork
 
 T = TypeVar("T")
 Truth = Callable[[str], np.ndarray]
-MAX_CLASSES = 254
+SELECTED = "threshold.json"
 
 
 @dataclass(frozen=True)
@@ -43,28 +44,11 @@ class Format:
     thresholded: bool
 
 
-def read_psa(path: Path) -> Cam:
-    """An AffinityNet-style ``.npy``: dict of class index 0..K-1 -> (H, W) float map, as `Cam` (classes 1..K)."""
-    maps = load_array_dict(path)
-    odd = [key for key in maps if not str(key).isdecimal()]
-    if odd:
-        raise UserError(f"{path}: its key {odd[0]!r} is not a class index 0..{MAX_CLASSES - 1}")
-    keys = sorted(int(key) for key in maps)
-    if keys and not 0 <= keys[0] <= keys[-1] < MAX_CLASSES:
-        raise UserError(f"{path}: class indices {keys} are not in 0..{MAX_CLASSES - 1}")
-    arrays = [np.asarray(maps[key], dtype=np.float32) for key in sorted(maps, key=int)]
-    if any(a.ndim != 2 or a.shape != arrays[0].shape for a in arrays):
-        raise UserError(f"{path}: its maps have shapes {[a.shape for a in arrays]}, not one (H, W)")
-    if not arrays:
-        raise UserError(f"{path}: holds no class map")
-    stacked = np.stack(arrays)
-    return Cam(np.array(keys, dtype=np.uint8) + 1, stacked, stacked.shape[1:])
-
-
 FORMATS = {
     "png": Format(".png", read_label, thresholded=False),
     "cam": Format(".npz", read_cam, thresholded=True),
     "psa": Format(".npy", read_psa, thresholded=True),
+    "irn": Format(".npy", read_irn, thresholded=True),
     "scores": Format(".npz", lambda path: label_map(read_scores(path)), thresholded=False),
 }
 
@@ -181,19 +165,26 @@ def _add(tally: Tally, found: Any, truth: np.ndarray, path: Path) -> None:
 
 
 def summarise(
-    tally: Tally, threshold: float | None, names: Sequence[str] | None = None
+    tally: Tally,
+    threshold: float | None,
+    names: Sequence[str] | None = None,
+    choice: str = "fixed",
 ) -> dict[str, Any]:
     """The evaluation's JSON: miou, precision, recall (per cent), threshold and how it was chosen, iou, curve.
 
     Args:
-        threshold: score at this one of the histogram's thresholds (``fixed``); None takes the best (``oracle``).
+        threshold: score at this one of the histogram's thresholds; None takes the best (``oracle``).
+        choice: how that threshold came about.
         names: of the K classes; without them classes are called by their label-map value.
     """
     histogram = tally.histogram
-    index, choice = 0, "none"
-    if histogram is not None:
-        index = best(histogram) if threshold is None else _index(histogram, threshold)
-        choice = "oracle" if threshold is None else "fixed"
+    index = 0
+    if histogram is None:
+        choice = "none"
+    elif threshold is None:
+        index, choice = best(histogram), "oracle"
+    else:
+        index = _index(histogram, threshold)
     point = metrics(tally.confusion(index))
     values = {i: v for i, v in enumerate(point.iou.tolist()) if not np.isnan(v)}
     label = ["background", *names] if names is not None else None
@@ -213,13 +204,30 @@ def _index(histogram: ScoreHistogram, threshold: float) -> int:
     return int(np.flatnonzero(histogram.thresholds == np.float32(threshold))[0])
 
 
+def read_selected(directory: Path) -> tuple[float, str]:
+    """The threshold, and how it was chosen, that `select_threshold` left in `directory`.
+
+    Raises:
+        CorruptArtefactError: missing or damaged.
+    """
+    path = directory / SELECTED
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return float(found["threshold"]), str(found["choice"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptArtefactError(path, str(error)) from error
+
+
 def run(work: StageWork) -> dict[str, Any]:
-    """Score one rung: at the fixed threshold, at the best one, and the whole curve."""
+    """Score one rung: at the fixed or selected threshold, at the best one, and the whole curve."""
     config, dataset = work.config, work.dataset
     split = config["split"]
     kind = config["format"]
+    threshold, choice = config["threshold"], "fixed"
+    if "threshold" in work.inputs:
+        threshold, choice = read_selected(work.inputs["threshold"])
     grid = threshold_grid(*config["thresholds"])
-    grid = np.unique(np.append(grid, np.float32(config["threshold"])))
+    grid = np.unique(np.append(grid, np.float32(threshold)))
     directory = work.inputs["given"] / config.get("folder", "")
     tally = score_files(
         directory,
@@ -230,6 +238,6 @@ def run(work: StageWork) -> dict[str, Any]:
         grid,
         work.context.progress,
     )
-    chosen = summarise(tally, config["threshold"], dataset.classes)
+    chosen = summarise(tally, threshold, dataset.classes, choice)
     oracle = None if tally.histogram is None else summarise(tally, None, dataset.classes)
     return {"chosen": chosen, "oracle": oracle}

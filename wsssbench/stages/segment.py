@@ -25,10 +25,10 @@ def train(work: StageWork) -> dict[str, Any]:
 
 
 def predict(work: StageWork) -> dict[str, Any]:
-    """Predict the val split (the framework's own score of it is reported beside ours) and the gallery images."""
+    """Predict the split, into a folder of its name (with the framework's own score beside ours), and the gallery."""
     dataset, split = work.dataset, work.config["split"]
     segmenter = load().registries.segmenter.build(work.config["segmenter"], dataset.classes)
-    val = [
+    scored = [
         SegmentationItem(id, dataset.image_path(id), dataset.mask_path(id, split))
         for id in dataset.ids(split)
     ]
@@ -37,12 +37,14 @@ def predict(work: StageWork) -> dict[str, Any]:
         for id in gallery_ids(dataset.ids(work.config["gallery_split"]), work.config["gallery"])
     ]
     own: dict[str, Any] = {}
-    for name, items in (("val", val), ("gallery", shown)):
+    for name, items in ((split, scored), ("gallery", shown)):
+        if not items:
+            continue
         directory = work.directory / name
         directory.mkdir(exist_ok=True)
         context = replace(work.context, directory=directory)
         metrics = segmenter.predict(items, work.inputs["segment"], context)
-        if name == "val":
+        if items is scored:
             own = {f"mmseg {key}": value for key, value in metrics.items()}
     return own
 
