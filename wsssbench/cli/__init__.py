@@ -16,7 +16,17 @@ _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR
 
 def build_app() -> typer.Typer:
     """The typer application with every command."""
-    from wsssbench.cli import config, data, doctor, evaluate, plugins, run
+    from wsssbench.cli import (
+        config,
+        data,
+        doctor,
+        evaluate,
+        export,
+        import_cams,
+        plugins,
+        run,
+        weights,
+    )
 
     app = typer.Typer(
         name="wsssbench",
@@ -28,9 +38,12 @@ def build_app() -> typer.Typer:
     )
     app.command("run", epilog=run.EXAMPLES)(run.run)
     app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+    app.command("import-cams", epilog=import_cams.EXAMPLES)(import_cams.import_cams)
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(config.app, name="config")
     app.add_typer(data.app, name="data")
+    app.add_typer(export.app, name="export")
+    app.add_typer(weights.app, name="weights")
     app.command("doctor")(doctor.doctor)
     return app
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from wsssbench.stages.evaluate import Truth
 
 EXAMPLES = """Formats: png = label maps (0 background, 1..K, 255 unsure); cam = our CAM artefacts (.npz);
-psa = AffinityNet-style .npy dicts of class index 0..K-1 -> float map (background = the threshold).
+psa = AffinityNet-style .npy dicts of class index 0..K-1 -> float map (background = the threshold);
+irn = IRNet-style .npy dicts, of which high_res is scored.
 
 Examples:
 
@@ -33,7 +34,7 @@ def evaluate(
     pred: Annotated[Path, typer.Option(help="folder of predictions, one file per image id")],
     gt: Annotated[Path, typer.Option(help="folder of masks, <id>.png")],
     list_: Annotated[Path, typer.Option("--list", help="image ids, plain or AffinityNet-style")],
-    format_: Annotated[str, typer.Option("--format", metavar="png|cam|psa")],
+    format_: Annotated[str, typer.Option("--format", metavar="png|cam|psa|irn")],
     num_classes: Annotated[
         int | None, typer.Option(min=1, max=254, help="K; default: any label up to 254 is allowed")
     ] = None,

@@ -67,18 +67,18 @@ def run(
         if smoke:
             loaded = apply_smoke(loaded)
         loaded = apply_overrides(loaded, set_ or [])
-        settings = _settings(work_dir, device, workers, progress, force, until)
-        plans = [_plan(loaded, seed, settings) for seed in _seeds(seeds, loaded)]
+        settings = settings_of(work_dir, device, workers, progress, force, until)
+        plans = [plan_of(loaded, seed, settings) for seed in _seeds(seeds, loaded)]
         if dry_run:
             for plan in plans:
                 _show_plan(plan, console)
             return
-        results = [_run_one(plan, settings, console, log) for plan in plans]
+        results = [run_one(plan, settings, console, log) for plan in plans]
         if len(results) > 1 and ranks.is_main():
             _show_seeds(results, console)
 
 
-def _settings(
+def settings_of(
     work_dir: Path,
     device: str,
     workers: int | None,
@@ -86,6 +86,7 @@ def _settings(
     force: list[str] | None,
     until: str | None,
 ) -> Settings:
+    """What the options say about how to run."""
     from wsssbench.pipeline import default_workers
     from wsssbench.planning import Settings
 
@@ -129,14 +130,16 @@ def _seeds(text: str, config: dict[str, Any]) -> list[Any]:
     return seeds
 
 
-def _plan(config: dict[str, Any], seed: Any, settings: Settings) -> Plan:
+def plan_of(config: dict[str, Any], seed: Any, settings: Settings) -> Plan:
+    """What running `config` with `seed` would do."""
     from wsssbench.config import resolve
     from wsssbench.planning import make_plan
 
     return make_plan(resolve({**config, "seed": seed}), settings)
 
 
-def _run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResult | None:
+def run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResult | None:
+    """Run `plan`, write its report and show its ladder; None on ranks other than the main one."""
     from wsssbench.pipeline import execute
 
     if ranks.is_main():

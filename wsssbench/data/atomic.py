@@ -13,7 +13,7 @@ _PARTIAL = ".partial"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Write `data` under a temporary name in the same directory, then rename it to `path`.
 
     Nothing is flushed to the device: after a power cut the file may be torn, which the readers of

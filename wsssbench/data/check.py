@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,8 +14,11 @@ from wsssbench.data.truth import read_truth
 from wsssbench.errors import LeakError, UserError
 from wsssbench.interfaces import Dataset
 
+Key = TypeVar("Key")
+Found = TypeVar("Found")
 # What is found out about one image: its (H, W), or the sentence that says why not.
-_Found = tuple[int, int] | str
+_Size = tuple[int, int] | str
+_BLOCK = 1024
 
 
 def check_dataset(
@@ -39,11 +43,11 @@ def check_dataset(
         try:
             ids = dataset.ids(split)
             if labels:
-                problems += _check_labels(dataset.labels(split), ids, len(dataset.classes), split)
+                problems += _check_labels(dataset, dataset.labels(split), ids, split)
         except UserError as error:
             problems.append(str(error))
             continue
-        sizes = _each(ids, lambda id: image_size(dataset.image_path(id)), workers)
+        sizes = read_each(ids, lambda id: image_size(dataset.image_path(id)), workers)
         problems += _summary(sizes, f"images of split '{split}' cannot be used")
         if masks:
             problems += _check_mask_headers(dataset, split, sizes, workers)
@@ -65,15 +69,16 @@ def check_masks(dataset: Dataset, split: str, workers: int) -> list[str]:
         return truth.shape[0], truth.shape[1]
 
     ids = dataset.ids(split)
-    images = _each(ids, lambda id: image_size(dataset.image_path(id)), workers)
-    masks = _each(ids, size, workers)
+    images = read_each(ids, lambda id: image_size(dataset.image_path(id)), workers)
+    masks = read_each(ids, size, workers)
     unusable = _summary(masks, f"masks of split '{split}' cannot be used")
     return unusable + _different_sizes(images, masks, split)
 
 
 def _check_labels(
-    labels: np.ndarray, ids: Sequence[str], num_classes: int, split: str
+    dataset: Dataset, labels: np.ndarray, ids: Sequence[str], split: str
 ) -> list[str]:
+    num_classes = len(dataset.classes)
     if labels.shape != (len(ids), num_classes):
         return [
             f"the labels of split '{split}' have shape {labels.shape}, but there are {len(ids)} "
@@ -86,7 +91,7 @@ def _check_labels(
         problems.append(
             f"{len(wrong)} images of split '{split}' have labels other than 0 and 1: {some(wrong)}"
         )
-    if none:
+    if none and not dataset.empty_images:
         problems.append(
             f"{len(none)} of {len(ids)} images of split '{split}' have no class in their labels: "
             f"{some(none)}; remove them from the list or label them"
@@ -95,7 +100,7 @@ def _check_labels(
 
 
 def _check_mask_headers(
-    dataset: Dataset, split: str, images: dict[str, _Found], workers: int
+    dataset: Dataset, split: str, images: dict[str, _Size], workers: int
 ) -> list[str]:
     first = next(iter(images))
     if dataset.mask_path(first, split) is None:
@@ -110,12 +115,12 @@ def _check_mask_headers(
             raise UserError(f"mask {path} does not exist")
         return image_size(path)
 
-    masks = _each(list(images), size, workers)
+    masks = read_each(list(images), size, workers)
     unusable = _summary(masks, f"masks of split '{split}' cannot be used")
     return unusable + _different_sizes(images, masks, split)
 
 
-def _different_sizes(images: dict[str, _Found], masks: dict[str, _Found], split: str) -> list[str]:
+def _different_sizes(images: dict[str, _Size], masks: dict[str, _Size], split: str) -> list[str]:
     different = [
         id
         for id, size in images.items()
@@ -130,22 +135,38 @@ def _different_sizes(images: dict[str, _Found], masks: dict[str, _Found], split:
     ]
 
 
-def _each(
-    ids: Sequence[str], size: Callable[[str], tuple[int, int]], workers: int
-) -> dict[str, _Found]:
-    def found(id: str) -> _Found:
+def read_each(
+    keys: Sequence[Key],
+    read: Callable[[Key], Found],
+    workers: int,
+    done: Callable[[], None] = lambda: None,
+) -> dict[Key, Found | str]:
+    """What `read` finds out about each key, or the sentence that says why it could not.
+
+    Args:
+        workers: threads; Pillow decodes outside Python's lock.
+        done: called after each key.
+    """
+
+    def found(key: Key) -> Found | str:
         try:
-            return size(id)
+            return read(key)
         except LeakError:
             raise
         except UserError as error:
             return str(error)
 
+    results: dict[Key, Found | str] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        return dict(zip(ids, pool.map(found, ids), strict=True))
+        for start in range(0, len(keys), _BLOCK):  # a future for every image would take memory
+            block = keys[start : start + _BLOCK]
+            for key, result in zip(block, pool.map(found, block), strict=True):
+                results[key] = result
+                done()
+    return results
 
 
-def _summary(found: dict[str, _Found], what: str) -> list[str]:
+def _summary(found: dict[str, _Size], what: str) -> list[str]:
     bad = {id: reason for id, reason in found.items() if isinstance(reason, str)}
     if not bad:
         return []

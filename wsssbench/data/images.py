@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from wsssbench.errors import UserError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _LOSSY = ("JPEG", "MPO", "WEBP")
+_ORIENTATION = 0x0112  # EXIF's tag
 # What Pillow raises for damaged files; a LeakError of the guard is none of these and passes.
 _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
@@ -26,12 +29,53 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            if image.mode.startswith("I;16"):  # convert() would clip 16 bits to white
-                grey = (np.asarray(image) >> 8).astype(np.uint8)
-                return np.repeat(grey[:, :, None], 3, axis=2)
-            return np.array(image.convert("RGB"))
+            return _rgb(image)
     except _UNREADABLE as error:
         raise _unreadable("image", path, error) from error
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):  # convert() would clip 16 bits to white
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.array(image.convert("RGB"))
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """A readable image file: its (H, W), Pillow's mode, EXIF orientation (1: upright), and digest of its bytes."""
+
+    size: tuple[int, int]
+    mode: str
+    orientation: int
+    digest: bytes
+
+
+def inspect_image(path: str | Path) -> ImageFacts:
+    """Read and decode all of an image, as `read_image` does, for what it says about itself.
+
+    Raises:
+        UserError: what `read_image` raises.
+    """
+    try:
+        data = Path(path).read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            size, mode = (image.height, image.width), image.mode
+            if mode in ("RGB", "L"):
+                image.load()
+            else:
+                _rgb(image)
+            digest = hashlib.blake2b(data, digest_size=16).digest()
+            return ImageFacts(size, mode, _orientation(image), digest)
+    except _UNREADABLE as error:
+        raise _unreadable("image", path, error) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF, which nothing else here looks at
+        return 1
 
 
 def image_size(path: str | Path) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import csv
 import io
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,17 @@ from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress, Silent
 
 HEADER = ["id", "labels"]
+SPLIT = "split"  # an optional third column
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One line of a labels CSV: where it stands, its id, its labels as written, its split if any."""
+
+    where: str
+    id: str
+    field: str
+    split: str | None = None
 
 
 def read_labels_csv(path: Path, classes: Sequence[str]) -> dict[str, np.ndarray]:
@@ -30,28 +42,42 @@ def read_labels_csv(path: Path, classes: Sequence[str]) -> dict[str, np.ndarray]
 
     Labels are class names or label-map values 1..K, separated by ``;`` or, if there is none, by
     spaces (a field that is a class name as a whole is that class, so names may have spaces). An
-    empty field is an image without any class.
+    empty field is an image without any class. A third column, ``split``, is ignored.
 
     Raises:
         UserError: missing file, another header, a line of another form, an unknown class, an id
         twice.
     """
-    rows = _rows(path)
-    if not rows or [cell.strip() for cell in rows[0][1]] != HEADER:
-        given = ",".join(rows[0][1]) if rows else ""
+    return {
+        row.id: _multi_hot(split_field(row.field, classes), classes, row.where)
+        for row in read_label_rows(path)
+    }
+
+
+def read_label_rows(path: Path) -> list[LabelRow]:
+    """The lines of a CSV with the header ``id,labels`` or ``id,labels,split``, labels unchecked.
+
+    Raises:
+        UserError: missing file, another header, a line of another form, an id twice.
+    """
+    lines = _rows(path)
+    header = [cell.strip() for cell in lines[0][1]] if lines else []
+    if header not in (HEADER, [*HEADER, SPLIT]):
+        given = ",".join(lines[0][1]) if lines else ""
         raise UserError(f"{path} starts with '{given}', but the first line has to be 'id,labels'")
-    labels: dict[str, np.ndarray] = {}
-    for line, cells in rows[1:]:
+    rows: dict[str, LabelRow] = {}
+    for line, cells in lines[1:]:
         where = f"line {line} of {path}"
-        if len(cells) != 2:
+        if len(cells) != len(header):
+            columns = f"{len(header)}: {', '.join(header[:-1])} and {header[-1]}"
             raise UserError(
-                f"{where} has {len(cells)} columns instead of 2: id and labels, separated by ';'"
+                f"{where} has {len(cells)} columns instead of {columns}, labels separated by ';'"
             )
         id = cells[0].strip()
-        if id in labels:
+        if id in rows:
             raise UserError(f"{where} has '{id}' a second time: give all its labels in one line")
-        labels[id] = _multi_hot(_split(cells[1], classes), classes, where)
-    return labels
+        rows[id] = LabelRow(where, id, cells[1], cells[2].strip() if SPLIT in header else None)
+    return list(rows.values())
 
 
 def write_labels_csv(path: Path, labels: Mapping[str, np.ndarray], classes: Sequence[str]) -> None:
@@ -153,25 +179,39 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         raise UserError(f"labels file {path} cannot be read as CSV: {error}") from error
 
 
-def _split(field: str, classes: Sequence[str]) -> list[str]:
+def split_field(field: str, classes: Sequence[str] | None) -> list[str]:
+    """The labels in a field of a CSV; if `classes` are not known, only ``;`` separates them."""
     field = field.strip()
-    if ";" in field:
+    if ";" in field or classes is None:
         return [word.strip() for word in field.split(";") if word.strip()]
     return [field] if field in classes else field.split()
+
+
+def class_indices(
+    words: Sequence[str], classes: Sequence[str], index: Mapping[str, int], where: str
+) -> list[int]:
+    """0..K-1 of `words`, each a name in `index` (name -> position) or a label-map value 1..K.
+
+    Raises:
+        UserError: an unknown class; `where` says of which line.
+    """
+    found = []
+    for word in words:
+        if word in index:
+            found.append(index[word])
+        elif word.isascii() and word.isdigit():
+            if not 1 <= int(word) <= len(classes):
+                raise UserError(f"{where} has the label {word}, but classes are 1..{len(classes)}")
+            found.append(int(word) - 1)
+        else:
+            raise UserError(f"{where}: {unknown('class', word, classes)}")
+    return found
 
 
 def _multi_hot(words: Sequence[str], classes: Sequence[str], where: str) -> np.ndarray:
     vector = np.zeros(len(classes), dtype=np.float32)
     index = {name: k for k, name in enumerate(classes)}
-    for word in words:
-        if word in index:
-            vector[index[word]] = 1
-        elif word.isascii() and word.isdigit():
-            if not 1 <= int(word) <= len(classes):
-                raise UserError(f"{where} has the label {word}, but classes are 1..{len(classes)}")
-            vector[int(word) - 1] = 1
-        else:
-            raise UserError(f"{where}: {unknown('class', word, classes)}")
+    vector[class_indices(words, classes, index, where)] = 1
     return vector
 
 

@@ -53,6 +53,28 @@ def read_id_list(path: Path) -> list[str]:
     return [entry.id for entry in read_list(path)]
 
 
+def read_names(path: Path) -> list[str]:
+    """The lines of a text file that are neither empty nor start with ``#``; a line may hold spaces.
+
+    Raises:
+        UserError: missing, unreadable or empty file; a line twice.
+    """
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        name = line.strip()
+        if not name or name.startswith("#"):
+            continue
+        if name in first_line:
+            raise UserError(
+                f"list {path} has '{name}' twice, in lines {first_line[name]} and {number}: "
+                "remove one"
+            )
+        first_line[name] = number
+    if not first_line:
+        raise UserError(f"list {path} is empty: it has to have one name per line")
+    return list(first_line)
+
+
 def some(names: Sequence[str], limit: int = 3) -> str:
     """The first few of many names, for an error message: ``'a', 'b', 'c' and 97 more``."""
     shown = ", ".join(f"'{name}'" for name in names[:limit])

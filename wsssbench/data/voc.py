@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from wsssbench.data import labels as label_sources
+from wsssbench.data.class_names import checked_classes
 from wsssbench.data.images import IMAGE_SUFFIXES
 from wsssbench.data.lists import ListEntry, read_list
 from wsssbench.errors import UserError, unknown
@@ -54,7 +54,7 @@ class VOC2012(Dataset):
         classes: tuple[str, ...] = VOC_CLASSES,
     ) -> None:
         self.root = _existing_root(root)
-        self.classes = _checked_classes(classes)
+        self.classes = checked_classes(classes)
         self._labels = labels
         self._lists = dict(lists or {})
         self._masks_of = {"": masks, **_MASKS_OF, **(masks_of or {})}
@@ -94,6 +94,10 @@ class VOC2012(Dataset):
         name = self._masks_of.get(split, self._masks_of[""])
         directory = self.root / name
         return directory / f"{id}.png" if name and directory.is_dir() else None
+
+    def has_masks(self, split: str) -> bool:
+        """Is a folder of masks declared for `split`? That it is not there is a mistake then, not a split without."""
+        return bool(self._masks_of.get(split, self._masks_of[""]))
 
     def truth_directories(self) -> tuple[Path, ...]:
         names = {*_TRUTH, *self._masks_of.values()} - {""}
@@ -146,17 +150,3 @@ def _existing_root(root: str) -> Path:
     raise ValueError(
         f"root '{root}' has no folder JPEGImages{hint or ': is it a VOC 2012 devkit?'}"
     )
-
-
-def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    if not 1 <= len(classes) <= 254:
-        raise ValueError(f"classes has {len(classes)} names, but a label map holds 1 to 254")
-    twice = [name for name in classes if list(classes).count(name) > 1]
-    if twice:
-        raise ValueError(f"classes has '{twice[0]}' twice")
-    if "background" in classes:
-        raise ValueError("classes lists 'background', but has to list the foreground classes only")
-    bad = [name for name in classes if not name.strip() or ";" in name or name.isdigit()]
-    if bad:
-        raise ValueError(f"classes has {bad[0]!r}, but a name is text without ';' and not a number")
-    return tuple(classes)

@@ -1,0 +1,207 @@
+"""A survey on the terminal: tables of splits and classes, and what else is worth a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from wsssbench.data.lists import some
+from wsssbench.data.survey import Problem, SplitSurvey, Survey
+from wsssbench.data.survey_counts import (
+    Disagreement,
+    LabelCounts,
+    Overlap,
+    never_alone,
+    strongest_pairs,
+)
+
+MISSING = "–"
+PAIRS = 8  # of the co-occurring classes
+NAMES = 6  # of classes in one line
+
+
+def tables(found: Survey, uses: Mapping[str, Sequence[str]]) -> Iterator[Table]:
+    """Splits; image sizes; images per class; pixels per class if there are masks."""
+    yield _splits(found, uses)
+    if any(split.sizes for split in found.splits):
+        yield _sizes(found)
+    if any(split.labels for split in found.splits):
+        yield _classes(found)
+    masked = [split for split in found.splits if split.masks]
+    if masked:
+        yield _pixels(masked)
+
+
+def findings(found: Survey, uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """One line each, of the first split (the training's) and between splits."""
+    trained = found.splits[0] if found.splits else None
+    if trained is not None and trained.labels is not None:
+        yield from _co_occurrence(trained.name, trained.labels)
+    for split in found.splits:
+        yield from _of_images(split)
+        yield from _of_masks(split)
+    for overlap in found.overlaps:
+        yield _overlap(overlap, uses)
+    yield from _duplicates(found)
+
+
+def problem_line(problem: Problem) -> str:
+    """One problem, with its splits and whether it stops a run."""
+    weight = "stops" if problem.stops else "minor"
+    return f"{weight}  {'+'.join(problem.splits)}: {problem.text}"
+
+
+def _table(title: str, names: Sequence[str], left: int = 1) -> Table:
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for i, name in enumerate(names):
+        table.add_column(
+            Text(name), justify="left" if i < left else "right", no_wrap=i != 1 or left == 1
+        )
+    return table
+
+
+def _splits(found: Survey, uses: Mapping[str, Sequence[str]]) -> Table:
+    table = _table("", ["split", "use", "images", "labels each", "no class", "masks"], left=2)
+    for split in found.splits:
+        labels = split.labels
+        table.add_row(
+            Text(split.name),
+            ", ".join(uses[split.name]),
+            str(split.images),
+            f"{labels.mean:.2f}" if labels else MISSING,
+            str(labels.empty) if labels else MISSING,
+            str(split.masks.masks) if split.masks else MISSING,
+        )
+    return table
+
+
+def _sizes(found: Survey) -> Table:
+    table = _table("image sizes: min / median / max", ["split", "height", "width"])
+    for split in found.splits:
+        if split.sizes is not None:
+            height, width = split.sizes.height, split.sizes.width
+            table.add_row(Text(split.name), *(" / ".join(map(str, x)) for x in (height, width)))
+    return table
+
+
+def _classes(found: Survey) -> Table:
+    known = [(split.name, split.images, split.labels) for split in found.splits if split.labels]
+    table = _table("images per class", ["class", *(name for name, _, _ in known)])
+    for name in found.classes:
+        counts = [(labels.images[name], images) for _, images, labels in known]
+        if any(count for count, _ in counts):
+            cells = [f"{count} {100 * count / images:5.1f}%" for count, images in counts]
+            table.add_row(Text(name), *cells)
+    return table
+
+
+def _pixels(splits: Sequence[SplitSurvey]) -> Table:
+    table = _table("share of the masks' pixels", ["class", *(split.name for split in splits)])
+    shares = [split.masks.pixels for split in splits if split.masks]
+    for name in shares[0]:
+        if any(share[name] for share in shares):
+            label = "ignore (255)" if name == "ignore" else name
+            table.add_row(Text(label), *(f"{100 * share[name]:.2f}%" for share in shares))
+    return table
+
+
+def _co_occurrence(split: str, counts: LabelCounts) -> Iterator[str]:
+    absent = [name for name, count in counts.images.items() if not count]
+    if absent:
+        yield f"{split}: no image of {', '.join(absent)}"
+    pairs = strongest_pairs(counts)[:PAIRS]
+    if pairs:
+        yield f"{split}: classes that come together most"
+    for pair in pairs:
+        (first, second), (one, other) = pair.names, pair.shares
+        yield (
+            f"  {first} + {second}: {pair.together} images, {one:.0%} of those of {first}, "
+            f"{other:.0%} of those of {second}"
+        )
+    lonely = never_alone(counts)
+    always = [(name, others) for name, others in lonely if others]
+    if lonely:
+        yield (
+            f"{split}: never the only class of an image: {_names([name for name, _ in lonely])}: "
+            "image-level labels tell little about where they are"
+        )
+    for name, others in always:
+        yield f"  {name} never without {' and '.join(others)}: labels cannot tell them apart"
+
+
+def _of_images(split: SplitSurvey) -> Iterator[str]:
+    if split.sizes is None:
+        return
+    odd = {mode: count for mode, count in split.sizes.modes.items() if mode != "RGB"}
+    if odd:
+        listed = ", ".join(f"{count} {_MODES.get(mode, mode)}" for mode, count in odd.items())
+        yield f"{split.name}: {listed} (read as RGB)"
+    if split.sizes.rotated:
+        yield f"{split.name}: {split.sizes.rotated} with an EXIF rotation, which is ignored everywhere"
+
+
+_MODES = {"L": "greyscale", "P": "palette", "RGBA": "with transparency", "I;16": "16-bit greyscale"}
+
+
+def _of_masks(split: SplitSurvey) -> Iterator[str]:
+    if split.masks is None:
+        return
+    for found, text in (
+        (split.masks.only_mask, "in the mask, but not in the labels"),
+        (split.masks.only_label, "in the labels, but not in the mask"),
+    ):
+        if found:
+            yield f"{split.name}: {text}: {_disagreements(found)}"
+
+
+def _disagreements(found: Sequence[Disagreement]) -> str:
+    ordered = sorted(found, key=lambda d: -d.images)
+    shown = ", ".join(f"{d.name} in {d.images} (e.g. {d.ids[0]})" for d in ordered[:NAMES])
+    return shown + (f" and {len(ordered) - NAMES} more classes" if len(ordered) > NAMES else "")
+
+
+# What it means that a split of this use shares images with the training's.
+_SHARED = {
+    "scores pseudo-labels": " (usual: pseudo-labels are scored where they are made)",
+    "scores the segmenter": ": THE SEGMENTER IS SCORED ON IMAGES IT WAS TRAINED ON",
+    "is predicted": ": the test split is not unseen",
+}
+
+
+def _overlap(overlap: Overlap, uses: Mapping[str, Sequence[str]]) -> str:
+    first, second = overlap.splits
+    if overlap.inside:
+        other = second if overlap.inside == first else first
+        text = f"all {overlap.images} images of {overlap.inside} are in {other}"
+    else:
+        text = f"{first} and {second} share {overlap.images} images: {some(overlap.ids)}"
+    for trained, other in (overlap.splits, overlap.splits[::-1]):
+        if "trains" in uses[trained]:
+            text += "".join(_SHARED.get(use, "") for use in uses[other])
+    return text
+
+
+def _duplicates(found: Survey) -> Iterator[str]:
+    for across, text in (
+        (True, "the same file under different ids in different splits"),
+        (False, "the same file under different ids in one split"),
+    ):
+        groups = [group for group in found.duplicates if group.across == across]
+        if groups:
+            shown = "; ".join(" = ".join(group.ids[:4]) for group in groups[:3])
+            more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
+            yield f"{text}: {len(groups)} times: {shown}{more}"
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NAMES])
+    return shown + (f" and {len(names) - NAMES} more" if len(names) > NAMES else "")
