@@ -48,7 +48,11 @@ def load_state_dict_file(
     """
     file = Path(path)
     if not file.is_file():
-        raise UserError(f"weight file {file} does not exist: give the path of a PyTorch state dict")
+        kinds = "a PyTorch state dict" + (" or of MXNet's .params file" if from_mxnet else "")
+        raise UserError(
+            f"weight file {file} does not exist (looked in {file.parent.absolute()}): give the path of {kinds}, "
+            "e.g. with --set classifier.backbone.weights=PATH, wherever the config names it"
+        )
     if is_mxnet(file):
         if from_mxnet is None:
             raise UserError(

@@ -105,12 +105,13 @@ def _mean_average_precision(
     classifier.to(work.context.device).eval()
     mine = ranks.shard(range(len(ids)))
     logits: dict[int, np.ndarray] = {}
-    with single_thread(), torch.inference_mode():
+    track = work.context.progress.track("val mAP", total=len(mine))
+    with single_thread(), torch.inference_mode(), track as task:
         for i in mine:
             image = torch.from_numpy(normalise(read_image(dataset.image_path(ids[i]))))
-            logits[i] = (
-                classifier(image[None].to(work.context.device)).logits[0].float().cpu().numpy()
-            )
+            output = classifier(image[None].to(work.context.device))
+            logits[i] = output.logits[0].float().cpu().numpy()
+            task.advance()
     merged = {i: row for part in ranks.gather(logits) for i, row in part.items()}
     scores = np.stack([merged[i] for i in range(len(ids))])
     per_class = [
@@ -118,4 +119,4 @@ def _mean_average_precision(
         for k in range(labels.shape[1])
         if labels[:, k].any()
     ]
-    return 100 * float(np.mean(per_class))
+    return 100 * float(np.mean(per_class)) if per_class else None
