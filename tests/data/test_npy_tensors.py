@@ -7,6 +7,7 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from wsssbench.errors import UserError
 
 REBUILD = torch._utils._rebuild_tensor_v2
 FROM_BYTES = torch.storage._load_from_bytes
+load_tensors = partial(load_array_dict, tensors=True)
 
 
 class Calls:
@@ -68,11 +70,17 @@ def tensors() -> dict[str, torch.Tensor]:
     }
 
 
+def test_tensors_are_refused_where_only_arrays_are_expected(tmp_path: Path) -> None:
+    """E.g. in a file of image-level labels."""
+    with pytest.raises(UserError, match="only dictionaries of numeric arrays"):
+        load_array_dict(saved(tmp_path, {"x": torch.ones(2)}))
+
+
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("name", list(tensors()))
 def test_reads_tensors(tmp_path: Path, name: str, protocol: int) -> None:
     tensor = tensors()[name]
-    read = load_array_dict(saved(tmp_path, {"x": tensor, 3: np.arange(2)}, protocol))
+    read = load_tensors(saved(tmp_path, {"x": tensor, 3: np.arange(2)}, protocol))
     expected = tensor.detach().numpy()
     assert read["x"].dtype == expected.dtype and read["x"].shape == expected.shape
     assert np.array_equal(read["x"], expected)
@@ -82,13 +90,13 @@ def test_reads_tensors(tmp_path: Path, name: str, protocol: int) -> None:
 
 def test_reads_bfloat16_as_float32(tmp_path: Path) -> None:
     tensor = torch.rand(7).bfloat16()
-    read = load_array_dict(saved(tmp_path, {"x": tensor}))["x"]
+    read = load_tensors(saved(tmp_path, {"x": tensor}))["x"]
     assert read.dtype == np.float32 and read.tolist() == tensor.tolist()
 
 
 def test_tensors_may_share_a_storage(tmp_path: Path) -> None:
     base = torch.arange(12.0)
-    read = load_array_dict(saved(tmp_path, {"a": base[:6], "b": base[3:], "c": base[:6]}))
+    read = load_tensors(saved(tmp_path, {"a": base[:6], "b": base[3:], "c": base[:6]}))
     assert read["a"].tolist() == base[:6].tolist() and read["b"].tolist() == base[3:].tolist()
     read["a"][:] = 0
     assert read["c"].tolist() == base[:6].tolist()
@@ -97,7 +105,7 @@ def test_tensors_may_share_a_storage(tmp_path: Path) -> None:
 def test_reads_what_torch_wrote_before_0_4(tmp_path: Path) -> None:
     values = torch.arange(6.0)
     old = Calls(torch._utils._rebuild_tensor, values._typed_storage(), 1, (2, 2), (3, 1))
-    assert load_array_dict(saved(tmp_path, {"x": old}))["x"].tolist() == [[1, 2], [4, 5]]
+    assert load_tensors(saved(tmp_path, {"x": old}))["x"].tolist() == [[1, 2], [4, 5]]
 
 
 def described(offset: Any, size: Any, stride: Any, *more: Any) -> Calls:
@@ -107,7 +115,7 @@ def described(offset: Any, size: Any, stride: Any, *more: Any) -> Calls:
 
 
 def test_the_description_is_followed_to_the_last_element(tmp_path: Path) -> None:
-    read = load_array_dict(saved(tmp_path, {"x": described(2, (2, 5), (5, 1))}))["x"]
+    read = load_tensors(saved(tmp_path, {"x": described(2, (2, 5), (5, 1))}))["x"]
     assert read.tolist() == [[2, 3, 4, 5, 6], [7, 8, 9, 10, 11]]
 
 
@@ -140,7 +148,7 @@ def test_forged_descriptions_are_user_errors(
     tmp_path: Path, offset: Any, size: Any, stride: Any
 ) -> None:
     with pytest.raises(UserError, match=r"x\.npy.*(outside its storage|whole numbers)"):
-        load_array_dict(saved(tmp_path, {"x": described(offset, size, stride)}))
+        load_tensors(saved(tmp_path, {"x": described(offset, size, stride)}))
 
 
 class Bomb:
@@ -183,7 +191,7 @@ def test_forged_storages_are_user_errors(
     inner = Calls(FROM_BYTES, forged_storages()[name])
     tensor = Calls(REBUILD, inner, 0, (2,), (1,), False, OrderedDict())
     with pytest.raises(UserError, match=r"x\.npy"):
-        load_array_dict(saved(tmp_path, {"x": tensor}))
+        load_tensors(saved(tmp_path, {"x": tensor}))
     assert not (tmp_path / "bomb").exists()
 
 
@@ -198,7 +206,7 @@ def test_damaged_storages_are_user_errors(tmp_path: Path) -> None:
         inner = Calls(FROM_BYTES, bytes(damaged))
         tensor = Calls(REBUILD, inner, 0, (3, 4), (4, 1), False, OrderedDict())
         try:
-            read = load_array_dict(saved(tmp_path, {"x": tensor}))
+            read = load_tensors(saved(tmp_path, {"x": tensor}))
         except UserError:
             continue
         assert read["x"].shape == (3, 4)
@@ -238,6 +246,6 @@ NOT_TENSORS = {
 @pytest.mark.parametrize("name", list(NOT_TENSORS))
 def test_other_things_than_tensors_are_user_errors(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=r"x\.npy"):
-        load_array_dict(saved(tmp_path, {"x": NOT_TENSORS[name]}))
-    good = load_array_dict(saved(tmp_path, {"x": torch.ones(2)}))  # nothing of ours was changed
+        load_tensors(saved(tmp_path, {"x": NOT_TENSORS[name]}))
+    good = load_tensors(saved(tmp_path, {"x": torch.ones(2)}))  # nothing of ours was changed
     assert good["x"].tolist() == [1, 1]

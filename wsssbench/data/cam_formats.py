@@ -51,7 +51,7 @@ def read_psa(path: Path, size: tuple[int, int] | None = None) -> Cam:
     Raises:
         UserError: unreadable, or of another kind.
     """
-    maps = load_array_dict(path)
+    maps = load_array_dict(path, tensors=True)
     if set(_IRN) <= set(maps):
         raise UserError(f"{path} is a file of the IRNet family: read it as format irn")
     odd = [key for key in maps if not str(key).isdecimal()]
@@ -85,7 +85,7 @@ def read_irn(path: Path, size: tuple[int, int] | None = None) -> Cam:
     Raises:
         UserError: unreadable, or of another kind.
     """
-    content = load_array_dict(path)
+    content = load_array_dict(path, tensors=True)
     if not set(_IRN) <= set(content):
         other = content and all(str(key).isdecimal() for key in content)
         hint = ": it is of the AffinityNet family, format psa" if other else ""

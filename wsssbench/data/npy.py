@@ -21,12 +21,16 @@ from wsssbench.data.npy_tensors import storage, tensor
 from wsssbench.errors import UserError
 
 
-def load_array_dict(path: Path) -> dict[int | str, np.ndarray]:
+def load_array_dict(path: Path, *, tensors: bool = False) -> dict[int | str, np.ndarray]:
     """Read what ``numpy.save(path, {key: array})`` wrote, by any numpy and by Python 2, too.
 
+    Args:
+        path: the file.
+        tensors: admit torch's tensors, too, as IRNet's CAM files have them.
+
     Returns:
-        The numeric arrays (also tensors; and numbers, as 0-d arrays) by their int or str keys, in
-        the file's order.
+        The numeric arrays (and numbers, as 0-d arrays) by their int or str keys, in the file's
+        order.
 
     Raises:
         UserError: missing or damaged file, another content, or a pickle that names anything but
@@ -39,7 +43,7 @@ def load_array_dict(path: Path) -> dict[int | str, np.ndarray]:
     try:
         stream = io.BytesIO(data)
         _check_header(stream, path)
-        content = _Unpickler(stream, path).load()
+        content = _Unpickler(stream, path, tensors).load()
         return _plain_dict(content, path)
     except UserError:
         raise
@@ -180,9 +184,10 @@ _TORCH: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream: io.BytesIO, path: Path) -> None:
+    def __init__(self, stream: io.BytesIO, path: Path, tensors: bool) -> None:
         super().__init__(stream, encoding="latin1")
         self._path = path
+        self._tensors = tensors
 
     def find_class(self, module: str, name: str) -> Any:
         short = module
@@ -191,7 +196,7 @@ class _Unpickler(pickle.Unpickler):
         known = module in ("numpy", "_codecs", "__builtin__") or short != module
         if known and (short, name) in _NUMPY:
             return _Admitted(_NUMPY[short, name])
-        if (module, name) in _TORCH:
+        if self._tensors and (module, name) in _TORCH:
             return _Admitted(_TORCH[module, name])
         torch = module.split(".")[0] == "torch"
         hint = " (save tensors as arrays: tensor.cpu().numpy())" if torch else ""
