@@ -65,7 +65,7 @@ def run(config: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         (["--set", "classifier.schedule.epoch=3"], ["'epoch'", "did you mean epochs"]),
         (
             ["--set", "+refine.rw.schedule.epoch=3"],
-            ["AffinityWalk", "'epoch'", "did you mean epochs"],
+            ["refine.rw.schedule", "'epoch'", "did you mean epochs"],
         ),
         (["--set", "+refine.rw.backbone.weight='x'"], ["'weight'", "did you mean weights"]),
         (["--set", "label.input=walk"], ["unknown refinement 'walk'"]),
