@@ -114,20 +114,24 @@ def _full_name(nodes: list[Node], name: str) -> str:
 
 
 def _ancestors(nodes: list[Node], last: str) -> list[Node]:
-    """The node called `last`, what it needs, and the evaluations of any of those."""
+    """The node called `last`, what it needs, and the evaluations of any of those with what they need."""
+    wanted = _needed(nodes, [last])
+    scores = [n.name for n in nodes if n.stage == "evaluate" and n.inputs["given"] in wanted]
+    wanted |= _needed(nodes, scores)
+    return [node for node in nodes if node.name in wanted]
+
+
+def _needed(nodes: list[Node], names: list[str]) -> set[str]:
+    """`names` and everything above them."""
     by_name = {node.name: node for node in nodes}
-    wanted: set[str] = set()
-    waiting = [last]
+    found: set[str] = set()
+    waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in wanted:
-            wanted.add(name)
+        if name not in found:
+            found.add(name)
             waiting.extend(by_name[name].inputs.values())
-    return [
-        node
-        for node in nodes
-        if node.name in wanted or (node.stage == "evaluate" and node.inputs["given"] in wanted)
-    ]
+    return found
 
 
 def _check_components(config: Mapping[str, Any], dataset: Dataset) -> None:
