@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from wsssbench.cache import Entry, Key
 from wsssbench.config import ARCHITECTURE
 from wsssbench.data.check import check_dataset, check_masks
@@ -178,23 +180,31 @@ def _check_data(nodes: list[Node], dataset: Dataset, settings: Settings) -> None
     scored = sorted({node.config["split"] for node in nodes if _opens_masks(node)})
     problems = check_dataset(dataset, sorted(labelled), masks=False, workers=settings.workers)
     problems += check_dataset(dataset, sorted(others), False, settings.workers, labels=False)
-    problems += _shared_with_heldout(nodes, dataset)
+    problems += _check_heldout(nodes, dataset, settings.progress)
     if not problems:
         problems = check_dataset(dataset, scored, True, settings.workers, labels=False)
     _raise_first(problems)
 
 
-def _shared_with_heldout(nodes: list[Node], dataset: Dataset) -> list[str]:
-    """Images whose truth selects the threshold must not be those that are scored at it."""
+def _check_heldout(nodes: list[Node], dataset: Dataset, progress: Progress) -> list[str]:
+    """Images whose truth selects the threshold must not be those that are scored at it, but be like them."""
     selecting = [n.config["split"] for n in nodes if n.stage == "select_threshold" and n.truth]
     scored = [n.config["split"] for n in nodes if n.name == "evaluate.cam"]
     if not (selecting and scored):
         return []
-    shared = sorted(set(dataset.ids(selecting[0])) & set(dataset.ids(scored[0])))
+    held, split = selecting[0], scored[0]
+    occurs, there = (dataset.labels(name).any(axis=0) for name in (split, held))
+    names = [dataset.classes[k] for k in np.flatnonzero(occurs & ~there).tolist()]
+    if names:
+        progress.warn(
+            f"splits.heldout '{held}' ({len(dataset.ids(held))} images) has no image of {some(names)}, which "
+            f"'{split}' has: its best threshold may be far from that of '{split}'"
+        )
+    shared = sorted(set(dataset.ids(held)) & set(dataset.ids(split)))
     if not shared:
         return []
     return [
-        f"splits.heldout '{selecting[0]}' shares {len(shared)} images with the scored split '{scored[0]}' "
+        f"splits.heldout '{held}' shares {len(shared)} images with the scored split '{split}' "
         f"({some(shared)}): hold out images that are not scored"
     ]
 

@@ -81,6 +81,8 @@ def test_the_threshold_of_a_held_out_split(bench: Bench) -> None:
         "val (1 images)",
     )
     assert "held-out split val" in outcome.out
+    # val has a person only
+    assert "'val' (1 images) has no image of 'aeroplane', 'car', 'cat' and 1 more" in outcome.out
 
 
 def test_otsu_needs_no_mask_of_the_scored_split_to_choose(bench: Bench) -> None:
