@@ -3,9 +3,9 @@
     wsssbench data prepare voc --voc VOCdevkit/VOC2012 --sbd SBD
     torchrun --nproc_per_node=4 -m wsssbench run configs/aeft_voc.py --set data.root=VOCdevkit/VOC2012
 
-The method with all its values and their sources is _base_/aeft_resnet38d.py; resnet_38d.params has to be in the working
-directory (or elsewhere: --set classifier.backbone.weights=..., and the same for refine.rw and segmenter). With VOC's test
-images beside the others:
+The method with all its values and their sources is _base_/aeft_resnet38d.py. resnet_38d.params has to be in the
+working directory (or elsewhere: --set classifier.backbone.weights=..., and the same for refine.rw and segmenter).
+With VOC's test images beside the others:
 
     torchrun ... --set data.root=VOCdevkit/VOC2012 --set splits.test=test
     wsssbench export voc-submission RUN --split test

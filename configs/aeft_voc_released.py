@@ -26,8 +26,8 @@ aeft_voc.py is the paper; below is every difference. Each can be undone alone wi
  15  (silent: the next in the batch)        any image without a common class           negative
  16  (silent: CAMs are of ReLU'd maps)      maps are upsampled before ReLU             cam.relu
 
-What the paper leaves open is in _base_/aeft_resnet38d.py already, where it says [C]: t_high, t_low, crop, jitter, the learning rate
-of the new layers, the true momentum, alphas, random walk. GPP is the same in both.
+What the paper leaves open is in _base_/aeft_resnet38d.py already, where it says [C]: t_high, t_low, crop, jitter, the
+learning rate of the new layers, the true momentum, alphas, random walk. GPP is the same in both.
 
 Not reproduced:
  * An anchor without a negative takes what a later anchor finds, whatever its classes, and the batch fails if none finds

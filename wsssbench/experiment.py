@@ -29,7 +29,7 @@ class Node:
         splits: splits whose images it reads.
         truth: may it open pixel ground truth?
         labels: does it read the image-level labels of its splits? A test split has none.
-        title: what the ladder calls an evaluation.
+        title: what the ladder calls an evaluation, or a refinement's result.
         outside: role -> folder outside the cache that it reads; its content counts (a checksum in `config`), not where
             it is.
     """
@@ -175,7 +175,11 @@ def _refinements(config: Mapping[str, Any], train: str, both: tuple[str, ...]) -
             yield Node(f"fit.{name}", "fit", "refine:fit", fit, inputs, (train,))
             inputs = {**inputs, "fitted": f"fit.{name}"}
         yield Node(
-            f"refine.{name}", "refine", "refine:run", {**order, "splits": both}, inputs, both
+            *(f"refine.{name}", "refine", "refine:run"),
+            {**order, "splits": both},
+            inputs,
+            both,
+            title=titles[name],
         )
         evaluate = config["splits"]["evaluate"]
         yield _evaluation(config, f"refine.{name}", "scores", evaluate, titles[name])

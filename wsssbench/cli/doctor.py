@@ -81,7 +81,14 @@ def _version(package: str) -> str | None:
 
 
 def _imports(_: Path) -> Iterator[Finding]:
-    for name in ("torch", "torchvision", "mmengine.runner", "mmseg.apis", "pydensecrf.densecrf"):
+    for name in (
+        "torch",
+        "torchvision",
+        "mmengine.runner",
+        "mmseg.apis",
+        "pydensecrf.densecrf",
+        "pycocotools.mask",
+    ):
         try:
             module = importlib.import_module(name)
             yield True, f"import {name} {getattr(module, '__version__', '')}".rstrip()

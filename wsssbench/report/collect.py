@@ -227,7 +227,7 @@ def _stage_pictures(plan: Plan, id: str, image: np.ndarray) -> Iterator[tuple[st
             yield "CAM", overlay_cam(image, heat)
         elif node.stage == "refine" and not _is_label(plan, node):
             label = label_map(read_scores(directory / f"{id}.npz"))
-            yield _title(plan, node.name), overlay_label(image, label, palette)
+            yield node.title, overlay_label(image, label, palette)
         elif node.name == "label":
             label = read_label(directory / f"{id}.png")
             yield "pseudo-label", overlay_label(image, label, palette)
@@ -245,10 +245,4 @@ def _is_label(plan: Plan, node: Node) -> bool:
         and node.name == f"refine.{label['input']}"
         and node.inputs["given"] != "cam"
         and "label" in plan
-    )
-
-
-def _title(plan: Plan, given: str) -> str:
-    return next(
-        s.node.title for s in plan.steps if s.node.inputs.get("given") == given and s.node.title
     )
