@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,11 +44,23 @@ def test_smoke(name: str, command: Command, shared: Path) -> None:
     stages = json.loads((directory / "run.json").read_text())["stages"]
     ours = stages["evaluate.predict"]["result"]["chosen"]
     assert ours["miou"] >= 0 and stages["predict"]["result"]["mmseg aAcc"] >= 0
+    cards = {rung["name"]: rung["card"] for rung in _metrics(directory)["rungs"]}
+    for rung in ("CAM", "DeepLab val"):
+        assert cards[rung]["initial weights"] == "ImageNet"
+    assert (cards["CAM"]["threshold_choice"], cards["CAM"]["labels_at_inference"]) == (
+        "fixed",
+        True,
+    )
 
     began = time.monotonic()
     again = command(*arguments)
     assert time.monotonic() - began < 30
     assert ": computed" not in again.stdout and again.stdout.count(": reused") == len(stages)
+
+
+def _metrics(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / "metrics.json").read_text())
+    return found
 
 
 def test_the_resolved_config_is_a_config_of_the_same_run(command: Command, shared: Path) -> None:

@@ -85,6 +85,10 @@ def test_the_reason_tells_what_changed(tmp_path: Path) -> None:
         "code of wsssbench"
         in Entry(tmp_path, dataclasses.replace(KEY, code={"wsssbench": "9"})).reason()
     )
+    with_weights = dataclasses.replace(KEY, weights={"a.pth": "1"})
+    made(tmp_path / "trained", with_weights)
+    other = dataclasses.replace(KEY, weights={"a.pth": "2"})
+    assert Entry(tmp_path / "trained", other).reason() == "weight file a.pth changed"
     assert Entry(tmp_path / "empty", KEY).reason() == "no earlier result"
 
 

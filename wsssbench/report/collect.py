@@ -12,7 +12,7 @@ import numpy as np
 
 from wsssbench.cache import write_json
 from wsssbench.data.artefacts import read_cam, read_scores
-from wsssbench.data.fingerprint import file_checksum
+from wsssbench.data.fingerprint import weight_files
 from wsssbench.data.images import read_image, read_label, voc_palette
 from wsssbench.data.truth import allow_pixel_truth, read_truth
 from wsssbench.experiment import Node
@@ -155,18 +155,16 @@ def _cam_card(config: Mapping[str, Any], given: str) -> dict[str, CardValue]:
     return {
         **_views(config["cam"]),
         **shared,
-        "initial weights": _weights(config["classifier"]["backbone"].get("weights")),
+        "initial weights": _initial(config["classifier"]),
     }
 
 
 def _prediction_card(config: Mapping[str, Any]) -> dict[str, CardValue]:
-    from wsssbench.segmenters.settings import initial_weights
-
     test = config["segmenter"].get("test") or {}
     return {
         **_views(test),
         "crf": test.get("crf") or "none",
-        "initial weights": initial_weights(config["segmenter"]),
+        "initial weights": _initial(config["segmenter"]),
     }
 
 
@@ -182,11 +180,13 @@ def _heldout_card(plan: Plan, chosen: Mapping[str, Any]) -> dict[str, CardValue]
     return {"held out": f"{split} ({len(plan.dataset.ids(split))} images)"}
 
 
-def _weights(name: str | None) -> str:
-    """Initial weights as the card has them; a file with its checksum, since names do not tell files apart."""
-    if name is None:
-        return "random"
-    return f"{Path(name).name} ({file_checksum(Path(name))})" if Path(name).is_file() else name
+def _initial(section: Mapping[str, Any]) -> str:
+    """What a network of `section` starts from; a file with its checksum, since names do not tell files apart."""
+    from wsssbench.segmenters.settings import initial_weights
+
+    start = {key: section[key] for key in ("backbone", "init") if section.get(key)}
+    checksums = weight_files(start).values()
+    return ", ".join([initial_weights(section), *(f"SHA-256 {digest}" for digest in checksums)])
 
 
 def _chain(config: Mapping[str, Any], given: str) -> list[str]:
