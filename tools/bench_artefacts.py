@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 
 from wsssbench.data.artefacts import read_cam, write_cam
 from wsssbench.data.images import read_label
-from wsssbench.data.voc import VOC2012
+from wsssbench.data.voc.dataset import VOC2012
 from wsssbench.interfaces import IGNORE, Cam
 from wsssbench.ops.cam import upsample
 

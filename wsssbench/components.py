@@ -38,19 +38,19 @@ def _register_data(registries: Registries) -> None:
     )
     registries.dataset.add(
         "VOC2012",
-        "wsssbench.data.voc:VOC2012",
+        "wsssbench.data.voc.dataset:VOC2012",
         summary="PASCAL VOC 2012 devkit, plain or AffinityNet-style lists",
         reference="Everingham et al., IJCV 2010",
     )
     registries.dataset.add(
         "COCO2014",
-        "wsssbench.data.coco:COCO2014",
+        "wsssbench.data.coco.dataset:COCO2014",
         summary="MS-COCO 2014, 80 classes; masks from COCO-Stuff or from the instance files",
         reference="Lin et al., ECCV 2014; Caesar et al., CVPR 2018",
     )
     registries.dataset.add(
         "FolderDataset",
-        "wsssbench.data.folder:FolderDataset",
+        "wsssbench.data.folder.dataset:FolderDataset",
         summary="a folder of images, a CSV or JSON of their labels, masks if there are any",
     )
 

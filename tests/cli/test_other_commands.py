@@ -15,7 +15,7 @@ from wsssbench import plugins
 from wsssbench.cli import doctor
 from wsssbench.config import read_config, resolve
 from wsssbench.data.images import write_label
-from wsssbench.data.voc import VOC2012, VOC_CLASSES
+from wsssbench.data.voc.dataset import VOC2012, VOC_CLASSES
 from wsssbench.overrides import apply_overrides
 from wsssbench.plugins import GROUP, load, load_entry_points
 

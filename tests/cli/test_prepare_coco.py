@@ -10,7 +10,7 @@ import pytest
 from in_process import call, refused
 from mini_coco import HEIGHT, WIDTH, MiniCoco, mini_coco, name_of
 
-from wsssbench.data.coco import COCO2014
+from wsssbench.data.coco.dataset import COCO2014
 from wsssbench.data.images import read_label
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from wsssbench.data import truth
 from wsssbench.data.check import check_dataset, check_masks
 from wsssbench.data.images import write_label
-from wsssbench.data.voc import VOC2012, VOC_CLASSES
+from wsssbench.data.voc.dataset import VOC2012, VOC_CLASSES
 from wsssbench.errors import LeakError
 
 

@@ -13,10 +13,10 @@ import pytest
 from mini_coco import MiniCoco, mini_coco, name_of
 
 from wsssbench.data.check import check_dataset
-from wsssbench.data.coco import COCO2014
-from wsssbench.data.coco_annotations import CocoImage, read_instances
-from wsssbench.data.coco_index import index_path, read_index, write_index
-from wsssbench.data.coco_prepare import CocoPreparation
+from wsssbench.data.coco.annotations import CocoImage, read_instances
+from wsssbench.data.coco.dataset import COCO2014
+from wsssbench.data.coco.index import index_path, read_index, write_index
+from wsssbench.data.coco.prepare import CocoPreparation
 from wsssbench.data.truth import allow_pixel_truth, read_truth
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext
@@ -229,9 +229,9 @@ def test_the_index_comes_back(tmp_path: Path) -> None:
 FULL_SIZE = """
 import pickle, sys, time
 import numpy as np
-from wsssbench.data.coco import COCO2014
-from wsssbench.data.coco_annotations import CocoImage
-from wsssbench.data.coco_index import index_path, write_index
+from wsssbench.data.coco.dataset import COCO2014
+from wsssbench.data.coco.annotations import CocoImage
+from wsssbench.data.coco.index import index_path, write_index
 from pathlib import Path
 
 root, rng = Path(sys.argv[1]), np.random.default_rng(0)

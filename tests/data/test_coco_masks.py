@@ -7,10 +7,10 @@ import pytest
 from mini_coco import HEIGHT, WIDTH, mini_coco, rectangle, run_lengths
 from pycocotools import mask as official
 
-from wsssbench.data.coco_annotations import read_instances
-from wsssbench.data.coco_classes import CATEGORIES, COCO_CLASSES, VALUE_OF
-from wsssbench.data.coco_masks import InstanceMasks, StuffMap, StuffMasks, find_stuff_maps
-from wsssbench.data.coco_regions import Region, paint, region_pixels
+from wsssbench.data.coco.annotations import read_instances
+from wsssbench.data.coco.classes import CATEGORIES, COCO_CLASSES, VALUE_OF
+from wsssbench.data.coco.masks import InstanceMasks, StuffMap, StuffMasks, find_stuff_maps
+from wsssbench.data.coco.regions import Region, paint, region_pixels
 from wsssbench.data.images import read_label
 from wsssbench.errors import CorruptArtefactError, UserError
 

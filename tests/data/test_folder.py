@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from wsssbench.data.check import check_dataset
-from wsssbench.data.folder import FolderDataset
+from wsssbench.data.folder.dataset import FolderDataset
 from wsssbench.data.images import write_label
 from wsssbench.errors import UserError
 from wsssbench.plugins import load

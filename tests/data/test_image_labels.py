@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from wsssbench.data.images import read_image
 from wsssbench.data.torch_datasets import ImageLabels
 from wsssbench.data.transforms import TrainTransform, normalise
-from wsssbench.data.voc import VOC2012
+from wsssbench.data.voc.dataset import VOC2012
 
 DRAWS = [(0, 0), (2, 1), (1, 2), (0, 3), (2, 4)]
 

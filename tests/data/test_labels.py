@@ -8,7 +8,7 @@ import pytest
 from wsssbench.data import labels, truth
 from wsssbench.data.images import write_label
 from wsssbench.data.npy import save_array_dict
-from wsssbench.data.voc import VOC2012, VOC_CLASSES
+from wsssbench.data.voc.dataset import VOC2012, VOC_CLASSES
 from wsssbench.errors import LeakError, UserError
 
 CLASSES = ("cat", "dog", "traffic light")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from wsssbench.data import matlab
-from wsssbench.data.matlab import MatlabError, read_uint8_field
+from wsssbench.data.voc import matlab
+from wsssbench.data.voc.matlab import MatlabError, read_uint8_field
 
 UINT8, STRUCT = 9, 2
 

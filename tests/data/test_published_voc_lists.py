@@ -9,9 +9,9 @@ import pytest
 
 from wsssbench.data.labels import labels_from_npy
 from wsssbench.data.lists import read_id_list, read_list
-from wsssbench.data.sbd import TRAIN_AUG
-from wsssbench.data.voc import VOC2012, VOC_CLASSES
-from wsssbench.data.voc_submission import TEST_IMAGES
+from wsssbench.data.voc.dataset import VOC2012, VOC_CLASSES
+from wsssbench.data.voc.sbd import TRAIN_AUG
+from wsssbench.data.voc.submission import TEST_IMAGES
 
 COUNTS = {"train": 1464, "train_aug": TRAIN_AUG, "val": 1449, "test": TEST_IMAGES}
 

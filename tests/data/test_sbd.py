@@ -8,7 +8,7 @@ from sbd_archive import make_archives, sbd_mask, write_mat
 from scipy.io import savemat
 
 from wsssbench.data.lists import read_id_list
-from wsssbench.data.sbd import TRAIN_AUG, find_sbd, read_sbd_mask, train_aug_ids
+from wsssbench.data.voc.sbd import TRAIN_AUG, find_sbd, read_sbd_mask, train_aug_ids
 from wsssbench.errors import UserError
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from wsssbench.data import truth
-from wsssbench.data.folder import FolderDataset
+from wsssbench.data.folder.dataset import FolderDataset
 from wsssbench.data.images import ImageFacts, write_label
 from wsssbench.data.survey import Problem, Survey, survey
 from wsssbench.data.survey_counts import (
@@ -21,7 +21,7 @@ from wsssbench.data.survey_counts import (
     overlaps,
     strongest_pairs,
 )
-from wsssbench.data.voc import VOC2012
+from wsssbench.data.voc.dataset import VOC2012
 from wsssbench.errors import LeakError
 
 K = 5

@@ -13,7 +13,7 @@ from PIL import Image
 
 from wsssbench.data import truth
 from wsssbench.data.images import read_image
-from wsssbench.data.voc import VOC2012
+from wsssbench.data.voc.dataset import VOC2012
 from wsssbench.errors import LeakError, UserError
 
 

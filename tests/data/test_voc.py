@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wsssbench.data.npy import save_array_dict
-from wsssbench.data.voc import VOC2012, VOC_CLASSES
+from wsssbench.data.voc.dataset import VOC2012, VOC_CLASSES
 from wsssbench.errors import UserError
 from wsssbench.plugins import load
 

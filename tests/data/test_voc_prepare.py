@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from sbd_archive import ALL, SIZE, TRAIN_AUG, VOC, make_archives, sbd_mask, voc_mask, write_mat
 
-from wsssbench.data import voc_prepare
 from wsssbench.data.images import read_label, write_label
 from wsssbench.data.lists import read_id_list
-from wsssbench.data.voc import VOC2012
-from wsssbench.data.voc_prepare import Prepared, prepare_voc
+from wsssbench.data.voc import prepare as voc_prepare
+from wsssbench.data.voc.dataset import VOC2012
+from wsssbench.data.voc.prepare import Prepared, prepare_voc
 from wsssbench.errors import UserError
 from wsssbench.progress import Silent
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from wsssbench.data.images import read_label, voc_palette, write_label
-from wsssbench.data.voc_submission import check_submission, write_submission
+from wsssbench.data.voc.submission import check_submission, write_submission
 from wsssbench.errors import UserError
 
 SIZES = {"2008_000006": (12, 17), "2008_000011": (9, 20), "2008_000012": (30, 4)}

@@ -14,7 +14,7 @@ from wsssbench.cli.run import settings_of
 from wsssbench.errors import UserError
 
 if TYPE_CHECKING:
-    from wsssbench.data.voc_submission import Report
+    from wsssbench.data.voc.submission import Report
     from wsssbench.planning import Plan, Settings
     from wsssbench.progress import Progress
 
@@ -47,7 +47,7 @@ def export_submission(
     ] = None,
 ) -> None:
     """Predict a split with a run's segmenter, check it and write the server's archive."""
-    from wsssbench.data.voc_submission import COMPETITIONS
+    from wsssbench.data.voc.submission import COMPETITIONS
     from wsssbench.errors import unknown
     from wsssbench.pipeline import execute
 
@@ -77,7 +77,7 @@ def _config(run: Path, split: str) -> dict[str, Any]:
         UserError: no segmenter in it; not VOC's classes.
     """
     from wsssbench.config import read_config, resolve
-    from wsssbench.data.voc import VOC_CLASSES
+    from wsssbench.data.voc.dataset import VOC_CLASSES
 
     config = resolve(read_config(run / "config.py"))
     if config["segmenter"] is None:
@@ -143,7 +143,7 @@ def _plan(config: dict[str, Any], settings: Settings, name: str, recompute: bool
 
 
 def _write(plan: Plan, name: str, target: Path, competition: str, progress: Progress) -> Report:
-    from wsssbench.data.voc_submission import write_submission
+    from wsssbench.data.voc.submission import write_submission
 
     step, dataset = plan[name], plan.dataset
     split = step.node.config["split"]
@@ -156,7 +156,7 @@ def _write(plan: Plan, name: str, target: Path, competition: str, progress: Prog
 def _tell(
     report: Report, split: str, competition: str, classes: tuple[str, ...], progress: Progress
 ) -> None:
-    from wsssbench.data.voc_submission import COMPETITIONS, TEST_IMAGES
+    from wsssbench.data.voc.submission import COMPETITIONS, TEST_IMAGES
 
     if split != "test":
         progress.warn(

@@ -43,9 +43,9 @@ def prepare_coco(
     ] = None,
 ) -> None:
     """Make the index and the label maps of MS-COCO 2014, once; whole files that are there are kept."""
-    from wsssbench.data.coco_annotations import SPLITS
-    from wsssbench.data.coco_prepare import CocoPreparation
-    from wsssbench.data.coco_regions import Overlap
+    from wsssbench.data.coco.annotations import SPLITS
+    from wsssbench.data.coco.prepare import CocoPreparation
+    from wsssbench.data.coco.regions import Overlap
     from wsssbench.interfaces import RunContext
     from wsssbench.pipeline import default_workers
 

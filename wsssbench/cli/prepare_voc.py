@@ -10,7 +10,7 @@ import typer
 from wsssbench.cli.console import ConsoleProgress, make_console
 
 if TYPE_CHECKING:
-    from wsssbench.data.voc_prepare import Prepared
+    from wsssbench.data.voc.prepare import Prepared
     from wsssbench.progress import Progress
 
 EXAMPLES = """Masks: an image of VOC's train (1,464) or val (1,449) gets VOC's own mask, which has an
@@ -33,8 +33,8 @@ def prepare_voc(
     ] = None,
 ) -> None:
     """Make SegmentationClassAug and train_aug.txt (10,582 images) out of the devkit and SBD."""
-    from wsssbench.data import voc_prepare
-    from wsssbench.data.voc import VOC2012
+    from wsssbench.data.voc import prepare as voc_prepare
+    from wsssbench.data.voc.dataset import VOC2012
     from wsssbench.pipeline import default_workers
     from wsssbench.plugins import load
 
@@ -49,8 +49,8 @@ def prepare_voc(
 
 def _tell(made: Prepared, root: Path, progress: Progress) -> None:
     from wsssbench.data.lists import some
-    from wsssbench.data.sbd import TRAIN_AUG
-    from wsssbench.data.voc_prepare import LIST, MASKS
+    from wsssbench.data.voc.prepare import LIST, MASKS
+    from wsssbench.data.voc.sbd import TRAIN_AUG
 
     if not made.expected:
         counts = ", ".join(f"{name} {count}" for name, count in made.counts.items())

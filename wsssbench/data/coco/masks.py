@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from wsssbench.data.atomic import write_atomically
-from wsssbench.data.coco_annotations import CocoImage
-from wsssbench.data.coco_classes import VALUE_OF, stuff_table
-from wsssbench.data.coco_regions import Overlap, Region, paint, region_pixels
+from wsssbench.data.coco.annotations import CocoImage
+from wsssbench.data.coco.classes import VALUE_OF, stuff_table
+from wsssbench.data.coco.regions import Overlap, Region, paint, region_pixels
 from wsssbench.data.images import read_label, write_label
 from wsssbench.data.jobs import ImageJob
 from wsssbench.data.lists import some

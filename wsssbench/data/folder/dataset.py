@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from wsssbench.data.class_names import checked_classes, read_classes
-from wsssbench.data.folder_index import FolderIndex, index_folder
+from wsssbench.data.folder.index import FolderIndex, index_folder
+from wsssbench.data.folder.label_files import LabelledImage, named_classes, read_label_file
 from wsssbench.data.images import IMAGE_SUFFIXES
-from wsssbench.data.label_files import LabelledImage, named_classes, read_label_file
 from wsssbench.data.labels import class_indices
 from wsssbench.data.lists import read_names, some
 from wsssbench.errors import UserError, unknown

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsssbench.data.matlab import MatlabError, read_uint8_field
+from wsssbench.data.voc.matlab import MatlabError, read_uint8_field
 from wsssbench.errors import UserError
 
 TRAIN_AUG = 10_582  # images of the list that the literature calls train_aug

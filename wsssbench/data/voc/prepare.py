@@ -15,7 +15,7 @@ from wsssbench.data.atomic import remove_partials, write_atomically
 from wsssbench.data.images import image_size, read_label, write_label
 from wsssbench.data.jobs import worker_pool
 from wsssbench.data.lists import read_id_list, some
-from wsssbench.data.sbd import CLASSES, TRAIN_AUG, find_sbd, read_sbd_mask, train_aug_ids
+from wsssbench.data.voc.sbd import CLASSES, TRAIN_AUG, find_sbd, read_sbd_mask, train_aug_ids
 from wsssbench.errors import UserError
 from wsssbench.progress import Progress
 
@@ -78,7 +78,7 @@ def prepare_voc(
 
     Args:
         devkit: the folder that has ``JPEGImages``.
-        sbd: SBD's folder, see `wsssbench.data.sbd.find_sbd`.
+        sbd: SBD's folder, see `wsssbench.data.voc.sbd.find_sbd`.
         workers: processes.
         progress: where to show it.
         overwrite: replace masks, and a list, that differ.

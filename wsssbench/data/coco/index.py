@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from wsssbench.data.atomic import write_atomically
-from wsssbench.data.coco_annotations import CocoImage, coco_split
-from wsssbench.data.coco_classes import COCO_CLASSES
+from wsssbench.data.coco.annotations import CocoImage, coco_split
+from wsssbench.data.coco.classes import COCO_CLASSES
 from wsssbench.errors import UserError
 
 HEADER = "id,height,width,classes"

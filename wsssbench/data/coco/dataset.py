@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from wsssbench.data.coco_annotations import SPLITS, coco_split, known_counts
-from wsssbench.data.coco_classes import COCO_CLASSES
-from wsssbench.data.coco_index import CocoIndex, index_path, read_index
-from wsssbench.data.coco_masks import RECORD, MaskRecord, read_record
+from wsssbench.data.coco.annotations import SPLITS, coco_split, known_counts
+from wsssbench.data.coco.classes import COCO_CLASSES
+from wsssbench.data.coco.index import CocoIndex, index_path, read_index
+from wsssbench.data.coco.masks import RECORD, MaskRecord, read_record
 from wsssbench.data.lists import read_id_list, some
 from wsssbench.errors import UserError, unknown
 from wsssbench.interfaces import Dataset

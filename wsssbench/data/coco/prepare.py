@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from wsssbench.data.atomic import remove_partials
-from wsssbench.data.coco_annotations import (
+from wsssbench.data.coco.annotations import (
     CocoImage,
     count_with_objects,
     known_counts,
     read_instances,
 )
-from wsssbench.data.coco_index import index_path, write_index
-from wsssbench.data.coco_masks import (
+from wsssbench.data.coco.index import index_path, write_index
+from wsssbench.data.coco.masks import (
     InstanceMasks,
     MaskRecord,
     StuffMasks,
     find_stuff_maps,
     read_record,
 )
-from wsssbench.data.coco_regions import Overlap
+from wsssbench.data.coco.regions import Overlap
 from wsssbench.data.jobs import ImageJob, run_images
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext

@@ -15,7 +15,7 @@ from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from typing import Any
 
-from wsssbench.data.coco_classes import CATEGORIES, VALUE_OF
+from wsssbench.data.coco.classes import CATEGORIES, VALUE_OF
 from wsssbench.errors import UserError
 
 SPLITS = ("train", "val")

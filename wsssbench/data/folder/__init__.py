@@ -1,0 +1,1 @@
+"""A folder of images with a file of labels, as a data set."""
