@@ -1,4 +1,4 @@
-"""AEFT on VOC 2012 as its released code does it (https://github.com/KAIST-vilab/AEFT, model aeft_gpp of train.py).
+"""AEFT on VOC 2012 as its released code does it (https://github.com/KAIST-vilab/AEFT, aeft_gpp, commit 6392780).
 
     torchrun --nproc_per_node=4 -m wsssbench run configs/aeft_voc_released.py --set data.root=VOCdevkit/VOC2012
 
@@ -15,19 +15,18 @@ aeft_voc.py is the paper; below is every difference. Each can be undone alone wi
   6  all classes                            own ones of either image: disjoint sets    repel_classes
   7  all anchors                            within the margin, if more than four are   repel_rows
   8  weights 0.15, 0.15                     0.2, 0.15                                  attract, repel
-  9  A^fg of the maps, then upsampled       of f upsampled to the image                mask_size
+  9  A^fg of the maps, then upsampled       of ReLU(f), upsampled to the image         mask_size
  10  A^fg over all classes                  over the image's own                       present_only
  11  batches of 32, triplets from the       18 epochs of 8 without triplets,           start, schedule.first_epochs,
      start                                  then 22 of 32                              schedule.first_batch_size
  12  all images are classified              the first 8 of each batch                  supervised_images
  13  the rate decays to 0                   to 0.45 (as if all batches were of 8)      schedule.decay_batch_size
  14  f from the last feature map            over 256 hidden channels                   hidden
-     (silent: AffinityNet's 0.3, 0.5)       dropout 0.2, 0.2                           backbone.dropout
- 15  (silent: the next in the batch)        any image without a common class           negative
- 16  (silent: CAMs are of ReLU'd maps)      maps are upsampled before ReLU             cam.relu
+ 16  (silent: the next in the batch)        any image without a common class           negative
+ 18  (silent: CAMs are of ReLU'd maps)      maps are upsampled before ReLU             cam.relu
 
-What the paper leaves open is in _base_/aeft_resnet38d.py already, where it says [C]: t_high, t_low, crop, jitter, the
-learning rate of the new layers, the true momentum, alphas, random walk. GPP is the same in both.
+What the paper leaves open is in _base_/aeft_resnet38d.py already, where it says [C]: t_high, t_low, crop, jitter,
+dropout, the learning rate of the new layers, the true momentum, alphas, random walk. GPP is the same in both.
 
 Not reproduced:
  * An anchor without a negative takes what a later anchor finds, whatever its classes, and the batch fails if none finds
@@ -36,7 +35,11 @@ Not reproduced:
    steps) are chosen by pixel truth, which no stage that trains can open here. The last state counts.
  * AffinityNet starts from res38_cls.pth there, AffinityNet's published classifier of VOC. With that file:
    --set refine.rw.backbone.weights=res38_cls.pth. Without, it starts from ImageNet, as in aeft_voc.py.
- * AffinityNet's crops have their colours jittered there.
+ * AffinityNet's crops have their colours jittered there. Pairs whose first cell is within four cells of the left, right
+   or bottom border are left out there, in training and in the walk; here all pairs count.
+ * The CRF after the walk sees the padded image and all 21 labels there, absent ones with probability 1e-5. Here it
+   sees the image and the labels of the image.
+ * What is left of an epoch after its last whole batch is dropped there.
  * There is no code for the segmentation network, so that is aeft_voc.py's.
 """
 
@@ -44,7 +47,6 @@ _base_ = ["aeft_voc.py"]
 name = "aeft_voc_released"
 seed = 5137
 classifier = dict(
-    backbone=dict(dropout=(0.2, 0.2)),  # 14
     hidden=256,  # 14
     supervised_images=8,  # 12
     erasing=[
@@ -68,7 +70,7 @@ classifier = dict(
             repel_rows="hard",  # 7
             mask_size="image",  # 9
             present_only=True,  # 10
-            negative="random",  # 15
+            negative="random",  # 16
         )
     ],
     schedule=dict(
@@ -77,7 +79,7 @@ classifier = dict(
         decay_batch_size=8,  # 13
     ),
 )
-cam = dict(relu="image")  # 16
+cam = dict(relu="image")  # 18
 smoke = {
     "classifier.supervised_images": 2,
     "classifier.schedule.iterations": None,

@@ -72,11 +72,11 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
         node[_index(node, last, here, path)] = value
         return
     if not add:
-        allowed = set(node) | set(_allowed_keys(node, here))
-        if last not in allowed:
-            raise UserError(
-                f"--set {path}: {unknown('key', last, allowed)}; write +{path}=... to add a new one"
-            )
+        declared = _allowed_keys(node, here)
+        allowed = {*node, *declared}
+        if last not in allowed:  # where keys are declared, no other one would be accepted
+            hint = "" if declared else f"; write +{path}=... to add a new one"
+            raise UserError(f"--set {path}: {unknown('key', last, allowed)}{hint}")
     node[last] = _as_slot(path, value)
 
 

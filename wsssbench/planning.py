@@ -75,14 +75,14 @@ def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
     if config["import_cams"] is not None:
         _check_import(config, dataset)
     nodes = nodes_of(config, dataset, settings.work_dir / "imports.json")
-    for split in unscored_splits(config, dataset):
-        settings.progress.say(f"split '{split}' has no masks: it is not scored")
     _check_names(nodes, settings)
     if settings.until is not None:
         nodes = _ancestors(nodes, _full_name(nodes, settings.until))
     _check_components(config, dataset)
     if not dataset.generated:
         _check_data(nodes, dataset, settings)
+    for split in unscored_splits(config, dataset):
+        settings.progress.say(f"split '{split}' has no masks: it is not scored")
     forced = {_full_name(nodes, name) for name in settings.force}
     steps: list[Step] = []
     entries: dict[str, Entry] = {}

@@ -14,7 +14,7 @@ classifier = dict(
         weights="resnet_38d.params",  # [P] ImageNet
         frozen_stages=2,  # [C] [L] up to b2
         frozen_norm=True,  # [C] [L]
-        dropout=(0.3, 0.5),  # [L]; [C] has 0.2 and 0.2
+        dropout=(0.2, 0.2),  # [C]; [L] has 0.3 and 0.5
     ),
     pooling=dict(type="GPP", bins=(2, 4, 8, 16)),  # [P] eq. 2-5, Table 1
     erasing=[

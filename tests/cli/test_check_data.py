@@ -78,6 +78,24 @@ def test_problems_of_scored_splits_stop_a_run(config: Path, tmp_path: Path) -> N
     }
 
 
+def test_every_kind_of_problem_is_shown(config: Path, tmp_path: Path) -> None:
+    for i in range(22):
+        (tmp_path / "images" / f"{i:03d}.png").write_bytes(b"no image")
+    (tmp_path / "masks" / "023.png").write_bytes(b"no mask")
+    outcome = check(config)
+    assert "stops  train: label map" in outcome.out and "and 3 more problems" in outcome.out
+    assert "8 images and 29 masks read" in outcome.out
+
+
+def test_a_reason_that_several_splits_share_is_given_once(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "images" / "003.png").unlink()
+    (tmp_path / "part.txt").write_text("000\n003\n")
+    outcome = check(config, "--set", f"+data.splits.part={tmp_path / 'part.txt'}", "--set",
+                    "splits.evaluate=part")  # fmt: skip
+    assert outcome.code == 2 and "1 problem, 1 of which would stop a run" in outcome.out
+    assert "stops  train+part: '003' has no image" in outcome.out
+
+
 def test_masks_that_no_stage_opens_are_minor(config: Path, tmp_path: Path) -> None:
     write_label(tmp_path / "masks" / "025.png", np.full((16, 20), 9, np.uint8))
     outcome = check(config)

@@ -110,6 +110,23 @@ def test_one_threshold(files: Files) -> None:
     assert len(found["curve"]) == 1
 
 
+@pytest.mark.parametrize("empty", [{}, {"keys": np.zeros(0, int), "high_res": np.zeros(0)}])
+def test_an_image_without_any_map_is_background(files: Files, empty: dict[Any, Any]) -> None:
+    form = "irn" if empty else "psa"
+    (files.root / form).mkdir(exist_ok=True)
+    for id in IDS:
+        maps = files.maps[id]
+        content: dict[Any, Any] = (
+            {"keys": np.array(list(maps)) - 1, "high_res": np.stack(list(maps.values()))}
+            if empty
+            else {k - 1: plane for k, plane in maps.items()}
+        )
+        save_array_dict(files.root / form / f"{id}.npy", empty if id == IDS[1] else content)
+    files.maps[IDS[1]].clear()
+    found = files.json(form, "--threshold", "0.35")
+    assert found["miou"] == pytest.approx(files.expected(0.35)["miou"])
+
+
 def test_our_cams(files: Files) -> None:
     """Ours are stored at half resolution, so they are compared with what the file holds."""
     for id in IDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,6 +106,18 @@ def test_a_whole_run_from_imported_cams(bench: Bench) -> None:
     assert outcome.code == 0, outcome
     stages = json.loads((bench.runs()[0] / "run.json").read_text())["stages"]
     assert "classify" not in stages and {"cam", "fit.rw", "refine.rw", "label"} <= set(stages)
+
+
+def test_the_command_to_go_on_with_works_for_a_folder_that_looks_like_a_number(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.cams("psa").rename(bench.folder / "2012")
+    monkeypatch.chdir(bench.folder)
+    command = bench.importing("psa")
+    command[1] = "2012"
+    said = call(*command).out.partition("go on with: wsssbench ")[2]
+    outcome = call(*shlex.split(said), "--until", "cam")
+    assert outcome.code == 0 and "cam: reused" in outcome.out, outcome
 
 
 def test_changed_files_are_imported_again(bench: Bench) -> None:

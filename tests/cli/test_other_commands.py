@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -168,13 +169,30 @@ def test_labels_from_xml(tmp_path: Path) -> None:
     assert of_masks(dataset, "train") == [CLASSES_IN_MASKS[id] for id in dataset.ids("train")]
 
 
+def test_commands_to_copy_are_quoted(tmp_path: Path) -> None:
+    (tmp_path / "two words").mkdir()
+    root = make_devkit(tmp_path / "two words")
+    (root / "labels.csv").unlink()
+    config = write_config(tmp_path, experiment_on(root))
+    outcome = call("run", config, "--work-dir", tmp_path / "work", "--device", "cpu")
+    command = outcome.err.partition("or make it from the masks: wsssbench ")[2].splitlines()[0]
+    words = shlex.split(command)
+    assert words[:6] == ["data", "labels", "--voc", str(root), "--splits", "train,val"]
+    made = call(*words)
+    assert (made.code, made.err) == (0, "") and (root / "labels.csv").is_file()
+    assert f"--set data.labels='{root / 'labels.csv'}'" in made.out
+
+
 def test_labels_that_cannot_be_made(tmp_path: Path) -> None:
     root, out = make_devkit(tmp_path), tmp_path / "made.csv"
     arguments = ("data", "labels", "--voc", root, "--out", out)
     assert "has to be masks or xml" in refused(*arguments, "--from", "json")
     assert "did you mean train" in refused(*arguments, "--splits", "trian")
     assert "no XML file" in refused(*arguments, "--from", "xml")
-    assert "no ground-truth masks" in refused(*arguments, "--masks", "Nowhere")
+    assert f"no folder {root / 'Nowhere'}" in refused(*arguments, "--masks", "Nowhere")
+    assert "does not read masks" in refused(*arguments, "--from", "xml", "--masks", "Mine")
+    late = call(*arguments, "--splits", "train,vla")
+    assert "did you mean val" in late.err and "labels of" not in late.out  # before any work
     assert "root '/nowhere' does not exist" in refused(
         "data", "labels", "--voc", "/nowhere", "--out", out
     )

@@ -74,7 +74,7 @@ def test_a_converter_s_refusals_come_before_any_reading(tmp_path):
     assert "the folder" in refused("weights", "convert", source, tmp_path / "no" / "out.pth")
     absent = tmp_path / "absent.params"
     assert "does not exist" in refused("weights", "convert", absent, tmp_path / "o.pth")
-    assert "does not exist" in refused("weights", "check", tmp_path)
+    assert "is a folder" in refused("weights", "check", tmp_path)
     torch.save({"w": torch.ones(1)}, tmp_path / "w.pth")
     new = tmp_path / "new.pth"
     assert "nothing to convert" in refused("weights", "convert", tmp_path / "w.pth", new)

@@ -77,7 +77,8 @@ def test_list_items_by_index(tiny: dict[str, Any]) -> None:
     ("override", "words"),
     [
         ("clasifier.dropout=0", ["clasifier", "did you mean classifier"]),
-        ("classifier.pooling.bin=3", ["'bin'", "did you mean bins", "+classifier.pooling.bin"]),
+        ("classifier.pooling.bin=3", ["'bin'", "did you mean bins?"]),
+        ("refine.mine={}", ["'mine'", "+refine.mine"]),
         ("classifier.erasing.0.attract=1", ["list of 0"]),
         ("seed.x=1", ["seed is 0, not a section"]),
         ("nonsense", ["key.subkey=value"]),
@@ -89,6 +90,15 @@ def test_misspelt_overrides(tiny: dict[str, Any], override: str, words: list[str
         apply_overrides(tiny, [override])
     for word in words:
         assert word in str(error.value)
+
+
+def test_no_advice_to_add_what_would_be_refused(tiny: dict[str, Any]) -> None:
+    for override in ("classifier.pooling.bin=3", "splits.eval=train"):
+        with pytest.raises(UserError) as error:
+            apply_overrides(tiny, [override])
+        assert "to add a new one" not in str(error.value)
+        with pytest.raises(UserError, match="unknown parameter"):
+            resolve(apply_overrides(tiny, [f"+{override}"]))
 
 
 @pytest.mark.parametrize(

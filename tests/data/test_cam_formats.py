@@ -132,6 +132,7 @@ ONES = np.ones((2, 3), np.float32)
         ({254: ONES}, r"not in 0\.\.253"),
         ({-1: ONES}, "-1 is not a class index"),
         ({"cat": ONES}, "'cat' is not a class index"),
+        ({"1" * 5000: ONES}, "'1111"),
         ({"1": ONES, 1: ONES}, "name a class twice"),
         ({0: ONES, 1: np.zeros((2, 2))}, r"not one \(H, W\)"),
         ({0: np.zeros(4)}, r"not one \(H, W\)"),

@@ -87,6 +87,21 @@ def test_masks_by_their_headers(dataset: VOC2012) -> None:
     assert "no folder of ground-truth masks" in nowhere
 
 
+def test_a_reason_that_splits_share_is_given_once(dataset: VOC2012) -> None:
+    (dataset.root / "labels.csv").unlink()
+    sentence = only(check_dataset(dataset, ["train", "val"], masks=False, workers=1))
+    assert "neither labels.csv nor Annotations/" in sentence
+
+
+def test_masks_that_are_pictures_show_before_a_run(dataset: VOC2012) -> None:
+    Image.new("RGB", (30, 20)).save(mask_of(dataset, 1))
+    sentence = only(check_dataset(dataset, ["train"], masks=True, workers=2))
+    assert "1 of 3 masks" in sentence and "is a colour image (mode RGB)" in sentence
+    Image.new("L", (30, 20)).save(mask_of(dataset, 1), format="JPEG")
+    sentence = only(check_dataset(dataset, ["train"], masks=True, workers=2))
+    assert "is a JPEG file" in sentence
+
+
 def test_values_of_masks_are_for_evaluation(dataset: VOC2012) -> None:
     write_label(mask_of(dataset, 2), np.full((20, 30), 21, np.uint8))
     Image.new("RGB", (30, 20)).save(mask_of(dataset, 3))

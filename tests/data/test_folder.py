@@ -140,6 +140,8 @@ def test_splits_from_lists_and_from_nothing(root: Path) -> None:
     (root / "labels.csv").write_text("id,labels\n0001,cat\n0002,dog\nIMG 7.b,dog\n")
     everything = dataset(root)
     assert everything.ids("train") == ["0001", "0002", "IMG 7.b"]
+    with pytest.raises(UserError, match=r"no column `split`.*splits.val=''"):
+        everything.ids("val")
     (root / "a.txt").write_text("IMG 7.b\n# no\n\n0002.JPG\n")
     (root / "b.txt").write_text("0001\n")
     split = dataset(root, splits={"train": "a.txt", "val": "b.txt"})
@@ -285,7 +287,11 @@ def test_labels_files_that_cannot_be_read(root: Path) -> None:
     assert "does not exist" in refusal(root, labels="none.csv")
     assert ".csv or .json" in refusal(root, labels="labels.xlsx")
     (root / "labels.csv").write_text("name,class\n0001,cat\n")
-    assert "the first line has to be 'id,labels'" in refusal(root)
+    assert "the first line has to be 'id,labels' or 'id,labels,split'" in refusal(root)
+    (root / "labels.csv").write_bytes("id,labels\nü,cat\n".encode("latin-1"))
+    assert "is not in UTF-8" in refusal(root)
+    (root / "labels.csv").write_bytes("id,labels\nü,cat\n".encode("utf-16"))
+    assert "is not in UTF-8" in refusal(root)
     (root / "labels.csv").write_text("id,labels,split\n0001,cat\n")
     assert "2 columns instead of 3" in refusal(root)
 

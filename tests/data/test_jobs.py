@@ -81,6 +81,17 @@ def test_a_process_that_dies_gets_a_sentence(
         run_images(Fatal(), items(tmp_path / "a"), context(tmp_path, 2), "squares")
 
 
+def hears_ctrl_c() -> bool:
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_ctrl_c_is_heard_by_the_run_alone() -> None:
+    with jobs.worker_pool(2) as pool:
+        assert not any(pool.submit(hears_ctrl_c).result() for _ in range(8))
+        assert hears_ctrl_c()
+    assert hears_ctrl_c()
+
+
 PROGRAM = """
 import os, time
 from wsssbench.data.jobs import worker_pool

@@ -195,6 +195,14 @@ HOSTILE = {
     "persistent id": b"\x80\x02K\x01Q.",
     "extension": b"\x80\x02\x82\x01.",
     "new object": b"\x80\x02cnumpy\nndarray\n)\x81.",
+    # few bytes that ask for much memory
+    "values from a number": (
+        b"\x80\x02}K\x00cnumpy._core.multiarray\nscalar\ncnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R"
+        b"K\x01\x86Rs."
+    ),
+    "memo": b"\x80\x02}r\x00\x00\x00\x10.",
+    "memo in text": b"\x80\x02}p268435456\n.",
+    "long key": b"\x80\x02}\x8b\xa0\x0f\x00\x00" + b"\x11" * 4000 + b"K\x01s.",
     "just a list": b"\x80\x02]K\x01a.",
     "nothing": b"",
 }

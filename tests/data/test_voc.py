@@ -77,7 +77,10 @@ def test_other_image_suffixes(voc_root: Path, suffix: str) -> None:
 
 def test_label_sources(voc_root: Path, tmp_path: Path) -> None:
     dataset = VOC2012(root=str(voc_root))
-    with pytest.raises(UserError, match=f"wsssbench data labels --voc {voc_root} --out"):
+    with pytest.raises(
+        UserError,
+        match=f"wsssbench data labels --voc {voc_root} --splits [a-z_,]*train[a-z_,]* --out",
+    ):
         dataset.labels("train")
     with pytest.raises(UserError, match="Annotations does not exist"):
         VOC2012(root=str(voc_root), labels="xml").labels("train")
@@ -120,6 +123,19 @@ def test_id_without_image(voc_root: Path) -> None:
         VOC2012(root=str(voc_root)).image_path("2099_000001")
 
 
+def test_a_missing_list_is_no_problem_of_other_splits(voc_root: Path) -> None:
+    dataset = VOC2012(root=str(voc_root), lists={"mine": "gone.txt"})
+    assert dataset.image_path("2007_000001").name == "2007_000001.jpg"
+
+
+def test_a_home_folder_is_found(voc_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(voc_root))
+    (voc_root / "home.txt").write_text("2007_000001\n")
+    (voc_root / "home.csv").write_text("id,labels\n2007_000001,cat\n")
+    dataset = VOC2012(root=str(voc_root), labels="~/home.csv", lists={"mine": "~/home.txt"})
+    assert dataset.labels("mine").argmax(axis=1).tolist() == [7]
+
+
 def test_a_root_beside_the_right_one_is_hinted(voc_root: Path) -> None:
     for wrong in (voc_root.parent, voc_root / "JPEGImages"):
         with pytest.raises(ValueError, match=r"no folder JPEGImages, did you mean .*"):
@@ -149,3 +165,13 @@ def test_real_photos_with_the_labels_of_the_literature(minivoc: Path, voc12_list
     assert [len(dataset.ids(s)) for s in ("train", "train_aug", "val")] == [60, 175, 60]
     labels = dataset.labels("train_aug")
     assert labels.shape == (175, 20) and labels.sum(axis=1).min() >= 1
+
+
+def test_the_card_says_which_lists_and_masks(voc_root: Path, tmp_path: Path) -> None:
+    assert VOC2012(root=str(voc_root)).card() == {
+        "lists": "the devkit's",
+        "masks": "SegmentationClass",
+    }
+    lists = {"val": str(tmp_path / "part.txt"), "train": "sub/other.txt"}
+    card = VOC2012(root=str(voc_root), lists=lists, masks="Mine").card()
+    assert card == {"lists": "train: other.txt, val: part.txt", "masks": "Mine"}

@@ -75,6 +75,24 @@ def test_affinity_labels_against_the_rule_per_pixel() -> None:
             assert labels[y, x] == expected
 
 
+def test_a_place_is_unsure_only_if_no_score_of_either_crf_reaches_1e_5() -> None:
+    # columns: below in both; reached by the high one only, by the low one only; in both just above
+    low = np.array([[4e-6, 1e-6, 1e-6, 1e-6], [9e-6, 2e-6, 1.1e-5, 5e-4]])
+    high = np.array([[9e-6, 1.1e-5, 2e-6, 1e-6], [4e-6, 1e-6, 3e-6, 5e-4]])
+    labels = affinity_labels(low[:, None], high[:, None], np.array([4], np.uint8))
+    assert labels.tolist() == [[255, 0, 4, 4]]
+
+
+def test_half_precision_features_are_compared_in_float32() -> None:
+    torch.manual_seed(5)
+    offsets = pair_offsets(3)
+    for dtype in (torch.bfloat16, torch.float16):
+        features = (torch.rand(1, 448, 4, 4) + 40).to(dtype)  # small differences of large values
+        affinities = pair_affinities(features, offsets)
+        assert affinities.dtype == torch.float32
+        assert torch.equal(affinities, pair_affinities(features.float(), offsets))
+
+
 def test_image_without_classes_is_background() -> None:
     ones = np.ones((1, 2, 2), np.float32)
     assert (affinity_labels(ones, ones, np.zeros(0, np.uint8)) == 0).all()

@@ -25,7 +25,9 @@ def result(parameters):
     classifier, whole = recorder(GPP(K, bins=(2, 4))), batch(LABELS)
     share = slice(ranks.rank(), None, ranks.world_size())
     given = Batch(whole.images[share], whole.labels[share])
-    losses = AEFT(K, (6,), **parameters).losses(classifier, given, classifier(given.images))
+    output = classifier(given.images)
+    torch.manual_seed(ranks.rank())  # ranks draw their own numbers
+    losses = AEFT(K, (6,), **parameters).losses(classifier, given, output)
     sum(losses.terms.values()).backward()
     gradients = {}
     for name, parameter in classifier.named_parameters():
@@ -40,7 +42,8 @@ def result(parameters):
 if __name__ == "__main__":
     ranks.init("cpu")
     found = [result(parameters) for parameters in json.loads(sys.argv[2])]
+    repels = ranks.gather([repel.item() for repel, *_ in found])
     if ranks.is_main():
-        torch.save(found, sys.argv[1])
+        torch.save((found, repels), sys.argv[1])
     ranks.barrier()
     torch.distributed.destroy_process_group()

@@ -33,6 +33,7 @@ def test_the_papers_values():
     assert (paper["splits"]["evaluate"], paper["splits"]["val"]) == ("train", "val")
     classifier = paper["classifier"]
     assert classifier["backbone"]["type"] == "ResNet38d"
+    assert classifier["backbone"]["dropout"] == (0.2, 0.2)  # the released code's
     assert classifier["pooling"] == {
         "type": "GPP",
         "bins": (2, 4, 8, 16),
@@ -44,6 +45,63 @@ def test_the_papers_values():
     assert classifier["hidden"] == 0
     assert classifier["supervised_images"] is None
     assert paper["segmenter"]["head"] == "largefov"
+
+
+# What the paper leaves open: its authors' code (train.py, train_aff.py, infer.py, README), read as facts.
+OPEN = {
+    "classifier.transform.resize_long": (256, 512),
+    "classifier.transform.crop": 320,
+    "classifier.transform.flip": True,
+    "classifier.transform.jitter": (0.4, 0.4, 0.4, 0.1),
+    "classifier.transform.jitter_probability": 0.8,
+    "classifier.schedule.optimizer": "SGD",
+    "classifier.schedule.epochs": 40,
+    "classifier.schedule.momentum": 5e-4,  # the weight decay, in the place of SGD's momentum
+    "classifier.schedule.weight_decay": 5e-4,
+    "classifier.schedule.new_layers_lr": 1.0,
+    "classifier.backbone.frozen_stages": 2,  # conv1a, b2*
+    "classifier.backbone.frozen_norm": True,
+    "classifier.erasing.0.t_high": 0.6,
+    "classifier.erasing.0.t_low": 0.2,
+    "classifier.dropout": 0.0,
+    "cam.scales": (0.5, 1.0, 1.5, 2.0),
+    "cam.flip": True,
+    "refine.crf.preset": "psa",
+    "refine.crf.alpha": 9.0,
+    "refine.rw.input": "cam",
+    "refine.rw.alpha": (2.0, 21.0),
+    "refine.rw.background_alpha": 19.0,
+    "refine.rw.crf_preset": "psa",
+    "refine.rw.stride": 8,
+    "refine.rw.radius": 5,
+    "refine.rw.beta": 8.0,
+    "refine.rw.steps": 2**6,
+    "refine.rw.channels": (64, 128, 256),
+    "refine.rw.crop": 448,
+    "refine.rw.backbone.frozen_stages": 2,
+    "refine.rw.backbone.frozen_norm": True,
+    "refine.rw.backbone.dropout": (0.3, 0.5),
+    "refine.rw.schedule.batch_size": 8,
+    "refine.rw.schedule.epochs": 8,
+    "refine.rw.schedule.lr": 0.01,
+    "refine.rw.schedule.power": 0.9,
+    "refine.rw.schedule.momentum": 5e-4,
+    "refine.rw.schedule.weight_decay": 5e-4,
+    "refine.rw.schedule.new_layers_lr": 10.0,
+    "refine.rw_crf.input": "rw",
+    "refine.rw_crf.preset": "psa_rw",
+    "label.input": "rw_crf",
+    "segmenter.crop": 448,
+    "segmenter.schedule.iterations": 20000,
+}
+
+
+@pytest.mark.parametrize("name", ["aeft_voc", "aeft_voc_released", "aeft_coco"])
+def test_values_the_paper_leaves_open_are_its_codes(name):
+    found = leaves(config(name))
+    changed = {"refine.rw.alpha": (1.0, 24.0), "segmenter.schedule.iterations": 200000}
+    expected = {**OPEN, **(changed if name == "aeft_coco" else {})}
+    assert {path: found[path] for path in expected} == expected
 
 
 def test_every_training_of_the_paper_config_can_be_shared_by_four_ranks():
@@ -71,7 +129,6 @@ def test_the_released_config_has_every_switch_and_changes_nothing_else():
         "cam.relu",
         "classifier.hidden",
         "classifier.supervised_images",
-        "classifier.backbone.dropout",
         "classifier.schedule.first_epochs",
         "classifier.schedule.first_batch_size",
         "classifier.schedule.decay_batch_size",

@@ -135,6 +135,18 @@ def test_autocast_pools_in_float32_what_half_precision_could_not_hold():
     assert half.logits.isfinite().all()
 
 
+@pytest.mark.parametrize("row", [{"bins": (4,)}, {"aggregation": "average"}, {}], ids=str)
+def test_squares_that_half_precision_cannot_hold_are_taken_in_float32(row):
+    maps = torch.full((1, K, 16, 16), 300.0).half()  # 300^2 is beyond float16
+    pooled = GPP(K, **row).half().eval()(maps)
+    assert pooled.logits.dtype == pooled.attention.dtype == torch.float32
+    assert pooled.logits.isfinite().all()
+
+
+def test_defaults_are_the_papers():
+    assert (GPP(K).bins, GPP(K).aggregation) == ((2, 4, 8, 16), "coarse_to_fine")
+
+
 def test_one_warning_about_bins_that_exceed_the_map():
     pool = GPP(K, bins=(2, 16))
     with pytest.warns(UserWarning, match="bin 16 is larger than the 8 x 20 map") as caught:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import shared_batch
 import torch
 
@@ -16,16 +17,26 @@ PARAMETERS = [
     {"margin": 3.5},
     {"margin": 3.5, "repel_rows": "hard", "repel_norm": "peak", "repel_classes": "own"},
 ]
+RANDOM = {"margin": 3.5, "attract": 0.0, "negative": "random"}
 
 
 def test_two_ranks_learn_what_one_does(tmp_path):
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [sys.executable, *launcher, PROGRAM, tmp_path / "two.pt", json.dumps(PARAMETERS)]
+    command = [
+        sys.executable,
+        *launcher,
+        PROGRAM,
+        tmp_path / "two.pt",
+        json.dumps([*PARAMETERS, RANDOM]),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
-    together = torch.load(tmp_path / "two.pt", weights_only=True)
+    together, repels = torch.load(tmp_path / "two.pt", weights_only=True)
 
-    for parameters, (repel, without, gradients) in zip(PARAMETERS, together, strict=True):
+    # each rank computes the loss of the whole batch: with random negatives, too, they have to choose the same
+    for first, second in zip(*repels, strict=True):
+        assert first == pytest.approx(second, rel=1e-12)
+    for parameters, (repel, without, gradients) in zip(PARAMETERS, together[:-1], strict=True):
         expected = shared_batch.result(parameters)
         assert expected[0] > 0
         torch.testing.assert_close(repel, expected[0])

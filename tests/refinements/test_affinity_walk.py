@@ -21,6 +21,7 @@ from wsssbench.ops.cam import background_alpha, upsample
 from wsssbench.ops.crf import PRESETS, dense_crf
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
+from wsssbench.refinements import affinity_walk
 from wsssbench.refinements.affinity_training import AffinityCrops, LabelMaker, make_labels
 from wsssbench.refinements.affinity_walk import AffinityWalk
 
@@ -238,6 +239,35 @@ def test_image_without_class_is_background(fitted: Path) -> None:
     scores = AffinityWalk(**TINY).refine(image, nothing)
     assert (scores.planes == np.ones((1, 37, 50))).all()
     assert scores.classes.size == 0
+
+
+def test_the_embedding_alone_learns_at_the_rate_of_new_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+    monkeypatch.setattr(affinity_walk, "train", lambda *a, **_: trained.append(a))
+    schedule = {**TINY["schedule"], "new_layers_lr": 7.0}
+    walk = AffinityWalk(**{**TINY, "schedule": schedule})
+    walk.fit(write_items(tmp_path, SIZES), 3, context(tmp_path / "fit"))
+    ((task, _, _, _, faster),) = trained
+    rates = {
+        name: {factor for part, factor in faster.items() if part in name}
+        for name, _ in task.named_parameters()
+    }
+    embedding = {name for name in rates if not name.startswith("network.backbone.")}
+    assert len(embedding) == len(TINY["channels"]) + 1
+    assert {name for name, factors in rates.items() if factors} == embedding
+    assert all(rates[name] == {7.0} for name in embedding)
+
+
+def test_defaults_are_psa_s() -> None:
+    walk = AffinityWalk(backbone={"type": "Colours"}, channels=(8, 8))
+    assert (walk.stride, walk.beta, walk.steps, walk.background_alpha) == (8, 8.0, 2**8, 16.0)
+    assert (len(walk.offsets), walk.crop, walk.labels.crf) == (34, 448, PRESETS["psa"])
+    schedule = walk.schedule
+    assert (schedule.batch_size, schedule.epochs, schedule.lr) == (8, 8, 0.1)
+    assert (schedule.momentum, schedule.weight_decay, schedule.power) == (5e-4, 5e-4, 0.9)
+    assert schedule.new_layers_lr == 10.0
 
 
 def test_second_fit_returns_at_once(fitted: Path, tmp_path: Path) -> None:

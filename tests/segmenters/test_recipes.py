@@ -53,6 +53,33 @@ def test_the_recipes_that_are_named():
     ]
 
 
+SIX = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+POLY = {"momentum": 0.9, "weight_decay": 5e-4, "power": 0.9, "new_layers_lr": 10.0, "bias_lr": 2.0}
+PUBLISHED = {
+    "largefov_resnet38d": (
+        {"crop": 448, "resize": (0.5, 1.5), "photometric": "hsv10", "channels": 512},
+        {**POLY, "batch_size": 10, "iterations": 20000, "lr": 1e-3},
+        {"scales": SIX, "flip": True, "average": "logits", "crf": "seg_test"},
+    ),
+    "deeplabv2_resnet101": (
+        {"crop": 321, "resize": (0.5, 1.5), "dilations": (6, 12, 18, 24), "photometric": False},
+        {**POLY, "batch_size": 10, "iterations": 20000, "lr": 2.5e-4},
+        {"scales": (1.0,), "flip": False, "crf": "deeplab"},
+    ),
+}
+
+
+@pytest.mark.parametrize("recipe", PUBLISHED)
+def test_the_settings_of_the_lineage_s_two_codebases(recipe):
+    """YudeWang's (SEAM, CPN) and kazuto's (AdvCAM, RIB and others)."""
+    views, schedule, test = PUBLISHED[recipe]
+    found = _config(recipe)
+    assert {key: found[key] for key in views} == views
+    assert {key: found["schedule"][key] for key in schedule} == schedule
+    assert found["schedule"]["bias_weight_decay"] == 0
+    assert found["test"] == test
+
+
 @pytest.mark.parametrize("data", ["voc12", "coco14"])
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_joins_any_data_set(tmp_path, data, recipe):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from tiny_classification import Noise, run, task
 
 from wsssbench.errors import UserError
+from wsssbench.stages import classify
 
 PROGRAM = Path(__file__).with_name("tiny_classification.py")
 
@@ -58,6 +60,46 @@ def test_a_number_that_the_ranks_cannot_share_is_a_sentence(monkeypatch):
     assert task(8).supervised == 2
     with pytest.raises(UserError, match=r"classifier\.supervised_images=6 is .* a multiple of 4$"):
         task(6)
+
+
+class Trained(Exception):
+    """In place of the training."""
+
+
+def test_what_imagenet_has_not_seen_learns_at_the_rate_of_new_layers(monkeypatch):
+    def record(task, data, schedule, context, multipliers, title):
+        raise Trained(task, multipliers)
+
+    monkeypatch.setattr(classify, "train", record)
+    config = {
+        "classifier": {
+            "backbone": {"type": "EfficientNetLite0", "weights": None},
+            "pooling": {"type": "GPP", "bins": (2, 4)},
+            "hidden": 8,
+        },
+        "transform": {"crop": 32},
+        "schedule": {"batch_size": 2, "iterations": 1, "lr": 0.1, "new_layers_lr": 7.0},
+        "supervised_images": None,
+        "split": "train",
+        "val": "",
+    }
+    dataset = SimpleNamespace(
+        classes=("a", "b"),
+        ids=lambda split: ["1"],
+        labels=lambda split: np.ones((1, 2), np.float32),
+        image_path=lambda id: Path(f"{id}.png"),
+    )
+    context = SimpleNamespace(seed=0)
+    with pytest.raises(Trained) as caught:
+        classify.run(SimpleNamespace(config=config, dataset=dataset, context=context))
+    task, multipliers = caught.value.args
+    factors = {
+        name: {factor for part, factor in multipliers.items() if part in name}
+        for name, _ in task.named_parameters()
+    }
+    new = {name for name in factors if not name.startswith("classifier.backbone.")}
+    assert {name.split(".")[1] for name in new} == {"hidden", "head", "pooling"}
+    assert all(factors[name] == ({7.0} if name in new else set()) for name in factors)
 
 
 def _records(directory: Path) -> list[dict[str, float]]:

@@ -143,7 +143,7 @@ def _show(
         console.print(line, markup=False)
     if found.problems:
         console.print()
-    for problem in sorted(found.problems, key=lambda p: not p.stops)[:SHOWN]:
+    for problem in tables.foremost(found.problems, SHOWN):
         console.print(tables.problem_line(problem), markup=False)
     if len(found.problems) > SHOWN:
         console.print(f"... and {len(found.problems) - SHOWN} more problems; --json FILE has all")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -51,14 +52,20 @@ def labels(
         raise UserError(f"--out {out}: exists already; remove it or choose another name")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
-    folders = {split.strip(): masks for split in splits.split(",")} if masks else None
+    if masks and source == "xml":
+        raise UserError(f"--masks {masks} was given, but --from xml does not read masks")
+    if masks and not (voc.expanduser() / masks).is_dir():
+        raise UserError(f"--masks {masks}: there is no folder {voc.expanduser() / masks}")
+    names = [name.strip() for name in splits.split(",")]
+    folders = dict.fromkeys(names, masks) if masks else None
     config = {"type": "VOC2012", "root": str(voc), "masks_of": folders}
     dataset = load().registries.dataset.build(config, where="--voc")
     progress = ConsoleProgress(make_console())
+    lists = {split: dataset.ids(split) for split in names}  # a misspelt one shows before any work
     found: dict[str, np.ndarray] = {}
-    for split in (name.strip() for name in splits.split(",")):
+    for split, ids in lists.items():
         if source == "xml":
-            found |= labels_from_xml(voc / "Annotations", dataset.ids(split), dataset.classes)
+            found |= labels_from_xml(voc.expanduser() / "Annotations", ids, dataset.classes)
         else:
             with allow_pixel_truth("data labels"):
                 found |= labels_from_masks(dataset, split, progress)
@@ -66,5 +73,5 @@ def labels(
     matrix = np.stack(list(found.values()))
     progress.say(
         f"{out}: {len(found)} images, {int(matrix.sum())} labels of {int(matrix.any(0).sum())} "
-        f"classes, from {source}; use it with --set data.labels={out}"
+        f"classes, from {source}; use it with --set data.labels={quote(str(out))}"
     )

@@ -57,11 +57,13 @@ def export_submission(
         raise UserError(
             f"{run} is not the folder of a run: give work/runs/<name>/<id>, which has config.py"
         )
+    if not split:
+        raise UserError("--split is empty: give the name of a split, e.g. test or val")
+    config = _config(run, split)
     work = work_dir or _work_dir(run, recompute)
     target = _target(out, run / f"voc2012-{split}-{competition}.tar.gz")
     progress = ConsoleProgress(make_console())
     with log_noise(work / "logs" / "export.txt", progress):
-        config = _config(run, split)
         name = "predict" if split == config["splits"]["val"] else "predict.test"
         settings = settings_of(work, device, workers, progress, None, name)
         plan = _plan(config, settings, name, recompute)

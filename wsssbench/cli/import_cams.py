@@ -50,9 +50,10 @@ def import_cams(
         plan = plan_of(loaded, loaded.get("seed", 0), settings)
         run_one(plan, settings, console, log)
     if ranks.is_main():
+        place = directory if len(directory.parts) > 1 else f"./{directory}"  # 2012 were a number
         options = [
             *(set_ or []),
-            f"import_cams.directory={directory}",
+            f"import_cams.directory={place}",
             f"import_cams.format={format_}",
         ]
         where = [] if work_dir == Path("work") else ["--work-dir", str(work_dir)]

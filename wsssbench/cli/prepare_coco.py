@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, get_args
 
 import typer
@@ -68,9 +69,9 @@ def prepare_coco(
     )
     context = RunContext(target, "cpu", workers or default_workers(), 0, progress)
     preparation.run(splits, context)
-    elsewhere = f" --set data.prepared={out}" if out else ""
+    elsewhere = f" --set data.prepared={quote(str(out))}" if out else ""
     progress.say(
-        f"{target}: {', '.join(splits)} prepared; use it with --set data.root={coco} "
+        f"{target}: {', '.join(splits)} prepared; use it with --set data.root={quote(str(coco))} "
         f"--set data.masks={masks}{elsewhere}"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -71,6 +72,6 @@ def _tell(made: Prepared, root: Path, progress: Progress) -> None:
     )
     if not (root / "labels.csv").is_file():
         progress.say(
-            f"next, the image-level labels: wsssbench data labels --voc {root} --from xml "
-            f"--splits {LIST},val --out {root / 'labels.csv'}"
+            f"next, the image-level labels: wsssbench data labels --voc {quote(str(root))} --from xml "
+            f"--splits {LIST},val --out {quote(str(root / 'labels.csv'))}"
         )

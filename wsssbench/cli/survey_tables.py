@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
@@ -46,6 +47,18 @@ def findings(found: Survey, uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for overlap in found.overlaps:
         yield _overlap(overlap, uses)
     yield from _duplicates(found)
+
+
+def foremost(problems: Sequence[Problem], limit: int) -> list[Problem]:
+    """The first `limit` to show: those that stop a run, and some of every kind, however many one kind has."""
+    seen: Counter[tuple[str, bool]] = Counter()
+    ranked = []
+    for i, problem in enumerate(problems):
+        ranked.append((not problem.stops, seen[problem.kind, problem.stops], i))
+        seen[problem.kind, problem.stops] += 1
+    return [
+        problems[i] for minor, _, i in sorted(sorted(ranked)[:limit], key=lambda r: (r[0], r[2]))
+    ]
 
 
 def problem_line(problem: Problem) -> str:
@@ -117,7 +130,7 @@ def _pixels(splits: Sequence[SplitSurvey]) -> Table:
 def _co_occurrence(split: str, counts: LabelCounts) -> Iterator[str]:
     absent = [name for name, count in counts.images.items() if not count]
     if absent:
-        yield f"{split}: no image of {', '.join(absent)}"
+        yield f"{split}: no image of {_names(absent)}"
     pairs = strongest_pairs(counts)[:PAIRS]
     if pairs:
         yield f"{split}: classes that come together most"

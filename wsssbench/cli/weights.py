@@ -95,6 +95,8 @@ class _Content:
 
 
 def _refuse_absent(file: Path) -> None:
+    if file.is_dir():
+        raise UserError(f"weight file {file} is a folder: give the file in it")
     if not file.is_file():
         raise UserError(f"weight file {file} does not exist")
 

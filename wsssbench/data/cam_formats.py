@@ -24,6 +24,7 @@ from wsssbench.ops.cam import upsample
 MAX_CLASSES = 254
 STRIDE = 4  # of IRNet's small maps
 SLACK = 1e-3  # values this little outside [0, 1] are rounding, e.g. of SEAM's min-max
+_MAX_DIGITS = 20  # Python reads no number from a text of thousands
 _IRN = ("keys", "high_res")
 
 
@@ -54,9 +55,9 @@ def read_psa(path: Path, size: tuple[int, int] | None = None) -> Cam:
     maps = load_array_dict(path, tensors=True)
     if set(_IRN) <= set(maps):
         raise UserError(f"{path} is a file of the IRNet family: read it as format irn")
-    odd = [key for key in maps if not str(key).isdecimal()]
+    odd = [key for key in maps if not str(key).isdecimal() or len(str(key)) > _MAX_DIGITS]
     if odd:
-        raise UserError(f"{path}: its key {odd[0]!r} is not a class index 0..{MAX_CLASSES - 1}")
+        raise UserError(f"{path}: its key {odd[0]!r:.80} is not a class index 0..{MAX_CLASSES - 1}")
     keys = sorted(maps, key=int)
     shapes = [maps[key].shape for key in keys]
     if any(len(shape) != 2 or shape != shapes[0] or 0 in shape for shape in shapes):
@@ -145,7 +146,8 @@ def _classes(indices: list[int], path: Path) -> np.ndarray:
 def _real(array: np.ndarray, path: Path) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise UserError(f"{path}: its maps are {array.dtype}, not real numbers")
-    return np.asarray(array, np.float32)
+    with np.errstate(over="ignore"):  # infinite values are told about with their file
+        return np.asarray(array, np.float32)
 
 
 def _full(cam: Cam) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from wsssbench.data.images import image_size
+from wsssbench.data.images import image_size, label_size
 from wsssbench.data.lists import some
 from wsssbench.data.truth import read_truth
 from wsssbench.errors import LeakError, UserError
@@ -29,7 +29,7 @@ def check_dataset(
     Args:
         dataset: what to check.
         splits: its splits that will be used.
-        masks: also look for a mask of the image's size (for splits that are evaluated). Reads
+        masks: also look for a label map of the image's size (for splits that are evaluated). Reads
             headers only, so no ground truth; not while a leak guard closes the folder.
         workers: threads.
         labels: also look at the image-level labels.
@@ -51,7 +51,7 @@ def check_dataset(
         problems += _summary(sizes, f"images of split '{split}' cannot be used")
         if masks:
             problems += _check_mask_headers(dataset, split, sizes, workers)
-    return problems
+    return list(dict.fromkeys(problems))
 
 
 def check_masks(dataset: Dataset, split: str, workers: int) -> list[str]:
@@ -113,7 +113,7 @@ def _check_mask_headers(
         path = dataset.mask_path(id, split)
         if path is None or not path.is_file():
             raise UserError(f"mask {path} does not exist")
-        return image_size(path)
+        return label_size(path)
 
     masks = read_each(list(images), size, workers)
     unusable = _summary(masks, f"masks of split '{split}' cannot be used")

@@ -100,13 +100,7 @@ def read_label(path: str | Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            if image.format in _LOSSY:
-                raise UserError(
-                    f"label map {path} is a {image.format} file, whose compression changes class "
-                    "indices: save label maps as palette PNGs"
-                )
-            if len(image.getbands()) != 1:
-                raise _colours(path, image.mode)
+            _refuse_pictures(image, path)
             values = np.array(image)
     except _UNREADABLE as error:
         raise _unreadable("label map", path, error) from error
@@ -115,6 +109,30 @@ def read_label(path: str | Path) -> np.ndarray:
             f"label map {path} has values outside 0..255: a label map holds class indices"
         )
     return values.astype(np.uint8)
+
+
+def label_size(path: str | Path) -> tuple[int, int]:
+    """The (H, W) of a label map, from its header: nothing is decoded.
+
+    Raises:
+        UserError: no such file, no image header, or one of a file that cannot hold indices.
+    """
+    try:
+        with Image.open(path) as image:
+            _refuse_pictures(image, path)
+            return image.height, image.width
+    except _UNREADABLE as error:
+        raise _unreadable("label map", path, error) from error
+
+
+def _refuse_pictures(image: Image.Image, path: str | Path) -> None:
+    if image.format in _LOSSY:
+        raise UserError(
+            f"label map {path} is a {image.format} file, whose compression changes class "
+            "indices: save label maps as palette PNGs"
+        )
+    if len(image.getbands()) != 1:
+        raise _colours(path, image.mode)
 
 
 def write_label(path: str | Path, label: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -128,6 +130,9 @@ def worker_pool(workers: int, job: ImageJob[Any] | None = None) -> Iterator[Proc
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, spawn, _start, (job, list(sys.path), guard_state()))
     try:
+        with _ctrl_c_for_us_alone():
+            for _ in range(workers):
+                pool.submit(_nothing)
         yield pool
     except BrokenProcessPool:
         raise UserError(
@@ -136,6 +141,21 @@ def worker_pool(workers: int, job: ImageJob[Any] | None = None) -> Iterator[Proc
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_for_us_alone() -> Iterator[None]:
+    """Processes started inside never hear of Ctrl-C, which a terminal sends to all: they would print tracebacks."""
+    resource_tracker.ensure_running()  # its start lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _nothing() -> None:
+    """A pool starts its processes when it is given work."""
 
 
 def _start(job: ImageJob[Any] | None, path: list[str], guard: GuardState) -> None:

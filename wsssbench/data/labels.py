@@ -64,7 +64,9 @@ def read_label_rows(path: Path) -> list[LabelRow]:
     header = [cell.strip() for cell in lines[0][1]] if lines else []
     if header not in (HEADER, [*HEADER, SPLIT]):
         given = ",".join(lines[0][1]) if lines else ""
-        raise UserError(f"{path} starts with '{given}', but the first line has to be 'id,labels'")
+        raise UserError(
+            f"{path} starts with '{given}', but the first line has to be 'id,labels' or 'id,labels,split'"
+        )
     rows: dict[str, LabelRow] = {}
     for line, cells in lines[1:]:
         where = f"line {line} of {path}"
@@ -175,7 +177,9 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except FileNotFoundError:
         raise UserError(f"labels file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"labels file {path} is not in UTF-8, save it in that: {error}") from error
+    except (OSError, csv.Error) as error:
         raise UserError(f"labels file {path} cannot be read as CSV: {error}") from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def load_array_dict(path: Path, *, tensors: bool = False) -> dict[int | str, np.
     try:
         stream = io.BytesIO(data)
         _check_header(stream, path)
+        _check_memo(data[stream.tell() :])
         content = _Unpickler(stream, path, tensors).load()
         return _plain_dict(content, path)
     except UserError:
@@ -80,6 +82,18 @@ def _check_header(stream: io.BytesIO, path: Path) -> None:
         raise UserError(
             f"{path} holds an array of {dtype} and shape {shape}, not a dictionary of arrays"
         )
+
+
+def _check_memo(pickled: bytes) -> None:
+    """UnpicklingError for a number of a remembered object beyond all objects the file can hold.
+
+    Python's unpickler makes a table of that many entries: 10 bytes of a file could take 64 GiB.
+    """
+    for opcode, number, _ in pickletools.genops(pickled):
+        if opcode.name in _REMEMBER and not 0 <= int(number or 0) <= len(pickled):
+            raise pickle.UnpicklingError(
+                f"object {number} is remembered, but there are not as many"
+            )
 
 
 class _DType:
@@ -135,7 +149,9 @@ class _Admitted:
 def _from_bytes(raw: Any, dtype: _DType) -> np.ndarray:
     if dtype.value.kind == "O":
         raise pickle.UnpicklingError("objects from bytes are not admitted")
-    data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)  # str: from Python 2
+    data = raw.encode("latin1") if isinstance(raw, str) else raw  # str: from Python 2
+    if not isinstance(data, bytes | bytearray):  # numpy takes anything that has a buffer
+        raise pickle.UnpicklingError(f"values given as {type(raw).__name__} are not admitted")
     return np.frombuffer(data, dtype=dtype.value).astype(dtype.value.newbyteorder("="))
 
 
@@ -166,6 +182,8 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+_REMEMBER = ("PUT", "BINPUT", "LONG_BINPUT")
+_MAX_KEY = 2**63  # numpy's integers
 _NUMPY: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): lambda *_: None,  # named as an argument, never called
     ("numpy", "dtype"): _DType,
@@ -217,6 +235,8 @@ def _plain_dict(content: Any, path: Path) -> dict[int | str, np.ndarray]:
 def _key(key: Any, path: Path) -> int | str:
     key = key.item() if isinstance(key, np.generic) else key
     key = key.decode("latin1") if isinstance(key, bytes) else key
+    if isinstance(key, int) and abs(key) > _MAX_KEY:  # Python refuses to print very long ones
+        raise UserError(f"{path} has a key of {key.bit_length()} bits, which is no class index")
     if isinstance(key, bool) or not isinstance(key, int | str):
         raise UserError(f"{path} has the key {key!r}, but keys are image ids or class indices")
     return key

@@ -10,7 +10,7 @@ thread and 12 s in two. What is kept of an image are its facts, about 3 kB.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +37,7 @@ from wsssbench.interfaces import IGNORE, Dataset
 from wsssbench.progress import Progress, Silent
 
 STAGE = "data check"
+Key = TypeVar("Key")
 Facts = TypeVar("Facts")
 
 
@@ -76,8 +77,8 @@ class Survey:
     """What `survey` found.
 
     Attributes:
-        images: image files that were looked for, each once.
-        masks: mask files that were looked for, each once.
+        images: image files that could be read, each once.
+        masks: mask files that could be read, each once.
     """
 
     classes: tuple[str, ...]
@@ -128,11 +129,11 @@ def survey(
     return Survey(
         dataset.classes,
         tuple(summaries),
-        images=len(users),
-        masks=len(masks),
+        images=len(_readable(images)),
+        masks=len(_readable(masks)),
         overlaps=overlaps(lists),
         duplicates=duplicates(_readable(images), users),
-        problems=tuple(problems),
+        problems=_merged(problems),
     )
 
 
@@ -276,6 +277,19 @@ def _size_problem(path: Path, mask: MaskFacts, image: ImageFacts | str) -> str |
     return f"mask {path} is {width} x {height}, but its image is {w} x {h} pixels{why}"
 
 
+def _merged(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """What is wrong in several splits for the same reason, once."""
+    found: dict[tuple[str, str, str], Problem] = {}
+    for problem in problems:
+        key = problem.kind, problem.id, problem.text
+        if key in found:
+            splits = (*found[key].splits, *problem.splits)
+            stops = found[key].stops or problem.stops
+            problem = replace(found[key], splits=splits, stops=stops)
+        found[key] = problem
+    return tuple(found.values())
+
+
 def _summary(
     classes: tuple[str, ...],
     split: str,
@@ -297,5 +311,5 @@ def _summary(
     )
 
 
-def _readable(found: Mapping[str, Facts | str]) -> dict[str, Facts]:
+def _readable(found: Mapping[Key, Facts | str]) -> dict[Key, Facts]:
     return {id: facts for id, facts in found.items() if not isinstance(facts, str)}

@@ -25,6 +25,9 @@ _WRAPPERS = (
     "model",
 )  # where training frameworks keep the tensors
 
+_TOLD = "WeightsUnpickler error:"
+_ADVICE = ("Weights only load failed", "Please file an issue", "Check the documentation")
+
 FromMXNet = Callable[[Mapping[str, np.ndarray]], dict[str, Tensor]]
 
 
@@ -85,17 +88,25 @@ def _load_pytorch(file: Path) -> dict[str, Tensor]:
             )  # of an unusual pickle protocol: it works, or fails below
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
+        reason = _reason(error)
         raise UserError(
             f"weight file {file} is damaged or holds more than tensors ({reason}): save its "
             "state_dict() with torch.save and give that file"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # damaged bytes make torch raise all sorts of things
+        reason = _reason(error)
         raise UserError(
             f"weight file {file} cannot be read ({reason}): it may be incomplete; fetch it again"
         ) from error
     return _tensors(content, file)
+
+
+def _reason(error: Exception) -> str:
+    """The line of torch's text that tells what is wrong; the others advise to trust the file."""
+    text = str(error)
+    told = text.partition(_TOLD)[2] or text
+    lines = [line.strip() for line in told.splitlines()]
+    return next((n for n in lines if n and not n.startswith(_ADVICE)), type(error).__name__)
 
 
 def _tensors(content: Any, file: Path) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from wsssbench import ranks
 from wsssbench.data.artefacts import read_cam
@@ -158,6 +158,8 @@ def _place(length: int, side: int, rng: np.random.Generator) -> tuple[int, int]:
 class AffinityTask(TrainingTask):
     """The affinities of an embedding network, trained on pairs of sure labels.
 
+    Under torchrun the loss is that of the whole batch, whatever the number of ranks is.
+
     Args:
         network: (N, 3, H, W) -> (N, C, h, w) on the labels' grid.
         offsets: of the pairs, as of `ops.affinity.pair_offsets`.
@@ -171,9 +173,27 @@ class AffinityTask(TrainingTask):
     def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
         """`batch`: images (N, 3, H, W), labels (N, h, w) uint8."""
         affinities = pair_affinities(self.network(batch["images"]), self.offsets)
-        background, same, different = affinity_loss(
-            affinities, *pair_targets(batch["labels"], self.offsets)
+        targets = pair_targets(batch["labels"], self.offsets)
+        background, same, different = (
+            term * share
+            for term, share in zip(
+                affinity_loss(affinities, *targets), _shares_of_pairs(targets), strict=True
+            )
         )
         return Losses(
             {"loss_background": background, "loss_same": same, "loss_different": different}
         )
+
+
+def _shares_of_pairs(targets: Sequence[Tensor]) -> Tensor:
+    """Per kind of pair, this rank's number over the ranks' mean number, float32; 1 without other ranks.
+
+    A term is a mean over pairs, and ranks have different numbers of them (their images are few). Weighted so, the mean
+    of the ranks' terms is the mean over the pairs of the whole batch.
+    """
+    counts = torch.stack([pairs.sum() for pairs in targets]).float()
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return torch.ones_like(counts)
+    everywhere = counts.clone()
+    distributed.all_reduce(everywhere)
+    return counts * distributed.get_world_size() / everywhere.clamp(min=1)

@@ -37,18 +37,22 @@ SELECTED = "threshold.json"
 
 @dataclass(frozen=True)
 class Format:
-    """A prediction format: file suffix, how one is read, and whether it is scored at thresholds."""
+    """A prediction format: file suffix, how one is read, and whether it is scored at thresholds.
+
+    `sized` formats are read with the mask's size, too, which their files without classes cannot tell.
+    """
 
     suffix: str
-    read: Callable[[Path], Any]
+    read: Callable[..., Any]
     thresholded: bool
+    sized: bool = False
 
 
 FORMATS = {
     "png": Format(".png", read_label, thresholded=False),
     "cam": Format(".npz", read_cam, thresholded=True),
-    "psa": Format(".npy", read_psa, thresholded=True),
-    "irn": Format(".npy", read_irn, thresholded=True),
+    "psa": Format(".npy", read_psa, thresholded=True, sized=True),
+    "irn": Format(".npy", read_irn, thresholded=True, sized=True),
     "scores": Format(".npz", lambda path: label_map(read_scores(path)), thresholded=False),
 }
 
@@ -123,7 +127,8 @@ def score_files(
 
 
 def _read_pair(form: Format, path: Path, truth: Truth, id: str) -> tuple[Any, np.ndarray]:
-    return form.read(path), truth(id)
+    true = truth(id)
+    return (form.read(path, true.shape) if form.sized else form.read(path)), true
 
 
 def _ahead(reads: Sequence[Callable[[], T]], depth: int = 4) -> Iterator[T]:

@@ -5,7 +5,8 @@ mmsegmentation's own config (deeplabv3plus_r101-d8_4xb4-20k_voc12aug-512x512) di
 iterations at lr 0.01, weight decay 5e-4, images first fitted into 2048 x 512 and scaled by 0.5 to 2.0, SSD's colour
 jitter, cat_max_ratio 0.75, an auxiliary head.
 
-Not the same here: the backbone's running statistics follow with momentum 0.1 (v3: 0.0003).
+Not the same here: the backbone's running statistics follow with momentum 0.1 (v3: 0.0003). With several ranks, the
+backbone normalises the images of each rank alone; the head, on GPUs, those of all.
 """
 
 segmenter = dict(

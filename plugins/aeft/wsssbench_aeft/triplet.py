@@ -65,7 +65,7 @@ class AEFT(Erasing):
             the released code starts after 18 of its 40 epochs.
         activation: ``max``: A of eq. 1. Released code: ``min_max``, see `released.min_max`.
         mask_size: where A^fg of eq. 6 is taken. ``map``: at the class maps' size, then upsampled.
-            Released code: ``image``, f itself is upsampled, so peaks between pixels are cut off.
+            Released code: ``image``, ReLU(f) is upsampled, so peaks between pixels are cut off.
         attract_distance: ``squared``: eq. 9. Released code: ``absolute``, |e_A - e_P| averaged over
             the K classes.
         attract_norm: ``vector``: e_A and e_P of eq. 9 have unit length. Released code: ``none``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 import numpy as np
@@ -113,8 +114,9 @@ class COCO2014(Dataset):
         return tuple(sorted(made | given))
 
     def _own_list(self, split: str) -> list[str]:
-        inside = self.root / self._lists[split]
-        path = inside if inside.exists() else Path(self._lists[split])
+        given = Path(self._lists[split]).expanduser()
+        inside = self.root / given
+        path = inside if inside.exists() else given
         ids = read_id_list(path)
         known: set[str] = set()
         for part in {coco_split(id) for id in ids} - {None}:
@@ -151,9 +153,12 @@ class COCO2014(Dataset):
         return self.prepared / "masks" / str(self._masks)
 
     def _command(self) -> str:
-        stuff = f" --stuff {self.root / 'stuffthingmaps'}" if self._masks == "stuff" else ""
-        out = f" --out {self.prepared}" if self.prepared != self.root else ""
-        return f"`wsssbench data prepare coco --coco {self.root} --masks {self._masks or 'none'}{stuff}{out}`"
+        coco, stuff, prepared = (
+            quote(str(path)) for path in (self.root, self.root / "stuffthingmaps", self.prepared)
+        )
+        maps = f" --stuff {stuff}" if self._masks == "stuff" else ""
+        out = f" --out {prepared}" if self.prepared != self.root else ""
+        return f"`wsssbench data prepare coco --coco {coco} --masks {self._masks or 'none'}{maps}{out}`"
 
 
 # Kept outside the data set, which is sent to worker processes: they need paths, not the index.

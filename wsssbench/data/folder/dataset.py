@@ -119,7 +119,11 @@ class FolderDataset(Dataset):
 
     def _check_split(self, split: str) -> None:
         if split not in self._splits:
-            raise UserError(unknown("split", split, self._splits))
+            hint = "" if self._named_splits else (
+                f"; the labels have no column `split` and there are no lists in `splits`, so all images are in "
+                f"'{EVERYTHING}'; splits.val='' runs without a validation split"
+            )  # fmt: skip
+            raise UserError(unknown("split", split, self._splits) + hint)
 
     def _mask_name(self, id: str) -> str:
         """What the mask of `id` has to be called."""
@@ -188,6 +192,7 @@ class FolderDataset(Dataset):
                     f"split '{split}' is given by both {self._source.name} and splits: give one of them"
                 )
             splits[split] = self._read_list(self._resolve(name))
+        self._named_splits = bool(splits)
         return splits or {EVERYTHING: list(self._labels)}
 
     def _read_list(self, path: Path) -> list[str]:
@@ -225,5 +230,6 @@ class FolderDataset(Dataset):
 
 def _existing(folder: Path, parameter: str) -> Path:
     if not folder.is_dir():
-        raise ValueError(f"{parameter} folder {folder} does not exist")
+        problem = "is a file" if folder.exists() else "does not exist"
+        raise ValueError(f"{parameter} folder {folder} {problem}")
     return folder

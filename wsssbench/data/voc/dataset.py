@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -61,6 +63,12 @@ class VOC2012(Dataset):
         self._entries: dict[str, list[ListEntry]] = {}
         self._images: dict[str, str] = {}  # id -> path, for ids whose list gives one
 
+    def card(self) -> dict[str, str | int | float | bool | None]:
+        own = ", ".join(
+            f"{split}: {Path(path).name}" for split, path in sorted(self._lists.items())
+        )
+        return {"lists": own or "the devkit's", "masks": self._masks_of[""] or "none"}
+
     def ids(self, split: str) -> list[str]:
         if split not in self._entries:
             self._entries[split] = read_list(self._list_path(split))
@@ -81,7 +89,8 @@ class VOC2012(Dataset):
     def image_path(self, id: str) -> Path:
         if id not in self._images:
             for split in self._lists:  # another process may have read them, this one not yet
-                self.ids(split)
+                with suppress(UserError):  # of another split's list, which is told where it is used
+                    self.ids(split)
         if id in self._images:
             return self.root / self._images[id]
         for suffix in (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES)):
@@ -108,12 +117,18 @@ class VOC2012(Dataset):
             return self._resolve(self._lists[split])
         path = self.root / _LISTS / f"{split}.txt"
         if not path.is_file():
-            there = {p.stem for p in (self.root / _LISTS).glob("*.txt")} | set(self._lists)
             raise UserError(
-                f"{unknown('split', split, there)} ({path} does not exist; a list elsewhere is "
+                f"{unknown('split', split, self._split_names())} ({path} does not exist; a list elsewhere is "
                 "given by `lists`)"
             )
         return path
+
+    def _split_names(self) -> set[str]:
+        return {p.stem for p in (self.root / _LISTS).glob("*.txt")} | set(self._lists)
+
+    def _masked_splits(self) -> str:
+        names = sorted(s for s in self._split_names() if self.mask_path("", s) is not None)
+        return ",".join(names) or "SPLITS"
 
     def _label_source(self) -> Path:
         """The labels file, or the folder of XML files."""
@@ -123,10 +138,11 @@ class VOC2012(Dataset):
                 return self.root / "labels.csv"
             if annotations.is_dir():
                 return annotations
+            root, out = quote(str(self.root)), quote(str(self.root / "labels.csv"))
             raise UserError(
                 f"{self.root} has neither labels.csv nor Annotations/, and `labels` names no other "
-                "file: give one, or make it from the masks: "
-                f"wsssbench data labels --voc {self.root} --out {self.root / 'labels.csv'}"
+                "file: give one, or make it from the masks: wsssbench data labels "
+                f"--voc {root} --splits {self._masked_splits()} --out {out}"
             )
         if self._labels == "xml":
             if not annotations.is_dir():
@@ -135,8 +151,9 @@ class VOC2012(Dataset):
         return self._resolve(self._labels)
 
     def _resolve(self, name: str) -> Path:
-        inside = self.root / name
-        return inside if inside.exists() else Path(name)
+        given = Path(name).expanduser()
+        inside = self.root / given
+        return inside if inside.exists() else given
 
 
 def _existing_root(root: str) -> Path:

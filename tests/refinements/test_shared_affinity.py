@@ -1,0 +1,27 @@
+"""Two ranks that share AffinityNet's batch have the losses and the gradient of one that has it all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import shared_affinity
+import torch
+
+PROGRAM = Path(__file__).with_name("shared_affinity.py")
+
+
+def test_two_ranks_learn_affinities_as_one_does(tmp_path: Path) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [sys.executable, *launcher, str(PROGRAM), str(tmp_path / "two.pt")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    together = torch.load(tmp_path / "two.pt", weights_only=True)
+    alone = shared_affinity.result()
+    for found, expected in zip(together, alone, strict=True):
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert value.abs().max() > 0, name
+            torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-9, msg=name)
