@@ -25,6 +25,7 @@ from wsssbench.provenance import code_version
 from wsssbench.stages.generate import FOLDER
 from wsssbench.stages.import_cams import check_import
 
+MANY = 5000  # masks whose check takes long enough to show
 State = Literal["reused", "resumed", "computed"]
 
 
@@ -216,7 +217,8 @@ def _check_truth(nodes: list[Node], dataset: Dataset, settings: Settings) -> Non
     problems = []
     with allow_pixel_truth("the check of the masks"):
         for split in sorted({node.config["split"] for node in nodes if _opens_masks(node)}):
-            problems += check_masks(dataset, split, settings.workers)
+            shown = settings.progress if len(dataset.ids(split)) > MANY else None
+            problems += check_masks(dataset, split, settings.workers, shown)
     _raise_first(problems)
 
 

@@ -13,6 +13,7 @@ from wsssbench.data.lists import some
 from wsssbench.data.truth import read_truth
 from wsssbench.errors import LeakError, UserError
 from wsssbench.interfaces import Dataset
+from wsssbench.progress import Progress, Silent
 
 Key = TypeVar("Key")
 Found = TypeVar("Found")
@@ -54,7 +55,9 @@ def check_dataset(
     return list(dict.fromkeys(problems))
 
 
-def check_masks(dataset: Dataset, split: str, workers: int) -> list[str]:
+def check_masks(
+    dataset: Dataset, split: str, workers: int, progress: Progress | None = None
+) -> list[str]:
     """Open every mask of `split`: all there, of the image's size, with labels 0..K or 255 only.
 
     Returns:
@@ -70,7 +73,9 @@ def check_masks(dataset: Dataset, split: str, workers: int) -> list[str]:
 
     ids = dataset.ids(split)
     images = read_each(ids, lambda id: image_size(dataset.image_path(id)), workers)
-    masks = read_each(ids, size, workers)
+    track = (progress or Silent()).track(f"masks of {split}", total=len(ids))
+    with track as task:
+        masks = read_each(ids, size, workers, task.advance)
     unusable = _summary(masks, f"masks of split '{split}' cannot be used")
     return unusable + _different_sizes(images, masks, split)
 
