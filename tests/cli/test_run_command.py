@@ -164,9 +164,7 @@ def test_class_lists_of_another_length(run: Callable[..., str], root: Path) -> N
 def test_masks_are_looked_through_once(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only before a training: what is planned beside a trained classifier starts at once."""
     looked: list[str] = []
-    monkeypatch.setattr(
-        planning, "check_masks", lambda _, split, workers: looked.append(split) or []
-    )
+    monkeypatch.setattr(planning, "check_masks", lambda _, split, *more: looked.append(split) or [])
     monkeypatch.setattr(planning, "_outlook", lambda entry, forced: ("reused", ""))
     arguments = ("run", config, "--dry-run", "--work-dir", config.parent / "work")
     assert call(*arguments).code == 0 and looked == []
