@@ -65,10 +65,11 @@ def canonical(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """The place of one stage result."""
+    """The place of one stage result; `node` is what the experiment calls the stage."""
 
     root: Path
     key: Key
+    node: str = ""
 
     @property
     def directory(self) -> Path:
@@ -121,11 +122,11 @@ class Entry:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def reason(self) -> str:
-        """Why this has to be computed, told by the most similar earlier result of the same stage."""
+        """Why this has to be computed, told by the most similar earlier result of the same node."""
         best: tuple[int, str] | None = None
         for path in sorted((self.root / self.key.stage).glob("*/")):
             earlier = _read_json(path / MANIFEST)
-            if earlier is None:
+            if earlier is None or earlier.get("node", "") != self.node:
                 continue
             changes = _changes(earlier, json.loads(canonical(self.key.as_dict())))
             if best is None or len(changes) < best[0]:

@@ -88,7 +88,7 @@ def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
     steps: list[Step] = []
     entries: dict[str, Entry] = {}
     for node in nodes:
-        entry = Entry(settings.work_dir / "cache", _key(node, entries, dataset))
+        entry = Entry(settings.work_dir / "cache", _key(node, entries, dataset), node.name)
         entries[node.name] = entry
         steps.append(Step(node, entry, *_outlook(entry, node.name in forced)))
     if any(s.node.name in ("classify", "cam") and s.state == "computed" for s in steps):

@@ -89,6 +89,9 @@ def test_the_reason_tells_what_changed(tmp_path: Path) -> None:
     made(tmp_path / "trained", with_weights)
     other = dataclasses.replace(KEY, weights={"a.pth": "2"})
     assert Entry(tmp_path / "trained", other).reason() == "weight file a.pth changed"
+    assert (
+        Entry(tmp_path, other, "refine.crf").reason() == "no earlier result"
+    )  # only another node's
     assert Entry(tmp_path / "empty", KEY).reason() == "no earlier result"
 
 
