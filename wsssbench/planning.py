@@ -211,7 +211,7 @@ def _check_heldout(nodes: list[Node], dataset: Dataset, progress: Progress) -> l
 
 
 def _check_truth(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
-    """Decode every mask that will be scored, before a training whose results could not be: 1 ms each."""
+    """Decode every mask that will be scored, before a training whose results could not be."""
     if dataset.generated:
         return
     problems = []

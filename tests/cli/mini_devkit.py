@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from in_process import call
 from PIL import Image
 from tiny_experiment import TINY
 
@@ -49,6 +51,21 @@ def experiment_on(root: Path) -> dict[str, Any]:
     config["data"] = {"type": "VOC2012", "root": str(root)}
     config["classifier"]["transform"] = {"crop": 32}
     return config
+
+
+def scores_of(
+    root: Path, cams: Path, form: str, split: str = "train", options: tuple[object, ...] = ()
+) -> dict[str, Any]:
+    """What ``wsssbench evaluate`` says of the files in `cams`."""
+    out = cams.parent / "scores.json"
+    outcome = call(
+        "evaluate", "--pred", cams, "--gt", root / "SegmentationClass", "--list",
+        root / f"ImageSets/Segmentation/{split}.txt", "--format", form, "--num-classes", 20,
+        "--json", out, *options,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> Path:

@@ -14,7 +14,14 @@ import numpy as np
 import pytest
 import torch
 from in_process import call, refused
-from mini_devkit import CLASSES_IN_MASKS, TRAIN, experiment_on, make_devkit, write_config
+from mini_devkit import (
+    CLASSES_IN_MASKS,
+    TRAIN,
+    experiment_on,
+    make_devkit,
+    scores_of,
+    write_config,
+)
 
 from wsssbench.data.images import read_label
 
@@ -48,15 +55,7 @@ class Bench:
 
     def evaluated(self, form: str, *more: object) -> dict[str, Any]:
         """`wsssbench evaluate` on the original files."""
-        out = self.folder / "scores.json"
-        outcome = call(
-            "evaluate", "--pred", self.cams(form), "--gt", self.root / "SegmentationClass",
-            "--list", self.root / "ImageSets/Segmentation/train.txt", "--format", form,
-            "--num-classes", 20, "--json", out, *more,
-        )  # fmt: skip
-        assert outcome.code == 0, outcome
-        found: dict[str, Any] = json.loads(out.read_text())
-        return found
+        return scores_of(self.root, self.cams(form), form, options=more)
 
 
 @pytest.fixture

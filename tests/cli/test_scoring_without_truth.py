@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from in_process import call, refused
-from mini_devkit import CLASSES_IN_MASKS, experiment_on, make_devkit, write_config
+from mini_devkit import CLASSES_IN_MASKS, experiment_on, make_devkit, scores_of, write_config
 
 from wsssbench.data.images import read_label, write_label
 
@@ -39,15 +39,7 @@ class Bench:
 
     def evaluated(self, split: str, *options: object) -> dict[str, Any]:
         """`wsssbench evaluate` on the CAM files."""
-        out = self.folder / "scores.json"
-        outcome = call(
-            "evaluate", "--pred", self.folder / "psa", "--gt", self.root / "SegmentationClass",
-            "--list", self.root / f"ImageSets/Segmentation/{split}.txt", "--format", "psa",
-            "--json", out, *options,
-        )  # fmt: skip
-        assert outcome.code == 0, outcome
-        found: dict[str, Any] = json.loads(out.read_text())
-        return found
+        return scores_of(self.root, self.folder / "psa", "psa", split, options)
 
 
 @pytest.fixture

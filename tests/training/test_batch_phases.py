@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from toy_training import PHASES, SIZE, Points, Toy, context, iteration_at, run
+from toy_training import (
+    PHASES,
+    SIZE,
+    Points,
+    Toy,
+    context,
+    iteration_at,
+    run,
+    same,
+    scalars,
+    trained_elsewhere,
+)
 
 from wsssbench.training.engine import seed_everything, train
 
-PROGRAM = Path(__file__).with_name("toy_training.py")
-
 
 def _program(directory: Path, kill_at: str, ranks: int = 1, workers: str = "0") -> int:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
-    command = [sys.executable, *(launcher if ranks > 1 else []), str(PROGRAM), str(directory)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, workers, kill_at, "phases"], env=environment, capture_output=True, timeout=120
-    ).returncode
-
-
-def _same(a, b) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def _scalars(directory: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (directory / "scalars.jsonl").read_text().splitlines()]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    return trained_elsewhere(directory, workers, kill_at, "phases", ranks=ranks)
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +63,11 @@ def test_batches_grow_at_the_switch_and_no_image_is_lost(tmp_path, unbroken, wor
         assert len({index for index, _ in draws[start : start + SIZE]}) == len(
             draws[start : start + SIZE]
         )
-    assert _same(weights, unbroken[0])
+    assert same(weights, unbroken[0])
 
 
 def test_rate_and_progress(unbroken):
-    lines, i = _scalars(unbroken[1]), np.arange(14)
+    lines, i = scalars(unbroken[1]), np.arange(14)
     expected = 0.05 * (1 - i / 20) ** 0.9  # 20 = 4 epochs of 20 images by fours
     np.testing.assert_allclose([line["lr"] for line in lines], expected, rtol=1e-6)
     share = np.where(i < 8, i / 8 * 1.5 / 4, 1.5 / 4 + (i - 8) / 6 * 2.5 / 4)
@@ -112,16 +96,16 @@ def test_broken_off_anywhere_it_ends_with_the_same_weights(tmp_path, unbroken, i
     weights, diary = run(tmp_path, schedule=PHASES)
     assert diary.lines == [f"toy: resumed at iteration {resumed} of 14"]
     assert diary.tracks == [("toy", 14, resumed)]
-    assert _same(weights, unbroken[0])
-    assert _scalars(tmp_path) == _scalars(unbroken[1])
+    assert same(weights, unbroken[0])
+    assert scalars(tmp_path) == scalars(unbroken[1])
 
 
 @pytest.mark.parametrize("kills", ["9", pytest.param("5 9 12", marks=pytest.mark.slow)])
 def test_killed_at_the_switch_and_in_both_phases(tmp_path, unbroken, kills):
     for kill_at in kills.split():
         assert _program(tmp_path, kill_at, workers="2") == -signal.SIGKILL
-    assert _same(run(tmp_path, schedule=PHASES)[0], unbroken[0])
-    assert _scalars(tmp_path) == _scalars(unbroken[1])
+    assert same(run(tmp_path, schedule=PHASES)[0], unbroken[0])
+    assert scalars(tmp_path) == scalars(unbroken[1])
 
 
 def test_two_ranks_train_on_the_same_batches(tmp_path):
@@ -134,7 +118,7 @@ def test_two_ranks_train_on_the_same_batches(tmp_path):
     )
     for name, value in torch.load(path, weights_only=True).items():
         torch.testing.assert_close(saved[name], value, rtol=1e-4, atol=1e-6, msg=name)
-    losses = [[line["loss"] for line in _scalars(tmp_path / d)] for d in ("one", "two")]
+    losses = [[line["loss"] for line in scalars(tmp_path / d)] for d in ("one", "two")]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
@@ -147,4 +131,4 @@ def test_two_ranks_resume_exactly(tmp_path, kill_at):
     whole, broken = (
         torch.load(tmp_path / d / "weights.pth", weights_only=True) for d in ("whole", "broken")
     )
-    assert _same(whole, broken)
+    assert same(whole, broken)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,39 +11,22 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toy_training import SCHEDULE, Points, Toy, context, iteration_at, run
+from toy_training import (
+    SCHEDULE,
+    Points,
+    Toy,
+    context,
+    iteration_at,
+    run,
+    same,
+    scalars,
+    trained_elsewhere,
+)
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses
 from wsssbench.training.checkpoints import Checkpoints
 from wsssbench.training.engine import Schedule, seed_everything, train
-
-PROGRAM = Path(__file__).with_name("toy_training.py")
-
-
-def _program(directory: Path, *arguments: str, ranks: int = 1) -> int:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
-    command = [sys.executable, *(launcher if ranks > 1 else []), str(PROGRAM), str(directory)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, timeout=120
-    ).returncode
-
-
-def _same(a, b) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def _scalars(directory: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (directory / "scalars.jsonl").read_text().splitlines()]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -74,21 +54,25 @@ def _run_until(directory: Path, iteration: int) -> None:
 
 
 def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path, unbroken):
-    assert _program(tmp_path, "0", "7") == -signal.SIGKILL  # 3 iterations after a checkpoint
-    assert _program(tmp_path, "0", "save:8") == -signal.SIGKILL  # half of checkpoint 8 on disk
+    assert (
+        trained_elsewhere(tmp_path, "0", "7") == -signal.SIGKILL
+    )  # 3 iterations after a checkpoint
+    assert (
+        trained_elsewhere(tmp_path, "0", "save:8") == -signal.SIGKILL
+    )  # half of checkpoint 8 on disk
     weights, diary = run(tmp_path, workers=2)
     assert diary.lines == ["toy: resumed at iteration 4 of 12"]
     assert diary.tracks == [("toy", 12, 4)]
-    assert _same(weights, unbroken[0])
-    assert _scalars(tmp_path) == _scalars(unbroken[1])
+    assert same(weights, unbroken[0])
+    assert scalars(tmp_path) == scalars(unbroken[1])
 
 
 def test_workers_change_nothing(tmp_path, unbroken):
-    assert _same(run(tmp_path, workers=2)[0], unbroken[0])
+    assert same(run(tmp_path, workers=2)[0], unbroken[0])
 
 
 def test_round_length_changes_nothing(tmp_path, unbroken):
-    assert _same(run(tmp_path, schedule=replace(SCHEDULE, checkpoint_every=5))[0], unbroken[0])
+    assert same(run(tmp_path, schedule=replace(SCHEDULE, checkpoint_every=5))[0], unbroken[0])
 
 
 def _cut(path: Path) -> None:
@@ -119,7 +103,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, unbroken, damage):
         "toy: checkpoint iteration_0000008.pth is damaged and is not used",
         "toy: resumed at iteration 4 of 12",
     ]
-    assert _same(weights, unbroken[0])
+    assert same(weights, unbroken[0])
 
 
 def test_with_every_checkpoint_damaged_it_starts_anew(tmp_path, unbroken):
@@ -127,8 +111,8 @@ def test_with_every_checkpoint_damaged_it_starts_anew(tmp_path, unbroken):
     _cut(tmp_path / "checkpoints" / "iteration_0000004.pth")
     weights, diary = run(tmp_path)
     assert diary.tracks == [("toy", 12, 0)]
-    assert _same(weights, unbroken[0])
-    assert len(_scalars(tmp_path)) == 12
+    assert same(weights, unbroken[0])
+    assert len(scalars(tmp_path)) == 12
 
 
 def test_a_finished_training_returns_at_once(tmp_path):
@@ -140,12 +124,12 @@ def test_a_finished_training_returns_at_once(tmp_path):
             raise AssertionError("trained again")
 
     again, diary = run(tmp_path, task=Untouchable())
-    assert _same(weights, again)
+    assert same(weights, again)
     assert diary.tracks == []
 
 
 def test_scalars_hold_the_poly_schedule_with_warm_up(unbroken):
-    lines = _scalars(unbroken[1])
+    lines = scalars(unbroken[1])
     assert [line["iteration"] for line in lines] == list(range(1, 13))
     i = np.arange(12)
     expected = 0.05 * (1 - i / 12) ** 0.9 * np.minimum(1, (i + 1) / 3)
@@ -240,7 +224,7 @@ def test_it_is_silent_and_leaves_no_traces(tmp_path, capfd):
     train(task, Points(), SCHEDULE, context(tmp_path / "one"), {"head": 10.0}, "toy")
     assert state() == before
     weights, _ = run(tmp_path / "two")  # a second one in the same process
-    assert _same(weights, torch.load(tmp_path / "one" / "weights.pth", weights_only=True))
+    assert same(weights, torch.load(tmp_path / "one" / "weights.pth", weights_only=True))
     output = capfd.readouterr()
     assert output.out == output.err == ""
     assert "mmengine" in (tmp_path / "one" / "libraries.log").read_text()
@@ -256,18 +240,18 @@ def test_checkpoints_keep_two(tmp_path):
 
 
 def test_two_ranks_train_one_network_on_the_same_batches(tmp_path):
-    assert _program(tmp_path / "two", "0", ranks=2) == 0
+    assert trained_elsewhere(tmp_path / "two", "0", ranks=2) == 0
     first, second = (
         torch.load(tmp_path / "two" / f"rank{r}.pth", weights_only=True) for r in (0, 1)
     )
-    assert _same(first, second)
+    assert same(first, second)
     saved = torch.load(tmp_path / "two" / "weights.pth", weights_only=True)
-    assert _same(first, saved)
+    assert same(first, saved)
     # Without dropout and batch norm, two halves of a batch are the batch.
     single, _ = run(tmp_path / "one", task=_plain())
     for name, value in single.items():
         torch.testing.assert_close(saved[name], value, rtol=1e-4, atol=1e-6, msg=name)
-    losses = [[line["loss"] for line in _scalars(tmp_path / d)] for d in ("one", "two")]
+    losses = [[line["loss"] for line in scalars(tmp_path / d)] for d in ("one", "two")]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
@@ -278,10 +262,10 @@ def _plain() -> Toy:
 
 @pytest.mark.slow
 def test_two_ranks_resume_exactly(tmp_path):
-    assert _program(tmp_path / "whole", "0", ranks=2) == 0
-    assert _program(tmp_path / "broken", "2", "7", ranks=2) != 0
-    assert _program(tmp_path / "broken", "0", ranks=2) == 0
+    assert trained_elsewhere(tmp_path / "whole", "0", ranks=2) == 0
+    assert trained_elsewhere(tmp_path / "broken", "2", "7", ranks=2) != 0
+    assert trained_elsewhere(tmp_path / "broken", "0", ranks=2) == 0
     whole, broken = (
         torch.load(tmp_path / d / "weights.pth", weights_only=True) for d in ("whole", "broken")
     )
-    assert _same(whole, broken)
+    assert same(whole, broken)

@@ -149,9 +149,8 @@ def _cam_card(config: Mapping[str, Any], given: str) -> dict[str, CardValue]:
         if (section := config["refine"][name])["type"] == "DenseCRF"
     ]
     shared: dict[str, CardValue] = {"crf": " + ".join(crf) or "none"}
-    imported = config["import_cams"]
-    if imported is not None:
-        return {"cams": f"imported ({imported['format']})", **shared}
+    if config["import_cams"] is not None:
+        return {**_imported(config), **shared}
     return {
         **_views(config["cam"]),
         **shared,
@@ -162,10 +161,17 @@ def _cam_card(config: Mapping[str, Any], given: str) -> dict[str, CardValue]:
 def _prediction_card(config: Mapping[str, Any]) -> dict[str, CardValue]:
     test = config["segmenter"].get("test") or {}
     return {
+        **_imported(config),
         **_views(test),
         "crf": test.get("crf") or "none",
         "initial weights": _initial(config["segmenter"]),
     }
+
+
+def _imported(config: Mapping[str, Any]) -> dict[str, CardValue]:
+    """Whose CAMs the experiment starts from, if they are not its own."""
+    given = config["import_cams"]
+    return {} if given is None else {"cams": f"imported ({given['format']})"}
 
 
 def _views(settings: Mapping[str, Any]) -> dict[str, CardValue]:

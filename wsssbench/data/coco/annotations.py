@@ -1,7 +1,7 @@
 """MS-COCO's instance files: which images there are, what they show, and where in the file their objects are.
 
-``instances_train2014.json`` has 330 MB. Parsed as a whole it takes 1.9 GiB, most of it outlines that are needed one
-image at a time. So it is gone through annotation by annotation, and of each only its place in the file is kept: who
+``instances_train2014.json`` has 330 MB, and several times that as Python objects, most of it outlines that are needed
+one image at a time. So it is gone through annotation by annotation, and of each only its place in the file is kept: who
 paints an image reads its annotations again, at those places.
 """
 
