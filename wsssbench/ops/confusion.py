@@ -43,6 +43,23 @@ class Metrics:
     iou: np.ndarray
 
 
+@dataclass(frozen=True)
+class ClassCounts:
+    """Pixels per label-map value 0..K, over pixels whose truth is not 255: all that the figures of `Metrics` need.
+
+    Unlike a confusion matrix it is small enough to be kept per image; counts of several images add up.
+
+    Attributes:
+        correct: pixels of the class that were predicted as it, (..., K + 1) integer.
+        predicted: pixels that were predicted as the class, (..., K + 1) integer.
+        true: pixels of the class, (..., K + 1) integer.
+    """
+
+    correct: np.ndarray
+    predicted: np.ndarray
+    true: np.ndarray
+
+
 class ScoreHistogram:
     """Counts pixels by (predicted class, number of thresholds below the score, true class).
 
@@ -67,7 +84,7 @@ class ScoreHistogram:
         self._counts: dict[int, np.ndarray] = {}  # class -> (T + 1, 256)
         self._no_class = np.zeros(VALUES, np.int64)  # truth of images without a present class
 
-    def add(self, classes: np.ndarray, maps: np.ndarray, truth: np.ndarray) -> None:
+    def add(self, classes: np.ndarray, maps: np.ndarray, truth: np.ndarray) -> ImageHistogram:
         """Count one image.
 
         Args:
@@ -76,6 +93,9 @@ class ScoreHistogram:
             maps: their scores, (K', H, W) float32; of equal ones the first class wins.
             truth: (H, W) uint8, 0..K or 255.
 
+        Returns:
+            The counts of this image alone.
+
         Raises:
             ValueError: shapes that do not fit; a class or truth outside 0..K (named); NaN.
         """
@@ -83,8 +103,9 @@ class ScoreHistogram:
         self._check(labels, maps, truth)
         highest = _highest(truth, self.num_classes)
         if not labels:
-            self._no_class += np.bincount(truth.ravel(), minlength=VALUES)
-            return
+            there = np.bincount(truth.ravel(), minlength=VALUES)
+            self._no_class += there
+            return ImageHistogram.of_background(there[: highest + 1], len(self.thresholds))
         # The fewer counters, the faster: a power of two of columns, in which 255 becomes the last.
         columns = 1 << (highest + 1).bit_length()
         shape = (len(labels), len(self.thresholds) + 1, columns)
@@ -93,8 +114,10 @@ class ScoreHistogram:
         for start in range(0, column.size, CHUNK):
             part = slice(start, start + CHUNK)
             counts += self._count(flat[:, part], column[part], shape)
-        for label, count in zip(labels, counts.reshape(shape), strict=True):
-            self._of(label)[:, : highest + 1] += count[:, : highest + 1]
+        own = counts.reshape(shape)[:, :, : highest + 1]
+        for label, count in zip(labels, own, strict=True):
+            self._of(label)[:, : highest + 1] += count
+        return ImageHistogram.of_maps(labels, own)
 
     def _count(self, maps: np.ndarray, column: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """How often each (map, bucket, column) occurs among `maps` (K', n) and `column` (n,)."""
@@ -158,6 +181,56 @@ class ScoreHistogram:
             raise ValueError(f"classes {labels} name one twice")
 
 
+@dataclass(frozen=True)
+class ImageHistogram:
+    """One image's class counts at each of T thresholds, for the few classes that take part.
+
+    Attributes:
+        labels: label-map values of the predictions' columns: 0, then the present classes; (1 + K',).
+        correct, predicted: (T, 1 + K') int32.
+        true: pixels per label-map value 0, 1, ... up to the highest there is, int32.
+    """
+
+    labels: np.ndarray
+    correct: np.ndarray
+    predicted: np.ndarray
+    true: np.ndarray
+
+    @classmethod
+    def of_background(cls, true: np.ndarray, thresholds: int) -> ImageHistogram:
+        """An image without a present class is predicted background at every threshold."""
+        counts = np.array([[true[:1].sum(), true.sum()]], np.int32).repeat(thresholds, axis=0)
+        return cls(np.zeros(1, np.int32), counts[:, :1], counts[:, 1:], true.astype(np.int32))
+
+    @classmethod
+    def of_maps(cls, labels: Sequence[int], counts: np.ndarray) -> ImageHistogram:
+        """From counts (K', T + 1, values of the truth) by thresholds below the score, see `ScoreHistogram`."""
+        true = counts.sum(axis=(0, 1))
+        # predicted as class k at threshold i: those with more than i thresholds below their score
+        above = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]  # (K', T, values)
+        predicted = above.sum(axis=2).T  # (T, K')
+        correct = np.zeros_like(predicted)
+        for row, label in enumerate(labels):
+            if label < len(true):
+                correct[:, row] = above[row, :, label]
+        background = true.sum() - predicted.sum(axis=1)
+        right = true[:1].sum() - above[:, :, :1].sum(axis=(0, 2))
+        return cls(
+            np.array([0, *labels], np.int32),
+            np.column_stack([right, correct]).astype(np.int32),
+            np.column_stack([background, predicted]).astype(np.int32),
+            true.astype(np.int32),
+        )
+
+    def at(self, index: int, num_classes: int) -> ClassCounts:
+        """The counts at the `index`-th threshold, (K + 1,) int32 each."""
+        correct, predicted, true = np.zeros((3, num_classes + 1), np.int32)
+        correct[self.labels] = self.correct[index]
+        predicted[self.labels] = self.predicted[index]
+        true[: len(self.true)] = self.true
+        return ClassCounts(correct, predicted, true)
+
+
 def confusion_of_labels(predicted: np.ndarray, truth: np.ndarray, num_classes: int) -> np.ndarray:
     """The confusion matrix of one label map.
 
@@ -189,11 +262,23 @@ def confusion_of_labels(predicted: np.ndarray, truth: np.ndarray, num_classes: i
     return counts[rows, : num_classes + 1]
 
 
+def class_counts(confusion: np.ndarray) -> ClassCounts:
+    """The counts per class of a confusion matrix (K + 2, K + 1)."""
+    correct = np.diagonal(confusion)
+    predicted = confusion[: len(correct)].sum(axis=1)
+    return ClassCounts(correct, predicted, confusion.sum(axis=0))  # "unsure" ones are missed
+
+
 def metrics(confusion: np.ndarray) -> Metrics:
     """mIoU, precision and recall of a confusion matrix (K + 2, K + 1), as defined at `Metrics`."""
-    correct = np.diagonal(confusion).astype(np.float64)  # (K + 1,)
-    predicted = confusion[: len(correct)].sum(axis=1)
-    true = confusion.sum(axis=0)  # "unsure" included: these pixels are missed
+    return metrics_of_counts(class_counts(confusion))
+
+
+def metrics_of_counts(counts: ClassCounts) -> Metrics:
+    """mIoU, precision and recall of counts (K + 1,) that are summed over the data set."""
+    correct, predicted, true = (
+        np.asarray(part, np.float64) for part in (counts.correct, counts.predicted, counts.true)
+    )
     occurs = true > 0
     iou = np.full(len(correct), np.nan)
     iou[occurs] = 100 * correct[occurs] / (predicted + true - correct)[occurs]

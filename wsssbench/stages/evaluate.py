@@ -1,6 +1,7 @@
 """evaluate: score anybody's label maps or CAMs against pixel ground truth, in one pass.
 
-Config of the stage: format, split, threshold (fixed), thresholds (first, last, step).
+Config of the stage: format, split, threshold (fixed), thresholds (first, last, step). It leaves the counts of every
+image in ``image_counts.npz``.
 The command line's ``wsssbench evaluate`` uses the same functions on files that wsssbench did not make.
 """
 
@@ -20,12 +21,23 @@ import numpy as np
 from wsssbench import ranks
 from wsssbench.data.artefacts import read_cam, read_scores
 from wsssbench.data.cam_formats import MAX_CLASSES, read_irn, read_psa
+from wsssbench.data.image_counts import FILE as IMAGE_COUNTS
+from wsssbench.data.image_counts import write_image_counts
 from wsssbench.data.images import read_label
 from wsssbench.data.truth import read_truth
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.interfaces import Cam
 from wsssbench.ops.cam import upsample
-from wsssbench.ops.confusion import ScoreHistogram, best, confusion_of_labels, curve, metrics
+from wsssbench.ops.confusion import (
+    ClassCounts,
+    ImageHistogram,
+    ScoreHistogram,
+    best,
+    class_counts,
+    confusion_of_labels,
+    curve,
+    metrics,
+)
 from wsssbench.progress import Progress
 from wsssbench.stages.label import label_map
 from wsssbench.stages.work import StageWork
@@ -64,30 +76,59 @@ def threshold_grid(first: float, last: float, step: float) -> np.ndarray:
 
 
 class Tally:
-    """What has been scored so far: a histogram over thresholds for maps, a confusion matrix for label maps."""
+    """What has been scored so far: a histogram over thresholds for maps, a confusion matrix for label maps.
 
-    def __init__(self, num_classes: int, thresholds: np.ndarray | None) -> None:
+    Args:
+        num_classes: K.
+        thresholds: (T,) float32 for maps, None for label maps.
+        per_image: keep every image's counts, too, for `image_counts`.
+    """
+
+    def __init__(
+        self, num_classes: int, thresholds: np.ndarray | None, per_image: bool = False
+    ) -> None:
         self.num_classes = num_classes
         self.histogram = None if thresholds is None else ScoreHistogram(num_classes, thresholds)
+        self.per_image = per_image
         self._confusion = np.zeros((num_classes + 2, num_classes + 1), np.int64)
+        self._images: dict[str, ImageHistogram | ClassCounts] = {}
 
-    def add(self, found: Cam | np.ndarray, truth: np.ndarray) -> None:
-        """Count one image: a `Cam`, or a label map (H, W) uint8, against its truth (H, W) uint8."""
+    def add(self, id: str, found: Cam | np.ndarray, truth: np.ndarray) -> None:
+        """Count image `id`: a `Cam`, or a label map (H, W) uint8, against its truth (H, W) uint8."""
+        own: ImageHistogram | ClassCounts
         if isinstance(found, Cam):
             assert self.histogram is not None
-            self.histogram.add(found.classes, upsample(found.maps, truth.shape), truth)
+            own = self.histogram.add(found.classes, upsample(found.maps, truth.shape), truth)
         else:
-            self._confusion += confusion_of_labels(found, truth, self.num_classes)
+            confusion = confusion_of_labels(found, truth, self.num_classes)
+            self._confusion += confusion
+            own = class_counts(confusion)
+        if self.per_image:
+            self._images[id] = own
 
     def merge(self, other: Tally) -> None:
         """Add what another process counted."""
         self._confusion += other._confusion
+        self._images.update(other._images)
         if self.histogram is not None and other.histogram is not None:
             self.histogram.merge(other.histogram)
 
     def confusion(self, index: int) -> np.ndarray:
         """(K + 2, K + 1) int64, at the histogram's `index`-th threshold if there are any."""
         return self._confusion if self.histogram is None else self.histogram.confusion(index)
+
+    def image_counts(self, ids: Sequence[str], index: int) -> ClassCounts:
+        """The counts of `ids`, (n, K + 1) int32 each, at the histogram's `index`-th threshold if there are any."""
+        found = [
+            one.at(index, self.num_classes) if isinstance(one, ImageHistogram) else one
+            for one in (self._images[id] for id in ids)
+        ]
+        return ClassCounts(
+            *(
+                np.stack([getattr(one, part) for one in found]).astype(np.int32)
+                for part in ("correct", "predicted", "true")
+            )
+        )
 
 
 def score_files(
@@ -98,6 +139,7 @@ def score_files(
     num_classes: int | None,
     thresholds: np.ndarray,
     progress: Progress,
+    per_image: bool = False,
 ) -> Tally:
     """Counts of this rank's share of `ids`, merged over ranks.
 
@@ -106,19 +148,20 @@ def score_files(
         truth: id -> ground truth (H, W) uint8.
         num_classes: K; None accepts any class up to 254.
         thresholds: (T,) float32 ascending; used by the formats that are scored at thresholds.
+        per_image: keep the counts of every image, too.
 
     Raises:
         UserError: a file is missing or unreadable, of another size than its mask, or has a class outside 0..K.
     """
     form = FORMATS[kind]
     _check_present(directory, ids, form.suffix)
-    tally = Tally(num_classes or MAX_CLASSES, thresholds if form.thresholded else None)
+    tally = Tally(num_classes or MAX_CLASSES, thresholds if form.thresholded else None, per_image)
     mine = ranks.shard(ids)
     with progress.track("evaluate", total=len(mine)) as task:
         paths = [directory / f"{id}{form.suffix}" for id in mine]
         reads = [partial(_read_pair, form, p, truth, id) for p, id in zip(paths, mine, strict=True)]
-        for path, (found, true) in zip(paths, _ahead(reads), strict=True):
-            _add(tally, found, true, path)
+        for id, path, (found, true) in zip(mine, paths, _ahead(reads), strict=True):
+            _add(tally, id, found, true, path)
             task.advance()
     merged, *others = ranks.gather(tally)
     for other in others:
@@ -157,14 +200,14 @@ def _check_present(directory: Path, ids: Iterable[str], suffix: str) -> None:
         )
 
 
-def _add(tally: Tally, found: Any, truth: np.ndarray, path: Path) -> None:
+def _add(tally: Tally, id: str, found: Any, truth: np.ndarray, path: Path) -> None:
     shape = found.size if isinstance(found, Cam) else found.shape
     if tuple(shape) != truth.shape:
         raise UserError(
             f"{path} is {shape[1]} x {shape[0]}, but its mask is {truth.shape[1]} x {truth.shape[0]} pixels"
         )
     try:
-        tally.add(found, truth)
+        tally.add(id, found, truth)
     except ValueError as error:
         raise UserError(f"{path} and its mask cannot be compared: {error}") from error
 
@@ -242,7 +285,19 @@ def run(work: StageWork) -> dict[str, Any]:
         len(dataset.classes),
         grid,
         work.context.progress,
+        per_image=True,
     )
     chosen = summarise(tally, threshold, dataset.classes, choice)
     oracle = None if tally.histogram is None else summarise(tally, None, dataset.classes)
+    if ranks.is_main():
+        _write_counts(work.directory, tally, dataset.ids(split), threshold)
     return {"chosen": chosen, "oracle": oracle}
+
+
+def _write_counts(directory: Path, tally: Tally, ids: Sequence[str], threshold: float) -> None:
+    histogram = tally.histogram
+    indices = {"chosen": 0}
+    if histogram is not None:
+        indices = {"chosen": _index(histogram, threshold), "oracle": best(histogram)}
+    found = {name: tally.image_counts(ids, index) for name, index in indices.items()}
+    write_image_counts(directory / IMAGE_COUNTS, ids, found)
