@@ -13,6 +13,7 @@ import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,11 @@ class Entry:
     def directory(self) -> Path:
         return self.root / self.key.stage / self.key.hash
 
+    @property
+    def lock(self) -> Path:
+        """The file whose lock the process holds that makes this result; beside the directory, which may be removed."""
+        return self.root / self.key.stage / f"{self.key.hash}.lock"
+
     def manifest(self) -> dict[str, Any] | None:
         """The manifest if the stage is complete, else None."""
         return _read_json(self.directory / MANIFEST)
@@ -123,15 +129,48 @@ class Entry:
 
     def reason(self) -> str:
         """Why this has to be computed, told by the most similar earlier result of the same node."""
-        best: tuple[int, str] | None = None
+        changes, _ = self._most_similar()
+        if changes is None:
+            return "no earlier result"
+        return "; ".join(changes[:3]) + (" ..." if len(changes) > 3 else "")
+
+    def seconds(self) -> float | None:
+        """The wall time in which this result was made; None if there is none."""
+        manifest = self.manifest() or {}
+        return manifest.get("seconds")
+
+    def estimate(self) -> float | None:
+        """The wall time of the most similar earlier result of the same node; None if there is none."""
+        return self._most_similar()[1]
+
+    def _most_similar(self) -> tuple[list[str] | None, float | None]:
+        """How this differs from the earlier result of the same node with the fewest changes, and that one's time."""
+        now = json.loads(canonical(self.key.as_dict()))
+        best: tuple[list[str] | None, float | None] = (None, None)
         for path in sorted((self.root / self.key.stage).glob("*/")):
-            earlier = _read_json(path / MANIFEST)
+            earlier = _summary(path / MANIFEST)
             if earlier is None or earlier.get("node", "") != self.node:
                 continue
-            changes = _changes(earlier, json.loads(canonical(self.key.as_dict())))
-            if best is None or len(changes) < best[0]:
-                best = (len(changes), "; ".join(changes[:3]) + (" ..." if len(changes) > 3 else ""))
-        return best[1] if best else "no earlier result"
+            changes = _changes(earlier, now)
+            if best[0] is None or len(changes) < len(best[0]):
+                best = (changes, earlier.get("seconds"))
+        return best
+
+
+def _summary(path: Path) -> dict[str, Any] | None:
+    """A manifest without its list of files; a matrix looks at the same ones again and again."""
+    try:
+        return _read_summary(path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _read_summary(path: Path, _: int) -> dict[str, Any] | None:
+    manifest = _read_json(path)
+    if manifest is not None:
+        manifest.pop("files", None)
+    return manifest
 
 
 def _changes(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,10 @@ class LeakError(UserError):
     """A stage that may only see image-level labels asked for pixel ground truth."""
 
 
+class IncompatibleError(UserError):
+    """Components that are fine by themselves do not go together."""
+
+
 class CorruptArtefactError(Exception):
     """A stored artefact cannot be read back; the stage that wrote it makes it again.
 

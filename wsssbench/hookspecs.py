@@ -19,10 +19,22 @@ def register(registries: Registries) -> None:
 
 
 @hookspec
-def before_stage(node: str, config: dict[str, Any], directory: str) -> None:
-    """Called on rank 0 before a stage computes into `directory` (not when it is reused)."""
+def before_stage(node: str, config: dict[str, Any], directory: str, run: dict[str, Any]) -> None:
+    """Called on rank 0 before a stage computes into `directory` (not when it is reused); `run` as below."""
 
 
 @hookspec
-def after_stage(node: str, config: dict[str, Any], directory: str, result: dict[str, Any]) -> None:
-    """Called on rank 0 when a stage has finished; `result` holds its metrics, seconds and peak memory."""
+def after_stage(
+    node: str, config: dict[str, Any], directory: str, result: dict[str, Any], run: dict[str, Any]
+) -> None:
+    """Called on rank 0 when a stage has finished, also when its result was in the cache.
+
+    Args:
+        node: the stage's name in the experiment, e.g. ``classify`` or ``evaluate.cam``.
+        config: its resolved config.
+        directory: where its artefacts are; a training leaves ``scalars.jsonl`` there, a JSON object per iteration.
+        result: its metrics (an evaluation's ``chosen`` and ``oracle``, each with miou, precision, recall in per cent
+            and threshold), ``seconds``, ``peak_mib``, and whether it was ``reused``.
+        run: ``name``, ``run_id``, ``seed``, ``directory`` (of the run's results), ``title`` (what the ladder calls this
+            stage, if it is a rung).
+    """

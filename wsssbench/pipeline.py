@@ -19,18 +19,26 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from wsssbench import ranks
+from wsssbench.cache import Entry
 from wsssbench.data.truth import allow_pixel_truth, forbid
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.experiment import Node
 from wsssbench.interfaces import Dataset, RunContext
-from wsssbench.planning import Plan, Settings, State, Step
+from wsssbench.planning import FORCED, Plan, Settings, State, Step, outlook
 from wsssbench.plugins import load
+from wsssbench.progress import Progress
 from wsssbench.stages.work import StageWork
+
+_PATIENCE = 5.0  # seconds between two looks at a lock that another process holds
 
 
 def execute(plan: Plan, settings: Settings) -> dict[str, State]:
     """Run every step that is not in the cache; same command again continues where it was.
+
+    Of several processes that need the same stage at once, one computes it and the others wait.
 
     Returns:
         What happened to each node.
@@ -38,15 +46,57 @@ def execute(plan: Plan, settings: Settings) -> dict[str, State]:
     ranks.init(settings.device)
     happened: dict[str, State] = {}
     for number, step in enumerate(plan.steps, start=1):
-        state, reason = ranks.from_main((step.state, step.reason))
         name = f"[{number}/{len(plan.steps)}] {step.node.name}"
+        state = ranks.from_main(step.state)
+        if state != "reused":
+            with _held(step.entry, name, settings.progress):
+                state, reason = ranks.from_main(_outlook_now(step))
+                if state != "reused":
+                    settings.progress.say(f"{name}: {state} ({reason})")
+                    now = Step(step.node, step.entry, state, reason)
+                    _run_repairing(plan, now, settings)
         if state == "reused":
             settings.progress.say(f"{name}: reused")
-        else:
-            settings.progress.say(f"{name}: {state} ({reason})")
-            _run_repairing(plan, step, settings)
+        if ranks.is_main():
+            _tell(plan, step, settings, reused=state == "reused")
         happened[step.node.name] = state
     return happened
+
+
+def _outlook_now(step: Step) -> tuple[State, str]:
+    """What is to be done now that the stage's lock is held: another process may have done it meanwhile."""
+    return (step.state, step.reason) if step.reason == FORCED else outlook(step.entry, False)
+
+
+@contextmanager
+def _held(entry: Entry, name: str, progress: Progress) -> Iterator[None]:
+    """Hold the lock of a stage result, whose death with its process no kill prevents; every rank waits for it."""
+    lock = FileLock(entry.lock)
+    waits = 0
+    while not ranks.from_main(ranks.is_main() and _acquired(lock, progress)):
+        if waits == 0:
+            progress.say(f"{name}: another process is computing it, waiting")
+        waits += 1
+    try:
+        yield
+    finally:
+        if ranks.is_main():
+            lock.release()
+
+
+def _acquired(lock: FileLock, progress: Progress) -> bool:
+    lock_file = Path(lock.lock_file)
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # a short time-out: the other ranks of a torchrun must hear from this one now and then
+        lock.acquire(timeout=_PATIENCE, poll_interval=0.2)
+    except Timeout:
+        return False
+    except NotImplementedError:
+        progress.warn(
+            f"the file system of {lock_file.parent} has no file locks: runs at the same time may compute a stage twice"
+        )
+    return True
 
 
 def _run_repairing(plan: Plan, step: Step, settings: Settings) -> None:
@@ -61,9 +111,17 @@ def _run_repairing(plan: Plan, step: Step, settings: Settings) -> None:
                     f"{error}; run the same command again to have it made again"
                 ) from error
             settings.progress.warn(f"{error}; {owner.node.name} makes it again")
-            owner.entry.reopen([str(Path(str(error.path)).relative_to(owner.entry.directory))])
-            _run_step(plan, Step(owner.node, owner.entry, "resumed", ""), settings)
+            if owner.node.name == step.node.name:
+                _remake(plan, owner, Path(str(error.path)), settings)
+            else:
+                with _held(owner.entry, owner.node.name, settings.progress):
+                    _remake(plan, owner, Path(str(error.path)), settings)
     raise UserError(f"{step.node.name}: artefacts it reads stay unreadable; check the disk")
+
+
+def _remake(plan: Plan, owner: Step, path: Path, settings: Settings) -> None:
+    owner.entry.reopen([str(path.relative_to(owner.entry.directory))])
+    _run_step(plan, Step(owner.node, owner.entry, "resumed", ""), settings)
 
 
 def _owner(plan: Plan, path: Path) -> Step | None:
@@ -78,7 +136,10 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
         entry.reopen(entry.damage())
         entry.open()
         load().hooks.before_stage(
-            node=node.name, config=dict(node.config), directory=str(entry.directory)
+            node=node.name,
+            config=dict(node.config),
+            directory=str(entry.directory),
+            run=_run_facts(plan, step, settings),
         )
     ranks.barrier()
     started = time.monotonic()
@@ -89,13 +150,35 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
     if ranks.is_main():
         facts = {"node": node.name, "seconds": time.monotonic() - started, "peak_mib": peak()}
         entry.close(result, facts)
-        load().hooks.after_stage(
-            node=node.name,
-            config=dict(node.config),
-            directory=str(entry.directory),
-            result={**result, **facts},
-        )
     ranks.barrier()
+
+
+def _tell(plan: Plan, step: Step, settings: Settings, reused: bool) -> None:
+    """Call the plugins' ``after_stage``. An observer that fails costs a warning, not the experiment."""
+    manifest = step.entry.manifest() or {}
+    facts = {key: manifest.get(key) for key in ("seconds", "peak_mib")}
+    try:
+        load().hooks.after_stage(
+            node=step.node.name,
+            config=dict(step.node.config),
+            directory=str(step.entry.directory),
+            result={**manifest.get("result", {}), **facts, "reused": reused},
+            run=_run_facts(plan, step, settings),
+        )
+    except Exception as error:  # whatever a third party's hook raises
+        settings.progress.warn(
+            f"after_stage of a plugin failed for {step.node.name}: {type(error).__name__}: {error}"
+        )
+
+
+def _run_facts(plan: Plan, step: Step, settings: Settings) -> dict[str, Any]:
+    return {
+        "name": plan.config["name"],
+        "run_id": plan.run_id,
+        "seed": plan.config["seed"],
+        "directory": str(plan.directory(settings.work_dir)),
+        "title": step.node.title,
+    }
 
 
 def _orders(plan: Plan, step: Step, settings: Settings) -> StageWork:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from wsssbench.cache import Entry, Key
+from wsssbench.cache import Entry, Key, canonical
 from wsssbench.config import ARCHITECTURE
 from wsssbench.data.check import check_dataset, check_masks
 from wsssbench.data.fingerprint import data_fingerprint, weight_files
 from wsssbench.data.lists import some
 from wsssbench.data.truth import allow_pixel_truth
-from wsssbench.errors import UserError, unknown
+from wsssbench.errors import IncompatibleError, UserError, unknown
 from wsssbench.experiment import Node, nodes_of, unscored_splits
 from wsssbench.interfaces import Batch, Dataset, Erasing
 from wsssbench.plugins import load
@@ -25,6 +26,7 @@ from wsssbench.provenance import code_version
 from wsssbench.stages.generate import FOLDER
 from wsssbench.stages.import_cams import check_import
 
+FORCED = "forced"  # the reason of a stage that is computed again on request
 MANY = 5000  # masks whose check takes long enough to show
 State = Literal["reused", "resumed", "computed"]
 
@@ -65,11 +67,27 @@ class Plan:
     def __contains__(self, name: str) -> bool:
         return any(step.node.name == name for step in self.steps)
 
+    @property
+    def run_id(self) -> str:
+        """Names the run by what it computes, so that the same command again is the same run."""
+        digest = hashlib.sha256("".join(s.entry.key.hash for s in self.steps).encode()).hexdigest()
+        return f"{digest[:8]}-seed{self.config['seed']}"
 
-def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
+    def directory(self, work_dir: Path) -> Path:
+        """Where the results of this run go."""
+        return work_dir / "runs" / str(self.config["name"]) / self.run_id
+
+
+def make_plan(
+    config: Mapping[str, Any], settings: Settings, checked: set[str] | None = None
+) -> Plan:
     """Hash every stage and see what the cache has.
 
+    Args:
+        checked: what earlier plans of the same command found to be fine, which is not looked at again; added to.
+
     Raises:
+        IncompatibleError: components that do not go together.
         UserError: the data set or a component of the config cannot be used; an unknown --force or --until.
     """
     dataset = load().registries.dataset.build(config["data"], where="data")
@@ -79,9 +97,15 @@ def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
     _check_names(nodes, settings)
     if settings.until is not None:
         nodes = _ancestors(nodes, _full_name(nodes, settings.until))
-    _check_components(config, dataset)
+    once = _Once(set() if checked is None else checked)
+    parts = {key: config[key] for key in _WITH_COMPONENTS}
+    once(lambda: _check_components(config, dataset), {**parts, "data": config["data"]})
+    on_data = {"data": config["data"], "splits": config["splits"], "nodes": [n.name for n in nodes]}
     if not dataset.generated:
-        _check_data(nodes, dataset, settings)
+        once(
+            lambda: _check_data(nodes, dataset, settings),
+            {**on_data, "evaluate": config["evaluate"]},
+        )
     for split in unscored_splits(config, dataset):
         settings.progress.say(f"split '{split}' has no masks: it is not scored")
     forced = {_full_name(nodes, name) for name in settings.force}
@@ -90,13 +114,30 @@ def make_plan(config: Mapping[str, Any], settings: Settings) -> Plan:
     for node in nodes:
         entry = Entry(settings.work_dir / "cache", _key(node, entries, dataset), node.name)
         entries[node.name] = entry
-        steps.append(Step(node, entry, *_outlook(entry, node.name in forced)))
-    if any(s.node.name in ("classify", "cam") and s.state == "computed" for s in steps):
-        _check_truth(nodes, dataset, settings)
+        steps.append(Step(node, entry, *outlook(entry, node.name in forced)))
+    computed = any(s.node.name in ("classify", "cam") and s.state == "computed" for s in steps)
+    if computed:
+        once(lambda: _check_truth(nodes, dataset, settings), {**on_data, "truth": True})
     made = entries.get("data")
     if made is not None:
         dataset = dataset.at(made.directory / FOLDER)
     return Plan(config, dataset, tuple(steps))
+
+
+_WITH_COMPONENTS = ("classifier", "cam", "refine", "segmenter", "import_cams")
+
+
+class _Once:
+    """Runs a check unless `passed` says that the same one has passed before."""
+
+    def __init__(self, passed: set[str]) -> None:
+        self.passed = passed
+
+    def __call__(self, check: Callable[[], None], of: Mapping[str, Any]) -> None:
+        text = canonical(of)
+        if text not in self.passed:
+            check()
+            self.passed.add(text)
 
 
 def _check_names(nodes: list[Node], settings: Settings) -> None:
@@ -157,7 +198,11 @@ def _check_import(config: Mapping[str, Any], dataset: Dataset) -> None:
 
 
 def _rehearse(section: Mapping[str, Any], num_classes: int) -> None:
-    """One training step's losses on a small blank batch: shows methods that do not go together."""
+    """One training step's losses on a small blank batch.
+
+    Raises:
+        IncompatibleError: the methods do not go together.
+    """
     import torch
 
     from wsssbench.models.classifier import build_classifier
@@ -172,7 +217,10 @@ def _rehearse(section: Mapping[str, Any], num_classes: int) -> None:
         output = classifier(batch.images)
         for erasing in classifier.erasing:
             assert isinstance(erasing, Erasing)
-            erasing.losses(classifier, batch, output)
+            try:
+                erasing.losses(classifier, batch, output)
+            except UserError as error:
+                raise IncompatibleError(str(error)) from error
 
 
 def _check_data(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
@@ -261,9 +309,10 @@ def _component_modules(value: Any) -> Iterator[str]:
             yield from _component_modules(item)
 
 
-def _outlook(entry: Entry, forced: bool) -> tuple[State, str]:
+def outlook(entry: Entry, forced: bool) -> tuple[State, str]:
+    """What will happen to a stage result, and why."""
     if forced:
-        return "computed", "forced"
+        return "computed", FORCED
     if entry.manifest() is not None:
         damaged = entry.damage()
         if damaged:

@@ -201,14 +201,13 @@ def test_hooks_observe_stages(
     seen: list[tuple[str, str]] = []
 
     class Hooks:
-        def before_stage(self, node: str, config: dict[str, Any], directory: str) -> None:
+        def before_stage(self, node: str, run: dict[str, Any], **_: Any) -> None:
+            assert run["name"] == "tiny" and run["seed"] == 0
             seen.append(("before", node))
 
-        def after_stage(
-            self, node: str, config: dict[str, Any], directory: str, result: dict[str, Any]
-        ) -> None:
+        def after_stage(self, node: str, result: dict[str, Any], **_: Any) -> None:
             assert result["seconds"] >= 0 and result["peak_mib"] > 0
-            seen.append(("after", node))
+            seen.append(("reused" if result["reused"] else "after", node))
 
     from wsssbench import pipeline
 
@@ -217,5 +216,9 @@ def test_hooks_observe_stages(
         pipeline, "load", lambda: type(loaded)(loaded.plugins, loaded.registries, Hooks())
     )
     config, work_dir = done
-    execute(plan_of(config, work_dir, force=("label",)), settings(work_dir))
-    assert seen == [("before", "label"), ("after", "label")]
+    plan = plan_of(config, work_dir, force=("label",))
+    execute(plan, settings(work_dir))
+    expected = [("reused", step.node.name) for step in plan.steps]
+    at = expected.index(("reused", "label"))
+    expected[at : at + 1] = [("before", "label"), ("after", "label")]
+    assert seen == expected
