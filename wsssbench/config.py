@@ -7,6 +7,7 @@ so that the resolved config says all there is to say about an experiment.
 
 from __future__ import annotations
 
+import pprint
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,16 @@ def read_config(path: Path) -> dict[str, Any]:
             f"config {path} cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
         ) from error
     return _plain(loaded.to_dict())
+
+
+def config_text(config: Mapping[str, Any]) -> str:
+    """The resolved config as a Python config file."""
+    lines = []
+    for key, value in config.items():
+        start = f"{key} = "
+        text = pprint.pformat(value, width=100 - len(start), sort_dicts=False)
+        lines.append(start + text.replace("\n", "\n" + " " * len(start)) + "\n")
+    return "".join(lines)
 
 
 def _missing_file(path: Path) -> str:

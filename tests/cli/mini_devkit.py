@@ -13,7 +13,7 @@ from PIL import Image
 from tiny_experiment import TINY
 
 from wsssbench.data.images import write_label
-from wsssbench.report.collect import config_text
+from wsssbench.config import config_text
 
 TRAIN, VAL = ["2007_000001", "2007_000002", "2007_000003"], ["2008_000001"]
 CLASSES_IN_MASKS = {

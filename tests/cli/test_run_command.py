@@ -165,10 +165,10 @@ def test_masks_are_looked_through_once(config: Path, monkeypatch: pytest.MonkeyP
     """Only before a training: what is planned beside a trained classifier starts at once."""
     looked: list[str] = []
     monkeypatch.setattr(planning, "check_masks", lambda _, split, *more: looked.append(split) or [])
-    monkeypatch.setattr(planning, "_outlook", lambda entry, forced: ("reused", ""))
+    monkeypatch.setattr(planning, "outlook", lambda entry, forced: ("reused", ""))
     arguments = ("run", config, "--dry-run", "--work-dir", config.parent / "work")
     assert call(*arguments).code == 0 and looked == []
-    monkeypatch.setattr(planning, "_outlook", lambda entry, forced: ("computed", ""))
+    monkeypatch.setattr(planning, "outlook", lambda entry, forced: ("computed", ""))
     assert call(*arguments).code == 0 and looked == ["train"]
 
 

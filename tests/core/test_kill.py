@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_experiment import TINY
 
-from wsssbench.report.collect import config_text
+from wsssbench.config import config_text
 
 SIDE_NOTES = {"manifest.json", "intent.json", "libraries.log", "scalars.jsonl"}  # they hold times
 SEGMENTER = """

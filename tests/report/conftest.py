@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wsssbench.report.results import GalleryRow, Point, Rung, RunResult, StageTime
+from wsssbench.report.results import GalleryRow, Point, Rung, RunResult, StageTime, TrainingCurve
 
 CLASSES = ["cat", "dog", "sofa"]
 
@@ -62,6 +62,7 @@ def make_result() -> Callable[..., RunResult]:
             "created": "2026-03-01T14:22:33+00:00",
             "reference": {"CAM": 56.0},
             "class_names": CLASSES,
+            "training": [TrainingCurve("classify", "loss", [(1.0, 0.7), (2.0, 0.5)])],
         }
         return RunResult(**(given | fields))
 

@@ -30,6 +30,7 @@ def test_every_field_of_a_run_is_in_the_comparison(make_result):
         "created": "x",
         "reference": {},
         "class_names": [],
+        "training": [],
     }
     assert set(changed) == {f.name for f in dataclasses.fields(result)} - {"gallery"}
     for name, value in changed.items():
@@ -39,7 +40,7 @@ def test_every_field_of_a_run_is_in_the_comparison(make_result):
 
 def test_the_file_has_the_documented_schema(make_result):
     document = json.loads(to_json(make_result()))
-    assert document["schema"] == "wsssbench.metrics/1"
+    assert document["schema"] == "wsssbench.metrics/2"
     cam = document["rungs"][0]
     assert cam["chosen"] == {"threshold": 0.3, "miou": 39.0, "precision": 50.3, "recall": 69.7}
     assert cam["iou"]["sofa"] is None
@@ -78,7 +79,7 @@ def test_numpy_numbers_are_accepted(make_result):
         ("{", "not valid JSON"),
         ("[]", "schema None"),
         ('{"schema": "wsssbench.metrics/99"}', "wsssbench.metrics/99"),
-        ('{"schema": "wsssbench.metrics/1"}', "'name'"),
+        ('{"schema": "wsssbench.metrics/2"}', "'name'"),
     ],
 )
 def test_a_file_that_is_no_metrics_file_gets_one_sentence(text, says):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsssbench import ranks
+from wsssbench.cli import complete
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.errors import UserError
 from wsssbench.progress import Progress, Silent, duration
@@ -32,7 +33,12 @@ def run(
     config: Annotated[Path, typer.Argument(help="the experiment, e.g. configs/aeft_synthetic.py")],
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="override a value; +key=value adds one"),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="override a value; +key=value adds one",
+            autocompletion=complete.assignments,
+        ),
     ] = None,
     seeds: Annotated[
         str, typer.Option(help="comma-separated, e.g. 0,1,2; default: the config's")
@@ -68,7 +74,9 @@ def run(
             loaded = apply_smoke(loaded)
         loaded = apply_overrides(loaded, set_ or [])
         settings = settings_of(work_dir, device, workers, progress, force, until)
-        plans = [plan_of(loaded, seed, settings) for seed in _seeds(seeds, loaded)]
+        # a config's own seed is checked with the rest of it
+        wanted: list[Any] = parse_seeds(seeds) if seeds else [loaded.get("seed", 0)]
+        plans = [plan_of(loaded, seed, settings) for seed in wanted]
         if dry_run:
             for plan in plans:
                 _show_plan(plan, console)
@@ -116,9 +124,8 @@ def pick_device(wanted: str) -> str:
     return "cuda" if available and wanted != "cpu" else "cpu"
 
 
-def _seeds(text: str, config: dict[str, Any]) -> list[Any]:
-    if not text:
-        return [config.get("seed", 0)]  # checked with the rest of the config
+def parse_seeds(text: str) -> list[int]:
+    """``0,1,2`` -> [0, 1, 2]; UserError for anything else."""
     try:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
@@ -148,11 +155,11 @@ def run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResul
     if not ranks.is_main():
         return None
     from wsssbench.report import html, tables
-    from wsssbench.report.collect import collect, run_id, write_run
+    from wsssbench.report.collect import collect, write_run
     from wsssbench.report.ladder import aggregate
 
-    result = collect(plan, happened, run_id(plan))
-    directory = settings.work_dir / "runs" / result.name / result.run_id
+    result = collect(plan, happened)
+    directory = plan.directory(settings.work_dir)
     write_run(result, plan, directory)
     html.write(result, directory / "report.html")
     console.print()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pprint
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from wsssbench.cache import write_json
+from wsssbench.config import config_text
 from wsssbench.data.artefacts import read_cam, read_scores
+from wsssbench.data.atomic import write_atomically
 from wsssbench.data.fingerprint import weight_files
+from wsssbench.data.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.data.images import read_image, read_label, voc_palette
 from wsssbench.data.truth import allow_pixel_truth, read_truth
 from wsssbench.experiment import Node
@@ -27,20 +30,23 @@ from wsssbench.report.results import (
     Rung,
     RunResult,
     StageTime,
+    TrainingCurve,
     to_json,
 )
+from wsssbench.report.run_files import image_counts_path
 from wsssbench.stages.label import label_map
 from wsssbench.stages.segment import gallery_ids
 
 PICTURES = 8
+SCALARS = "scalars.jsonl"  # what a training logs, see wsssbench.training.engine
 
 
-def collect(plan: Plan, happened: Mapping[str, State], run_id: str) -> RunResult:
+def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
     """Everything a report says about the run of `plan`."""
     manifests = {step.node.name: step.entry.manifest() or {} for step in plan.steps}
     return RunResult(
         name=plan.config["name"],
-        run_id=run_id,
+        run_id=plan.run_id,
         config_text=config_text(plan.config),
         rungs=[_rung(plan, s, manifests) for s in plan.steps if s.node.stage == "evaluate"],
         times=[
@@ -57,30 +63,18 @@ def collect(plan: Plan, happened: Mapping[str, State], run_id: str) -> RunResult
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         reference=dict(plan.config["reference"]),
         class_names=list(plan.dataset.classes),
+        training=[curve for step in plan.steps for curve in _training(step)],
     )
 
 
-def run_id(plan: Plan) -> str:
-    """Names the run by what it computes, so that the same command again is the same run."""
-    from hashlib import sha256
-
-    digest = sha256("".join(step.entry.key.hash for step in plan.steps).encode()).hexdigest()
-    return f"{digest[:8]}-seed{plan.config['seed']}"
-
-
-def config_text(config: Mapping[str, Any]) -> str:
-    """The resolved config as a Python config file."""
-    lines = []
-    for key, value in config.items():
-        start = f"{key} = "
-        text = pprint.pformat(value, width=100 - len(start), sort_dicts=False)
-        lines.append(start + text.replace("\n", "\n" + " " * len(start)) + "\n")
-    return "".join(lines)
-
-
 def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
-    """config.py, metrics.json and run.json (hashes, seeds, times, environment) of a run."""
+    """config.py, metrics.json, run.json (hashes, seeds, times, environment) and the counts per image of a run."""
     directory.mkdir(parents=True, exist_ok=True)
+    for step in plan.steps:
+        if step.node.stage == "evaluate":
+            target = image_counts_path(directory, step.node.inputs["given"])
+            target.parent.mkdir(exist_ok=True)
+            write_atomically(target, (step.entry.directory / IMAGE_COUNTS).read_bytes())
     (directory / "config.py").write_text(result.config_text, encoding="utf-8")
     (directory / "metrics.json").write_text(to_json(result), encoding="utf-8")
     stages = {
@@ -101,6 +95,27 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         "stages": stages,
     }
     write_json(directory / "run.json", content)
+
+
+def _training(step: Step) -> Iterator[TrainingCurve]:
+    """What a training logged, each value's course thinned to at most 200 points."""
+    path = step.entry.directory / SCALARS
+    if not path.is_file():
+        return
+    series: dict[str, list[tuple[float, float]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        logged = json.loads(line)
+        for name, value in logged.items():
+            if name != "iteration":
+                series.setdefault(name, []).append((logged["iteration"], value))
+    for name, points in series.items():
+        yield TrainingCurve(step.node.name, name, thinned(points, 200))
+
+
+def thinned(points: list[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """At most `most` (x, y) points: means of runs of neighbours."""
+    parts = np.array_split(np.asarray(points, float), min(most, len(points)))
+    return [(float(x), float(y)) for x, y in (part.mean(axis=0) for part in parts)]
 
 
 def _rung(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any]]) -> Rung:

@@ -2,13 +2,14 @@
 
 ``metrics.json`` is one object::
 
-    {"schema": "wsssbench.metrics/1",
+    {"schema": "wsssbench.metrics/2",
      "name": str, "run_id": str, "created": str (ISO 8601), "class_names": [str, ...],
      "rungs": [{"name": str, "node": str, "split": str,
                 "chosen": POINT | null, "oracle": POINT | null,
                 "iou": {class name: per cent | null}, "curve": [POINT, ...],
                 "card": {str: str | int | float | bool | null}}, ...],
      "times": [{"node": str, "seconds": float, "peak_mib": float, "reused": bool}, ...],
+     "training": [{"node": str, "series": str, "points": [[iteration, value], ...]}, ...],
      "reference": {rung name: per cent}, "environment": {str: str}, "config": str}
 
     POINT = {"threshold": float | null, "miou": per cent, "precision": per cent, "recall": per cent}
@@ -29,7 +30,7 @@ import numpy as np
 
 from wsssbench.errors import UserError
 
-SCHEMA = "wsssbench.metrics/1"
+SCHEMA = "wsssbench.metrics/2"
 
 CardValue = str | int | float | bool | None
 
@@ -84,6 +85,15 @@ class StageTime:
     reused: bool = False
 
 
+@dataclass(frozen=True)
+class TrainingCurve:
+    """One logged value of a training: `points` are (iteration, value), thinned by averaging neighbours."""
+
+    node: str
+    series: str
+    points: list[tuple[float, float]]
+
+
 @dataclass(frozen=True, eq=False)
 class GalleryRow:
     """One image through the pipeline: (title, picture (H, W, 3) uint8 RGB) per panel."""
@@ -107,6 +117,7 @@ class RunResult:
         created: ISO 8601.
         reference: the mIoU a paper reports, per cent, by rung name; may be empty.
         class_names: the foreground classes; label-map value i + 1 belongs to ``class_names[i]``.
+        training: what the trainings logged.
     """
 
     name: str
@@ -119,6 +130,7 @@ class RunResult:
     created: str = ""
     reference: dict[str, float] = field(default_factory=dict)
     class_names: list[str] = field(default_factory=list)
+    training: list[TrainingCurve] = field(default_factory=list)
 
 
 def to_json(result: RunResult) -> str:
@@ -138,6 +150,14 @@ def to_json(result: RunResult) -> str:
                 "reused": bool(time.reused),
             }
             for time in result.times
+        ],
+        "training": [
+            {
+                "node": curve.node,
+                "series": curve.series,
+                "points": [[_number(x), _number(y)] for x, y in curve.points],
+            }
+            for curve in result.training
         ],
         "reference": {name: _number(value) for name, value in result.reference.items()},
         "environment": dict(result.environment),
@@ -187,6 +207,14 @@ def _result_from_dict(document: Mapping[str, Any]) -> RunResult:
         created=document["created"],
         reference={name: _float(value) for name, value in document["reference"].items()},
         class_names=list(document["class_names"]),
+        training=[
+            TrainingCurve(
+                curve["node"],
+                curve["series"],
+                [(_float(x), _float(y)) for x, y in curve["points"]],
+            )
+            for curve in document["training"]
+        ],
     )
 
 
