@@ -36,7 +36,8 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     """`config` with ``a.b=value`` applied in order.
 
     A key has to exist, or to be a parameter of the component at that place; ``+a.b=value`` adds any key. A slot may be
-    given by name alone: ``classifier.pooling=GAP``; ``classifier.erasing=none`` empties it.
+    given by name alone, ``classifier.pooling=GAP``, or as it would be called, ``classifier.pooling=GPP(bins=(2, 4))``;
+    ``classifier.erasing=none`` empties it.
 
     Raises:
         UserError: not of that form, or an unknown key (with near matches).
@@ -53,13 +54,31 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
 
 
 def _parse(text: str) -> Any:
+    """A Python literal, a component as it would be called, ``GPP(bins=(2, 4))``, or the text itself."""
     words = {"true": True, "false": False, "none": None, "null": None}
     if text.strip().lower() in words:
         return words[text.strip().lower()]
     try:
-        return ast.literal_eval(text)
+        return _value(ast.parse(text.strip(), mode="eval").body)
     except (ValueError, SyntaxError):
         return text
+
+
+def _value(node: ast.expr) -> Any:
+    """What an expression means: literals as in Python, ``Name(key=value)`` a component, ``dict(...)`` a section."""
+    if isinstance(node, ast.Call):
+        if (
+            not isinstance(node.func, ast.Name)
+            or node.args
+            or any(k.arg is None for k in node.keywords)
+        ):
+            raise ValueError("not of the form Name(key=value, ...)")
+        given = {str(keyword.arg): _value(keyword.value) for keyword in node.keywords}
+        return given if node.func.id == "dict" else {"type": node.func.id, **given}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        items = [_value(item) for item in node.elts]
+        return items if isinstance(node, ast.List) else tuple(items)
+    return ast.literal_eval(node)
 
 
 def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
@@ -109,7 +128,9 @@ def _as_slot(path: str, value: Any) -> Any:
     if path == "classifier.erasing":
         if value is None:
             return []
-        return [{"type": value}] if isinstance(value, str) else value
+        return [{"type": value}] if isinstance(value, str) else (
+            [value] if isinstance(value, dict) else value
+        )  # fmt: skip
     if isinstance(value, str) and path in SLOTS:
         return {"type": value}
     return value

@@ -1,0 +1,126 @@
+"""Cells, their plans and the tree of stages, on the tiny experiment; nothing is computed."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from wsssbench.cli.sweep_display import show_outlook
+from wsssbench.config import config_text, read_config, resolve
+from wsssbench.errors import UserError
+from wsssbench.planning import Settings
+from wsssbench.progress import Silent
+from wsssbench.sweep.cells import Planned, plan_cells, write
+from wsssbench.sweep.matrix import read_matrix
+from wsssbench.sweep.outlook import outlook_of
+from wsssbench.sweep.record import read_sweep
+
+
+@pytest.fixture
+def base(tiny: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.py"
+    path.write_text(config_text(tiny))
+    return path
+
+
+def planned(base: Path, *grids: str, until: str = "rw", **options: Any) -> Planned:
+    settings = Settings(base.parent / "work", "cpu", 1, Silent(), until=until)
+    return plan_cells(read_matrix(base, grids), settings, options.pop("seeds", (0, 1)), **options)
+
+
+def shown(found: Planned) -> str:
+    console = Console(width=110, file=io.StringIO(), color_system=None)
+    show_outlook(found, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_rows_that_share_stages_share_them_in_the_tree(base: Path) -> None:
+    found = planned(base, "refine.rw.steps=2,4", "pooling=GAP,GPP")
+    outlook = outlook_of(found.sweep, found.plans)
+    by_node: dict[str, list[int]] = {}
+    for stage in outlook.stages.values():
+        by_node.setdefault(stage.node, []).append(len(stage.cells))
+    assert by_node["data"] == [8]  # 2 x 2 rows, 2 seeds
+    assert by_node["classify"] == [2] * 4  # poolings x seeds, for two walks each
+    assert by_node["refine.rw"] == [1] * 8
+    assert outlook.needed == sum(len(plan.steps) for plan in found.plans.values())
+    assert len(outlook.to_run()) == len(outlook.stages)
+    branches = [(b.node, b.depth, len(b.rows), len(b.stages)) for b in outlook.branches]
+    assert branches[0] == ("data", 0, 4, 1)
+    assert [b for b in branches if b[0] == "classify"] == [("classify", 1, 2, 2)] * 2
+    assert ("cam", 2, 2, 2) in branches
+
+
+def test_the_plan_as_it_is_shown(base: Path) -> None:
+    text = shown(planned(base, "refine.rw.steps=2,4", until="cam"))
+    assert "tiny-steps on" in text and "2 rows, 4 cells" in text
+    assert "└─ classify" in text and "   └─ cam" in text and "      └─ evaluate.cam" in text
+    assert "16 stages in 4 cells are 7 different ones: 0 cached, 7 to run" in text
+    assert "time left: unknown" in text and "unknown" in text
+
+
+def test_estimates_are_those_of_the_most_similar_earlier_stage(base: Path) -> None:
+    found = planned(base, "classifier.schedule.lr=0.01,0.02", until="data", seeds=(0,))
+    (step, *_) = next(iter(found.plans.values())).steps
+    step.entry.open()
+    step.entry.close({}, {"node": "data", "seconds": 12.0, "peak_mib": 1.0})
+    again = planned(base, "classifier.schedule.lr=0.01,0.02", until="data", seeds=(0,))
+    text = shown(again)
+    assert "1 cached, 0 to run" in text and "12 s" in text
+    assert "sharing stages saves about 12 s" in text
+    bigger = planned(base, "data.train_images=7,8", until="data", seeds=(0,))
+    text = shown(bigger)
+    assert (
+        text.count("about 12 s") == 2 and "one after the other, by earlier runs: about 24 s" in text
+    )
+
+
+def test_a_cells_config_is_the_config_of_its_run(base: Path) -> None:
+    found = planned(base, "pooling=GAP,GPP(bins=(2,))", until="cam")
+    write(found)
+    assert read_sweep(found.sweep.directory) == found.sweep
+    for cell in found.sweep.cells:
+        written = resolve(read_config(found.sweep.config(cell)))
+        assert written == found.plans[cell.id].config
+        assert written["seed"] == cell.seed and written[
+            "name"
+        ] == f"tiny-pooling-{cell.row[:3].lower()}" + ("" if cell.row == "GAP" else "-bins-2")
+        directory = found.plans[cell.id].directory(base.parent / "work")
+        assert found.sweep.run_directory(cell) == directory
+
+
+def test_components_that_do_not_go_together_are_cells_that_cannot_run(base: Path) -> None:
+    found = planned(base, "pooling=GAP,GPP(bins=(2,))", "erasing=none,AEFT", until="cam")
+    impossible = {cell.row for cell in found.sweep.cells if cell.impossible}
+    assert impossible == {"GAP, AEFT"} and len(found.plans) == 6
+    cell = next(cell for cell in found.sweep.cells if cell.impossible)
+    assert "GAP has none: use pooling GPP" in found.sweep.status(cell).reason
+    assert "GAP, AEFT, seed 0 cannot run: " in shown(found)
+    with pytest.raises(UserError, match=r"no row of .* can run"):
+        planned(base, "pooling=GAP", "erasing=AEFT", until="cam")
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        ("pooling=GAP,GPPP", "row 'GPPP': unknown pooling 'GPPP': did you mean GPP"),
+        ("poling=GAP", "row 'GAP': --set poling: unknown key 'poling'"),
+        ("pooling=GPP(bin=(2,))", "did you mean bins"),
+        ("classifier.schedule.lr=fast,0.1", "lr='fast' has to be float"),
+    ],
+)
+def test_mistakes_show_before_anything_runs_with_their_row(
+    base: Path, grid: str, words: str
+) -> None:
+    with pytest.raises(UserError) as refusal:
+        planned(base, grid, until="cam")
+    assert words in str(refusal.value)
+
+
+def test_a_sweeps_name_is_a_folder(base: Path) -> None:
+    with pytest.raises(UserError, match="--name a/b"):
+        planned(base, "pooling=GAP", until="data", name="a/b")

@@ -1,0 +1,242 @@
+"""``wsssbench sweep``: an ablation matrix, every stage computed once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wsssbench import ranks
+from wsssbench.cli.complete import assignments
+from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
+from wsssbench.cli.sweep_display import CellsShown, count, show_outlook
+from wsssbench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from wsssbench.planning import Settings
+    from wsssbench.sweep.cells import Planned
+    from wsssbench.sweep.launch import How
+    from wsssbench.sweep.matrix import Matrix
+    from wsssbench.sweep.record import Cell
+
+EXAMPLES = """Examples:
+
+  wsssbench sweep configs/ablations/table1_gpp.py --seeds 0,1,2
+
+  wsssbench sweep configs/ablations/table1_gpp.py --base voc --set data.root=VOCdevkit/VOC2012 --dry-run
+
+  wsssbench sweep configs/aeft_synthetic.py --grid pooling=GAP,GPP --grid erasing=none,RigidErasing,AEFT
+
+  wsssbench sweep configs/aeft_synthetic.py --grid "pooling=GPP(bins=(2,)),GPP(bins=(2,4))" --until cam --jobs 2
+
+  wsssbench sweep configs/ablations/table2_aeft.py --executor slurm --slurm slurm_partition=gpu --ranks 4
+
+The same command again goes on where it stopped; --retry runs what failed, too; --collect shows what is there.
+Afterwards: wsssbench compare work/sweeps/NAME, wsssbench report work/sweeps/NAME.
+"""
+EXECUTORS = ("here", "slurm", "local", "debug")
+
+
+def sweep(
+    config: Annotated[Path, typer.Argument(help="a matrix file, or an experiment with --grid")],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AXIS=V,V",
+            help="an axis: pooling, erasing, or any key of the config",
+            autocompletion=assignments,
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="comma-separated; default: the matrix's, or 0")] = "",
+    base: Annotated[str, typer.Option(help="a matrix's base by name, e.g. voc; or a config")] = "",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="in every row", autocompletion=assignments),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="stop after it; default: the matrix's")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ROW", help="run these rows only; repeatable")
+    ] = None,
+    name: Annotated[str, typer.Option(help="of the folder in work/sweeps")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show the stages as a tree, what is cached, how long")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="run failed cells again")] = False,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="run nothing, tabulate what is there")
+    ] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="on a handful of images")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="cells at the same time on this machine")] = 1,
+    executor: Annotated[
+        str, typer.Option(metavar="here|slurm|local|debug", help="slurm, local, debug: by submitit")
+    ] = "here",
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="for submitit, e.g. slurm_partition=gpu"),
+    ] = None,
+    ranks_: Annotated[
+        int, typer.Option("--ranks", min=1, help="processes of a cell (torchrun)")
+    ] = 1,
+    work_dir: Annotated[Path, typer.Option(metavar="DIR", help="cache and results")] = Path("work"),
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="of every cell; default: its share of the CPU cores")
+    ] = None,
+) -> None:
+    """Run an ablation matrix: rows times seeds; cells that share stages share the work."""
+    from wsssbench.cli.run import parse_seeds, settings_of
+    from wsssbench.sweep.cells import plan_cells, write
+    from wsssbench.sweep.matrix import read_matrix
+
+    if executor not in EXECUTORS:
+        raise UserError(f"--executor: {unknown('executor', executor, EXECUTORS)}")
+    if ranks.world_size() > 1:
+        raise UserError(
+            "sweep starts the processes of its cells itself: leave torchrun out and give --ranks"
+        )
+    options = _options(slurm or [], executor)
+    console = make_console()
+    progress = ConsoleProgress(console)
+    with log_noise(work_dir / "logs" / "sweep.txt", progress):
+        matrix = read_matrix(config, grid or (), base)
+        matrix = replace(matrix, until=until or matrix.until)
+        settings = settings_of(work_dir, device, workers, progress, None, matrix.until)
+        wanted = parse_seeds(seeds) if seeds else matrix.seeds
+        planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name)
+        cells = _selected(planned, matrix, only or [])
+        if dry_run:
+            show_outlook(planned, console)
+            return
+        write(planned)
+        for row, reason in _impossible(planned):
+            progress.warn(f"row {row!r} cannot run: {reason}")
+        code = 0
+        if not collect:
+            how = _how(settings, workers, ranks_, jobs if executor == "here" else 1)
+            chosen = _to_run(planned, cells, retry, progress)
+            code = _run(planned, chosen, how, executor, jobs, options, console)
+    _show_result(planned, console)
+    raise typer.Exit(code)
+
+
+def _options(given: Sequence[str], executor: str) -> dict[str, Any]:
+    """``--slurm key=value`` as parameters of submitit's executor; numbers as numbers."""
+    if given and executor == "here":
+        raise UserError(f"--slurm {given[0]}: goes with --executor slurm, local or debug")
+    options: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise UserError(f"--slurm {text}: has to be of the form key=value")
+        options[key] = int(value) if value.lstrip("-").isdigit() else value
+    return options
+
+
+def _selected(planned: Planned, matrix: Matrix, only: Sequence[str]) -> list[Cell]:
+    """The cells of the rows that `only` names, or all; those that cannot run aside."""
+    names = {matrix.row(name).name for name in only}
+    return [
+        cell
+        for cell in planned.sweep.cells
+        if cell.id in planned.plans and (not names or cell.row in names)
+    ]
+
+
+def _impossible(planned: Planned) -> list[tuple[str, str]]:
+    """(row, reason) of the rows whose components do not go together."""
+    return list(dict.fromkeys((c.row, c.impossible) for c in planned.sweep.cells if c.impossible))
+
+
+def _to_run(
+    planned: Planned, cells: Sequence[Cell], retry: bool, progress: ConsoleProgress
+) -> list[Cell]:
+    """The cells without results; failed ones only on request."""
+    from wsssbench.sweep.launch import leaders_first
+
+    states = {cell.id: planned.sweep.status(cell).state for cell in cells}
+    done = sum(state == "done" for state in states.values())
+    failed = sum(state == "failed" for state in states.values())
+    chosen = [
+        cell
+        for cell in cells
+        if states[cell.id] != "done" and (retry or states[cell.id] != "failed")
+    ]
+    kept = "" if retry or not failed else f", {failed} failed before (--retry runs them again)"
+    progress.say(
+        f"{planned.sweep.name}: {count(len(cells), 'cell')}, {done} done, {len(chosen)} to run{kept}"
+    )
+    return leaders_first(chosen, planned.plans)
+
+
+def _how(settings: Settings, workers: int | None, ranks_: int, jobs: int) -> How:
+    """Each job's share of the cores."""
+    from wsssbench.pipeline import default_workers
+    from wsssbench.sweep.launch import How
+
+    share = max(1, default_workers() // (jobs * ranks_))
+    return How(settings.work_dir, settings.device, workers or share, ranks_, share)
+
+
+def _run(
+    planned: Planned,
+    cells: Sequence[Cell],
+    how: How,
+    executor: str,
+    jobs: int,
+    options: dict[str, Any],
+    console: Any,
+) -> int:
+    """Run `cells`; the exit code, 1 if one failed."""
+    from wsssbench.sweep import launch, slurm
+
+    if not cells:
+        return 0
+    sweep = planned.sweep
+    submitted = executor != "here"
+    try:
+        with CellsShown(console, len(cells)) as shown:
+            if submitted:
+                running = slurm.submit(sweep, cells, how, executor, options)
+                slurm.wait_for(sweep, cells, running, shown)
+            else:
+                launch.run_here(sweep, cells, how, jobs, _cuda_devices(how), shown)
+    except KeyboardInterrupt:
+        if submitted:
+            console.print(
+                "\nstopped waiting; submitted jobs go on: --collect shows what is there",
+                markup=False,
+            )
+        raise
+    failed = [cell for cell in cells if sweep.status(cell).state == "failed"]
+    for cell in failed:
+        reason = sweep.status(cell).reason
+        console.print(f"{cell.row}, seed {cell.seed} failed: {reason}", style="red", markup=False)
+    return 1 if failed else 0
+
+
+def _cuda_devices(how: How) -> list[str]:
+    """The CUDA devices to share out among the cells."""
+    if how.device != "cuda":
+        return []
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def _show_result(planned: Planned, console: Any) -> None:
+    """The table of what is there, and where to go from here."""
+    from wsssbench.cli.compare import show
+
+    directory = planned.sweep.directory
+    if any(planned.sweep.status(cell).state == "done" for cell in planned.sweep.cells):
+        console.print()
+        show([directory], console)
+    console.print(f"table: wsssbench compare {directory} --format latex", markup=False)
+    console.print(f"report: wsssbench report {directory}", markup=False)

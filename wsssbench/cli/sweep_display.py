@@ -1,0 +1,197 @@
+"""What ``wsssbench sweep`` shows: the stages as a tree before the work, the cells that are running during it."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from wsssbench.progress import duration
+
+if TYPE_CHECKING:
+    from wsssbench.sweep.cells import Planned
+    from wsssbench.sweep.outlook import Branch, Outlook, Stage
+    from wsssbench.sweep.record import Cell, Status
+
+_STAGE = re.compile(r"^\[\d+/\d+\] ")  # how a run begins the line of a stage
+
+
+def count(number: int, noun: str) -> str:
+    """``1 row``, ``3 rows``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def show_outlook(planned: Planned, console: Any) -> None:
+    """The plan of a sweep: its stages as a tree, what is cached, what will run, how often each is used, how long."""
+    from wsssbench.sweep.outlook import outlook_of
+
+    sweep = planned.sweep
+    outlook = outlook_of(sweep, planned.plans)
+    rows = [row for row in sweep.rows if row.run]
+    cells = len(planned.plans)
+    console.print(
+        f"{sweep.name} on {sweep.base}: {count(len(rows), 'row')}, {count(cells, 'cell')}",
+        style="bold",
+        markup=False,
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title, options in (
+        ("stage", {"no_wrap": True}),
+        ("rows", {"overflow": "fold"}),
+        ("cells", {"justify": "right"}),
+        ("cached", {"justify": "right"}),
+        ("to run", {"justify": "right"}),
+        ("each takes", {"justify": "right", "no_wrap": True}),
+    ):
+        table.add_column(title, **options)
+    for prefix, branch in _drawn(outlook.branches):
+        table.add_row(*_line(prefix, branch, len(rows)))
+    console.print(table)
+    for cell in sweep.cells:
+        if cell.impossible:
+            console.print(
+                f"{cell.row}, seed {cell.seed} cannot run: {cell.impossible}", markup=False
+            )
+    for text in _totals(outlook, cells):
+        console.print(text, markup=False)
+
+
+def _line(prefix: str, branch: Branch, all_rows: int) -> list[str]:
+    cells = sum(len(stage.cells) for stage in branch.stages)
+    cached = sum(stage.cached for stage in branch.stages)
+    to_run = len(branch.stages) - cached
+    shown = "all" if len(branch.rows) == all_rows else "; ".join(branch.rows)
+    return [
+        prefix + branch.node,
+        shown,
+        str(cells),
+        str(cached) if cached else "–",
+        str(to_run) if to_run else "–",
+        _each(branch.stages),
+    ]
+
+
+def _each(stages: tuple[Stage, ...]) -> str:
+    known = [stage.seconds for stage in stages if stage.seconds is not None]
+    if not known:
+        return "unknown"
+    about = "" if all(stage.cached for stage in stages) else "about "
+    return about + duration(sum(known) / len(known))
+
+
+def _totals(outlook: Outlook, cells: int) -> list[str]:
+    """The sums below the tree."""
+    to_run = outlook.to_run()
+    unknown = sum(stage.seconds is None for stage in to_run)
+    time_left = duration(outlook.seconds_to_run()) if len(to_run) > unknown else ""
+    lines = [
+        f"{count(outlook.needed, 'stage')} in {count(cells, 'cell')} are {len(outlook.stages)} different ones: "
+        f"{len(outlook.stages) - len(to_run)} cached, {len(to_run)} to run"
+    ]
+    if time_left:
+        rest = f" and {unknown} of unknown length" if unknown else ""
+        lines.append(f"time left, one after the other, by earlier runs: about {time_left}{rest}")
+    elif to_run:
+        lines.append(
+            "time left: unknown, since no stage like these has been run with this work folder"
+        )
+    if outlook.seconds_saved():
+        lines.append(f"sharing stages saves about {duration(outlook.seconds_saved())}")
+    return lines
+
+
+def _drawn(branches: tuple[Branch, ...]) -> list[tuple[str, Branch]]:
+    """Every branch with the lines of the tree before its name."""
+    drawn = []
+    for place, branch in enumerate(branches):
+        stems = [_continues(branches, place, depth) for depth in range(1, branch.depth)]
+        prefix = "".join("│  " if goes_on else "   " for goes_on in stems)
+        if branch.depth:
+            prefix += "├─ " if _continues(branches, place, branch.depth) else "└─ "
+        drawn.append((prefix, branch))
+    return drawn
+
+
+def _continues(branches: tuple[Branch, ...], place: int, depth: int) -> bool:
+    """Does a branch of `depth` follow below the same parent?"""
+    for later in branches[place + 1 :]:
+        if later.depth == depth:
+            return True
+        if later.depth < depth:
+            return False
+    return False
+
+
+class CellsShown:
+    """The cells that are running: a table that is drawn anew on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Any, total: int) -> None:
+        self.console = console
+        self.total = total
+        self.done = 0
+        self.failed = 0
+        self._running: dict[str, tuple[Cell, float, str]] = {}
+        self._lock = threading.Lock()
+        self._live = Live(console=console, get_renderable=self._table, transient=True,
+                          redirect_stdout=False, redirect_stderr=False)  # fmt: skip
+
+    def __enter__(self) -> CellsShown:
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.console.is_terminal:
+            self._live.stop()
+
+    def started(self, cell: Cell) -> None:
+        with self._lock:
+            self._running[cell.id] = (cell, time.monotonic(), "")
+        self._say(f"{_title(cell)}: started")
+
+    def line(self, cell: Cell, text: str) -> None:
+        """A line that a cell's run printed."""
+        if not text.strip():
+            return
+        with self._lock:
+            if cell.id in self._running:
+                self._running[cell.id] = (*self._running[cell.id][:2], text.strip())
+        if _STAGE.match(text) and not self.console.is_terminal:
+            self._say(f"{_title(cell)}: {text}")
+
+    def ended(self, cell: Cell, status: Status) -> None:
+        with self._lock:
+            self._running.pop(cell.id, None)
+            self.done += 1
+            self.failed += status.state == "failed"
+        how = f"in {duration(status.seconds)}" if status.state == "done" else status.reason
+        left = f"{self.done} of {self.total}"
+        self._say(f"{_title(cell)}: {status.state} {how} ({left})")
+
+    def _say(self, text: str) -> None:
+        with self._lock:
+            self.console.print(text, markup=False)
+
+    def _table(self) -> Table:
+        """The running cells with the last line of each."""
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for cell, began, text in list(self._running.values()):
+            table.add_row(
+                Text(_title(cell), style="bold"), duration(time.monotonic() - began), Text(text)
+            )
+        failed = f", {self.failed} failed" if self.failed else ""
+        table.add_row(Text(f"{self.done} of {self.total} cells{failed}", style="dim"), "", "")
+        return table
+
+
+def _title(cell: Cell) -> str:
+    return f"{cell.row}, seed {cell.seed}"

@@ -1,0 +1,145 @@
+"""From a matrix to its cells: each row with each seed as a resolved config and a plan, checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from wsssbench.config import config_text, read_config, resolve
+from wsssbench.errors import IncompatibleError, UserError
+from wsssbench.overrides import apply_overrides, apply_smoke
+from wsssbench.planning import Plan, Settings, make_plan
+from wsssbench.sweep.matrix import Matrix, RowSpec
+from wsssbench.sweep.record import Cell, Row, Sweep
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A sweep with the plan of every cell that can run, by the cell's id."""
+
+    sweep: Sweep
+    plans: Mapping[str, Plan]
+
+
+def plan_cells(
+    matrix: Matrix,
+    settings: Settings,
+    seeds: Sequence[int],
+    overrides: Sequence[str] = (),
+    smoke: bool = False,
+    name: str = "",
+) -> Planned:
+    """Resolve and plan every cell.
+
+    Args:
+        overrides: ``key=value`` of every row, before the rows' own.
+        smoke: with the base's own smoke overrides.
+        name: of the sweep; by default the matrix's.
+
+    Raises:
+        UserError: a row that no config can be made of. Components that are fine but do not go together make their
+            cells impossible instead, unless that is true of every cell.
+    """
+    name = name or matrix.name + ("-smoke" if smoke else "")
+    directory = settings.work_dir / "sweeps" / _folder(name)
+    base = read_config(matrix.base)
+    base = apply_overrides(apply_smoke(base) if smoke else base, overrides)
+    checked: set[str] = set()
+    cells: list[Cell] = []
+    plans: dict[str, Plan] = {}
+    for row, slug in zip(matrix.rows, _slugs(matrix.rows), strict=True):
+        if not row.run:
+            continue
+        config = _config(base, row, f"{_folder(name)}-{slug}")
+        for seed in seeds:
+            id = f"{slug}-seed{seed}"
+            try:
+                plan = make_plan(_resolved(config, row, seed), settings, checked)
+            except IncompatibleError as error:
+                cells.append(Cell(id, row.name, seed, "", str(error)))
+                continue
+            plans[id] = plan
+            run = os.path.relpath(plan.directory(settings.work_dir), directory)
+            cells.append(Cell(id, row.name, seed, run))
+    if not plans:
+        raise UserError(f"no row of {name} can run; the first: {cells[0].impossible}")
+    return Planned(_sweep(matrix, name, directory, cells), plans)
+
+
+def write(planned: Planned) -> None:
+    """Write ``sweep.json`` and the config of every cell."""
+    planned.sweep.write()
+    for cell in planned.sweep.cells:
+        if cell.id in planned.plans:
+            text = config_text(planned.plans[cell.id].config)
+            planned.sweep.config(cell).write_text(text, encoding="utf-8")
+
+
+def _config(base: Mapping[str, Any], row: RowSpec, name: str) -> dict[str, Any]:
+    try:
+        config = apply_overrides(base, row.overrides)
+    except UserError as error:
+        raise UserError(f"row {row.name!r}: {error}") from error
+    # The base's published numbers are its own method's; a row has numbers of its own, which the comparison shows.
+    return {**config, "name": name, "reference": {}}
+
+
+def _resolved(config: Mapping[str, Any], row: RowSpec, seed: int) -> dict[str, Any]:
+    try:
+        return resolve({**config, "seed": seed})
+    except UserError as error:
+        raise UserError(f"row {row.name!r}: {error}") from error
+
+
+def _sweep(matrix: Matrix, name: str, directory: Path, cells: Sequence[Cell]) -> Sweep:
+    return Sweep(
+        directory=directory,
+        name=name,
+        title=matrix.title,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        base=_shown(matrix.base),
+        until=matrix.until,
+        axes=matrix.axes,
+        baseline=matrix.baseline,
+        paper=matrix.paper,
+        rows=tuple(Row(r.name, dict(r.axes), dict(r.paper), r.run) for r in matrix.rows),
+        cells=tuple(cells),
+    )
+
+
+def _shown(path: Path) -> str:
+    """`path` as one would type it from here."""
+    full = path.resolve()
+    here = Path.cwd().resolve()
+    return str(full.relative_to(here) if here in full.parents else full)
+
+
+def _slugs(rows: Sequence[RowSpec]) -> list[str]:
+    """A name for files per row, all different."""
+    slugs: list[str] = []
+    for row in rows:
+        slug = _slug(row.name)
+        number = 2
+        while slug in slugs:
+            slug = f"{_slug(row.name)}-{number}"
+            number += 1
+        slugs.append(slug)
+    return slugs
+
+
+def _slug(text: str) -> str:
+    """Lower-case letters, digits and hyphens; at most 60, so that names of files stay short enough."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "row"
+
+
+def _folder(name: str) -> str:
+    if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
+        raise UserError(
+            f"--name {name}: has to be of letters, digits and . _ + -, since it names a folder"
+        )
+    return name

@@ -1,0 +1,294 @@
+"""The rows of a sweep: from a matrix file, from ``--grid`` options, or from both.
+
+A matrix file is a Python config like an experiment's::
+
+    title = "Table 1: the pooling"
+    bases = dict(synthetic="{{ fileDirname }}/../aeft_synthetic.py", voc="...")   # the first is the default
+    until = "cam"
+    set = {"classifier.erasing": "none"}                  # in every row
+    rows = {
+        "GAP": dict(set={"classifier.pooling": "GAP"}, paper={"CAM": 48.4}),
+        "published only": dict(run=False, paper={"CAM": 56.2}),
+    }
+    baseline = "GAP"
+
+Values in ``set`` that are texts are read as on the command line: ``"GPP(bins=(2, 4))"``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wsssbench.config import read_config
+from wsssbench.errors import UserError, unknown
+from wsssbench.registry import check_parameters
+from wsssbench.sweep.record import Paper
+
+# short names of axes; any other is a key of the config
+AXES = {name: f"classifier.{name}" for name in ("pooling", "erasing", "backbone")}
+ROW = "row"  # the axis of a matrix file's rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixFile:
+    """The sections of a matrix file; see the module.
+
+    Attributes:
+        title: heading of its tables.
+        bases: name -> path of an experiment's config; `--base` chooses.
+        rows: name -> dict(set=..., paper=..., run=...).
+        until: the last stage of every cell.
+        set: overrides of every row, before its own.
+        baseline: the row that the others are compared with.
+        seeds: the default of `--seeds`.
+        paper: dict(source=..., card={protocol entry: value}) of the rows' published numbers.
+    """
+
+    title: str
+    bases: dict[str, str]
+    rows: dict[str, dict[str, Any]]
+    until: str | None = None
+    set: dict[str, Any] | None = None
+    baseline: str | None = None
+    seeds: tuple[int, ...] = (0,)
+    paper: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSection:
+    """One row of a matrix file: overrides, the paper's numbers by rung (per cent), whether it is ours to run."""
+
+    set: dict[str, Any] | None = None
+    paper: dict[str, float] | None = None
+    run: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperSection:
+    """Where published numbers are from, and the entries of their protocol card that are known."""
+
+    source: str
+    card: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """A row: its name, its value on every axis, the overrides that make it, and the paper's numbers."""
+
+    name: str
+    axes: Mapping[str, str]
+    overrides: tuple[str, ...] = ()
+    paper: Mapping[str, float] = field(default_factory=dict)
+    run: bool = True
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows on one base; the cells are these times the seeds."""
+
+    name: str
+    title: str
+    base: Path
+    axes: tuple[str, ...]
+    rows: tuple[RowSpec, ...]
+    until: str | None = None
+    baseline: str | None = None
+    seeds: tuple[int, ...] = (0,)
+    paper: Paper | None = None
+
+    def row(self, name: str) -> RowSpec:
+        """The row called `name`; UserError with near matches if there is none."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise UserError(unknown("row", name, [row.name for row in self.rows]))
+
+
+def read_matrix(path: Path, grids: Sequence[str] = (), base: str = "") -> Matrix:
+    """The matrix of the file at `path`, which may be an experiment's config if there are `grids`.
+
+    Args:
+        grids: ``axis=value,value,...``; their product, times the file's rows.
+        base: one of the file's `bases` by name, or the path of an experiment's config.
+
+    Raises:
+        UserError: the file is neither, a section or option is not of its form, an unknown base.
+    """
+    content = read_config(path)
+    if "rows" in content:
+        matrix = _of_file(path, content, base)
+    else:
+        if base:
+            raise UserError(
+                f"--base {base}: {path} is an experiment and so the base itself; --base is for matrix files, "
+                "such as configs/ablations/table1_gpp.py"
+            )
+        if not grids:
+            raise UserError(
+                f"{path} has no rows=dict(...), so it is no matrix: add --grid, e.g. --grid pooling=GAP,GPP, "
+                "or give a matrix file such as configs/ablations/table1_gpp.py"
+            )
+        one = RowSpec("", {})
+        matrix = Matrix(path.stem, str(content.get("name", path.stem)), path, (), (one,))
+    return _times(matrix, [parse_grid(grid) for grid in grids])
+
+
+def _of_file(path: Path, content: Mapping[str, Any], base: str) -> Matrix:
+    found = check_parameters(MatrixFile, content, f"matrix {path}")
+    key, file = _base(path, found["bases"], base)
+    rows = []
+    for name, section in found["rows"].items():
+        row = check_parameters(RowSection, section, f"rows[{name!r}]")
+        _check_row(name, row)
+        overrides = (*_overrides(found["set"]), *_overrides(row["set"]))
+        rows.append(RowSpec(name, {ROW: name}, overrides, row["paper"] or {}, row["run"]))
+    if not any(row.run for row in rows):
+        raise UserError(f"matrix {path}: none of its rows is to be run")
+    first = next(iter(found["bases"]), None)
+    matrix = Matrix(
+        path.stem if key == first else f"{path.stem}-{key}",
+        found["title"],
+        file,
+        (ROW,),
+        tuple(rows),
+        found["until"],
+        found["baseline"],
+        tuple(found["seeds"]),
+        _paper(found["paper"]),
+    )
+    if matrix.baseline is not None:
+        matrix.row(matrix.baseline)
+    return matrix
+
+
+def _paper(section: Mapping[str, Any] | None) -> Paper | None:
+    if section is None:
+        return None
+    found = check_parameters(PaperSection, section, "paper")
+    return Paper(found["source"], found["card"] or {})
+
+
+def _check_row(name: str, row: Mapping[str, Any]) -> None:
+    if not name.strip():
+        raise UserError("rows: a row has an empty name")
+    if not row["run"] and not row["paper"]:
+        raise UserError(
+            f"rows[{name!r}]: run=False leaves nothing but the paper's numbers: give paper="
+        )
+
+
+def _base(path: Path, bases: Mapping[str, str], wanted: str) -> tuple[str, Path]:
+    """Name and file of the base that `wanted` names, by default the first."""
+    if not wanted:
+        if not bases:
+            raise UserError(
+                f"matrix {path}: bases is empty: name an experiment there, or give --base CONFIG"
+            )
+        wanted = next(iter(bases))
+    if wanted in bases:
+        return wanted, Path(bases[wanted])
+    file = Path(wanted)
+    if file.suffix != ".py":
+        raise UserError(f"--base: {unknown('base', wanted, bases)}; or give the path of a config")
+    return file.stem, file
+
+
+def _overrides(section: Mapping[str, Any] | None) -> list[str]:
+    """``key=value`` of a file's ``set``; texts as they are, so that they read as on the command line."""
+    return [f"{k}={v if isinstance(v, str) else repr(v)}" for k, v in (section or {}).items()]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An axis: its name, the key it sets, and its values as text."""
+
+    axis: str
+    key: str
+    values: tuple[str, ...]
+
+
+def parse_grid(option: str) -> Grid:
+    """``pooling=GAP,GPP(bins=(2, 4))`` -> the axis; commas inside brackets and quotes do not part values.
+
+    Raises:
+        UserError: not of that form, fewer than one value, a value twice.
+    """
+    axis, equals, text = option.partition("=")
+    axis = axis.strip()
+    values = tuple(value.strip() for value in split_values(text))
+    if not equals or not axis or not all(values):
+        raise UserError(
+            f"--grid {option}: has to be of the form axis=value,value, e.g. pooling=GAP,GPP"
+        )
+    if len(set(values)) < len(values):
+        raise UserError(f"--grid {option}: names a value twice")
+    if axis == ROW:
+        raise UserError(
+            f"--grid {option}: '{ROW}' is what the axis of a matrix file's rows is called"
+        )
+    return Grid(axis, AXES.get(axis, axis), values)
+
+
+def split_values(text: str) -> list[str]:
+    """`text` at its commas, except those inside brackets or quotes."""
+    parts, depth, quote = [""], 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        else:
+            depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def _times(matrix: Matrix, grids: Sequence[Grid]) -> Matrix:
+    """`matrix` with every row times every combination of the grids' values."""
+    if not grids:
+        return matrix
+    axes = [grid.axis for grid in grids]
+    if len(set(axes)) < len(axes):
+        raise UserError(f"--grid names the axis {next(a for a in axes if axes.count(a) > 1)} twice")
+    rows = []
+    for row in matrix.rows:
+        if not row.run:
+            continue  # published numbers belong to no value of an axis
+        for values in itertools.product(*(grid.values for grid in grids)):
+            chosen = list(zip(grids, values, strict=True))
+            name = ", ".join([*([row.name] if row.name else []), *_called(chosen)])
+            overrides = (*row.overrides, *(f"{grid.key}={value}" for grid, value in chosen))
+            rows.append(
+                RowSpec(name, {**row.axes, **dict(zip(axes, values, strict=True))}, overrides)
+            )
+    suffix = "-".join(axis.rpartition(".")[2] for axis in axes)
+    return replace(
+        matrix,
+        name=f"{matrix.name}-{suffix}",
+        axes=(*matrix.axes, *axes),
+        rows=tuple(rows),
+        baseline=None,
+        paper=None,
+    )
+
+
+def _called(chosen: Iterable[tuple[Grid, str]]) -> list[str]:
+    """What the values of a row are called: components by name, others with their key."""
+    words = []
+    for grid, value in chosen:
+        short = grid.key.rpartition(".")[2]
+        if value.lower() == "none":
+            words.append(f"no {short}")
+        elif grid.axis in AXES or re.match(r"[A-Za-z]\w*(\(|$)", value):
+            words.append(value)
+        else:
+            words.append(f"{short}={value}")
+    return words
