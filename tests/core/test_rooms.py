@@ -13,7 +13,8 @@ ROOT = Path(wsssbench.__file__).parent
 # From the top down; rooms of one line may import each other.
 ROOMS = [
     ("cli", "__main__"),
-    ("report",),
+    ("report", "contract"),
+    ("sweep",),
     ("pipeline", "planning", "experiment", "cache", "provenance"),
     ("stages",),
     ("segmenters",),
@@ -30,6 +31,7 @@ ROOMS = [
         "hookspecs",
         "interfaces",
         "ranks",
+        "tensorboard",
     ),
     ("ops", "progress", "errors", "__init__"),
 ]
