@@ -135,12 +135,7 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
             entry.remove()
         entry.reopen(entry.damage())
         entry.open()
-        load().hooks.before_stage(
-            node=node.name,
-            config=dict(node.config),
-            directory=str(entry.directory),
-            run=_run_facts(plan, step, settings),
-        )
+        _notify("before_stage", plan, step, settings)
     ranks.barrier()
     started = time.monotonic()
     with _peak_memory() as peak, _guard(plan.dataset, node):
@@ -154,21 +149,30 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
 
 
 def _tell(plan: Plan, step: Step, settings: Settings, reused: bool) -> None:
-    """Call the plugins' ``after_stage``. An observer that fails costs a warning, not the experiment."""
+    """Call the plugins' ``after_stage`` with what the manifest says."""
     manifest = step.entry.manifest() or {}
     facts = {key: manifest.get(key) for key in ("seconds", "peak_mib")}
-    try:
-        load().hooks.after_stage(
-            node=step.node.name,
-            config=dict(step.node.config),
-            directory=str(step.entry.directory),
-            result={**manifest.get("result", {}), **facts, "reused": reused},
-            run=_run_facts(plan, step, settings),
-        )
-    except Exception as error:  # whatever a third party's hook raises
-        settings.progress.warn(
-            f"after_stage of a plugin failed for {step.node.name}: {type(error).__name__}: {error}"
-        )
+    result = {**manifest.get("result", {}), **facts, "reused": reused}
+    _notify("after_stage", plan, step, settings, result=result)
+
+
+def _notify(hook: str, plan: Plan, step: Step, settings: Settings, **more: Any) -> None:
+    """Call every plugin's `hook`. One that fails costs a warning, neither the experiment nor the others' calls."""
+    facts = {
+        "node": step.node.name,
+        "config": dict(step.node.config),
+        "directory": str(step.entry.directory),
+        "run": _run_facts(plan, step, settings),
+        **more,
+    }
+    for observer in getattr(load().hooks, hook).get_hookimpls():
+        try:
+            observer.function(*(facts[name] for name in observer.argnames))
+        except Exception as error:  # whatever a third party's hook raises
+            settings.progress.warn(
+                f"{hook} of plugin '{observer.plugin_name}' failed at {step.node.name}: "
+                f"{type(error).__name__}: {error}"
+            )
 
 
 def _run_facts(plan: Plan, step: Step, settings: Settings) -> dict[str, Any]:

@@ -53,6 +53,28 @@ def test_defaults_are_filled_in(tiny: dict[str, Any]) -> None:
         ("classifier.pooling=GAP", ("classifier", "pooling"), {"type": "GAP"}),
         ("classifier.erasing=AEFT", ("classifier", "erasing"), [{"type": "AEFT"}]),
         ("classifier.erasing=none", ("classifier", "erasing"), []),
+        (
+            "classifier.pooling=GPP(bins=(2, 4), aggregation='average')",
+            ("classifier", "pooling"),
+            {"type": "GPP", "bins": (2, 4), "aggregation": "average"},
+        ),
+        (
+            "classifier.erasing=[AEFT(repel=0.0), RigidErasing()]",
+            ("classifier", "erasing"),
+            [{"type": "AEFT", "repel": 0.0}, {"type": "RigidErasing"}],
+        ),
+        (
+            "classifier.erasing=AEFT(repel=-1)",
+            ("classifier", "erasing"),
+            [{"type": "AEFT", "repel": -1}],
+        ),
+        (
+            "refine.crf=dict(type='DenseCRF', input='cam')",
+            ("refine", "crf"),
+            {"type": "DenseCRF", "input": "cam"},
+        ),
+        ("name=a(b", ("name",), "a(b"),
+        ("name=f(1)", ("name",), "f(1)"),  # not as a component would be called
         ("splits.val=train", ("splits", "val"), "train"),
         ("label=none", ("label",), None),
         ("cam.flip=false", ("cam", "flip"), False),
@@ -66,6 +88,12 @@ def test_overrides(tiny: dict[str, Any], override: str, path: tuple[str, ...], v
         found = found[key]
     assert found == value
     assert repr(tiny) == before  # the config itself is left alone
+
+
+def test_erasing_in_a_config_is_a_list(tiny: dict[str, Any]) -> None:
+    tiny["classifier"]["erasing"] = {"type": "AEFT"}
+    with pytest.raises(UserError, match="has to be a list"):
+        resolve(tiny)
 
 
 def test_list_items_by_index(tiny: dict[str, Any]) -> None:
@@ -106,7 +134,6 @@ def test_no_advice_to_add_what_would_be_refused(tiny: dict[str, Any]) -> None:
     [
         ("classifier.pooling=GAPP", ["unknown pooling 'GAPP'", "GAP"]),
         ("classifier.pooling.type=GAP", ["pooling GAP", "unknown parameter 'bins'"]),
-        ("classifier.erasing={'type': 'AEFT'}", ["has to be a list"]),
         ("seed=x", ["seed='x'", "int"]),
         ("refine.crf.input=camm", ["refine.crf.input", "did you mean cam"]),
         ("refine.crf.input=rw", ["refine.crf.input", "'rw'"]),  # only what is above

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pluggy
 import pytest
 from PIL import Image
 
+from wsssbench import hookspecs, pipeline
 from wsssbench.config import resolve
 from wsssbench.errors import LeakError, UserError
+from wsssbench.hookspecs import hookimpl
 from wsssbench.interfaces import Cam, Refinement, Scores
 from wsssbench.overrides import apply_overrides
 from wsssbench.pipeline import execute
@@ -195,30 +198,45 @@ def test_an_image_level_stage_cannot_open_a_mask(
         execute(plan, settings(work_dir))
 
 
-def test_hooks_observe_stages(
+def test_hooks_observe_stages_and_one_that_fails_is_warned_about(
     done: tuple[dict[str, Any], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, str]] = []
 
-    class Hooks:
-        def before_stage(self, node: str, run: dict[str, Any], **_: Any) -> None:
+    class Observer:
+        @hookimpl
+        def before_stage(self, node: str, run: dict[str, Any]) -> None:
             assert run["name"] == "tiny" and run["seed"] == 0
             seen.append(("before", node))
 
-        def after_stage(self, node: str, result: dict[str, Any], **_: Any) -> None:
+        @hookimpl
+        def after_stage(self, node: str, result: dict[str, Any]) -> None:
             assert result["seconds"] >= 0 and result["peak_mib"] > 0
             seen.append(("reused" if result["reused"] else "after", node))
 
-    from wsssbench import pipeline
+    class Broken:
+        @hookimpl
+        def after_stage(self, node: str) -> None:
+            raise OSError("no server")
 
+    class Heard(Silent):
+        def warn(self, text: str) -> None:
+            warned.append(text)
+
+    manager = pluggy.PluginManager("wsssbench")
+    manager.add_hookspecs(hookspecs)
+    manager.register(Observer())
+    manager.register(Broken(), name="broken")  # called first
     loaded = load()
     monkeypatch.setattr(
-        pipeline, "load", lambda: type(loaded)(loaded.plugins, loaded.registries, Hooks())
+        pipeline, "load", lambda: type(loaded)(loaded.plugins, loaded.registries, manager.hook)
     )
+    warned: list[str] = []
     config, work_dir = done
     plan = plan_of(config, work_dir, force=("label",))
-    execute(plan, settings(work_dir))
+    execute(plan, settings(work_dir, progress=Heard()))
     expected = [("reused", step.node.name) for step in plan.steps]
     at = expected.index(("reused", "label"))
     expected[at : at + 1] = [("before", "label"), ("after", "label")]
     assert seen == expected
+    assert "after_stage of plugin 'broken' failed at label: OSError: no server" in warned

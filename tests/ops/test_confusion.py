@@ -3,12 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from wsssbench.ops.class_counts import ImageHistogram
 from wsssbench.ops.confusion import (
     ScoreHistogram,
     best,
+    class_counts,
     confusion_of_labels,
     curve,
     metrics,
+    metrics_of_counts,
 )
 
 K = 6
@@ -69,6 +72,38 @@ def test_equals_the_naive_computation_to_the_pixel(thresholds: np.ndarray, kind:
             for classes, maps, truth in images
         )
         np.testing.assert_array_equal(histogram.confusion(index), expected)
+
+
+@pytest.mark.parametrize("thresholds", THRESHOLDS.values(), ids=THRESHOLDS.keys())
+def test_the_counts_of_one_image_are_those_of_its_own_confusion(thresholds: np.ndarray) -> None:
+    rng = np.random.default_rng(9)
+    histogram = ScoreHistogram(K, thresholds)
+    kinds = ["real", "quantised", "on thresholds", "next to thresholds"] * 4
+    total = [np.zeros((3, K + 1), np.int64) for _ in thresholds]
+    for kind in kinds:
+        classes, maps, truth = random_image(rng, thresholds, kind)
+        own = ImageHistogram.of(histogram.add(classes, maps, truth))
+        for index, threshold in enumerate(thresholds):
+            matrix = naive_confusion(naive_prediction(classes, maps, threshold), truth, K)
+            found = own.at(index, K)
+            np.testing.assert_array_equal(found.correct, [matrix[k, k] for k in range(K + 1)])
+            np.testing.assert_array_equal(found.predicted, matrix[: K + 1].sum(axis=1))
+            np.testing.assert_array_equal(found.true, matrix.sum(axis=0))
+            total[index] += np.stack([found.correct, found.predicted, found.true])
+    for index in range(len(thresholds)):
+        whole = class_counts(histogram.confusion(index))
+        np.testing.assert_array_equal(total[index], [whole.correct, whole.predicted, whole.true])
+        assert metrics_of_counts(whole).miou == metrics(histogram.confusion(index)).miou
+
+
+def test_an_image_of_nothing_but_ignored_pixels_counts_nothing() -> None:
+    histogram = ScoreHistogram(K, HUNDRED)
+    truth = np.full((2, 2), 255, np.uint8)
+    for classes in ([], [3]):
+        maps = np.full((len(classes), 2, 2), 0.5, np.float32)
+        one = histogram.add(np.array(classes, np.uint8), maps, truth)
+        found = ImageHistogram.of(one).at(10, K)
+        assert not (found.correct.any() or found.predicted.any() or found.true.any())
 
 
 def test_infinite_scores_and_zero_thresholds() -> None:

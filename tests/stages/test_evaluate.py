@@ -12,11 +12,14 @@ import pytest
 from naive_evaluation import bilinear, predicted_at, scores_of
 
 from wsssbench.data.artefacts import write_cam, write_scores
+from wsssbench.data.image_counts import read_image_counts, write_image_counts
 from wsssbench.data.images import write_label
 from wsssbench.data.npy import save_array_dict
 from wsssbench.data.truth import allow_pixel_truth
 from wsssbench.errors import CorruptArtefactError, LeakError, UserError
 from wsssbench.interfaces import Cam, Dataset, RunContext, Scores
+from wsssbench.ops.class_counts import ClassCounts
+from wsssbench.ops.confusion import metrics_of_counts
 from wsssbench.progress import Silent
 from wsssbench.stages import evaluate
 from wsssbench.stages.evaluate import score_files, summarise, threshold_grid
@@ -287,3 +290,46 @@ def test_the_stage_reports_the_fixed_and_the_best_threshold(
     assert list(chosen["iou"]) == ["background", "cat", "dog", "cow"]
     assert oracle["miou"] == max(point["miou"] for point in chosen["curve"]) >= chosen["miou"]
     assert len(chosen["curve"]) == 13  # the fixed one is on the curve, too
+    counts = read_image_counts(tmp_path / "image_counts.npz")
+    for choice, point in (("chosen", chosen), ("oracle", oracle)):
+        found = counts[choice]
+        assert list(found.ids) == IDS
+        for row, id in enumerate(IDS):  # each image by itself, against the definition
+            predicted = predicted_at(full[id], point["threshold"], SIZE)
+            valid = truths[id] != 255
+            for k in range(K + 1):
+                assert found.counts.true[row, k] == (truths[id] == k).sum()
+                assert found.counts.predicted[row, k] == ((predicted == k) & valid).sum()
+                assert found.counts.correct[row, k] == ((predicted == k) & (truths[id] == k)).sum()
+
+
+def test_the_counts_of_label_maps_and_of_several_ranks(
+    tmp_path: Path, truths: dict[str, np.ndarray]
+) -> None:
+    rng = np.random.default_rng(4)
+    for id in IDS:
+        write_label(tmp_path / f"{id}.png", rng.choice([0, 1, 2, 255], SIZE).astype(np.uint8))
+    grid = np.zeros(1, np.float32)
+    parts = [
+        score_files(tmp_path, ids, truths.__getitem__, "png", K, grid, Silent(), per_image=True)
+        for ids in (IDS, IDS[::2], IDS[1::2])
+    ]
+    parts[1].merge(parts[2])
+    whole, merged = (part.image_counts(IDS, 0) for part in parts[:2])
+    for name in ("correct", "predicted", "true"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(merged, name))
+    total = metrics_of_counts(ClassCounts(*(x.sum(axis=0) for x in vars(whole).values())))
+    assert total.miou == summarise(parts[0], None)["miou"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "ids"])
+def test_damaged_counts_are_told(tmp_path: Path, damage: str) -> None:
+    counts = ClassCounts(*np.ones((3, 2, K + 1), np.int32))
+    path = tmp_path / "image_counts.npz"
+    write_image_counts(path, ["a", "b"] if damage != "ids" else ["a"], {"chosen": counts})
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "text":
+        path.write_text("no archive")
+    with pytest.raises(CorruptArtefactError):
+        read_image_counts(path)

@@ -65,7 +65,7 @@ def test_a_grid_is_the_product_of_its_axes() -> None:
     ]  # fmt: skip
     assert matrix.axes == ("pooling", "erasing") and matrix.name == "aeft_synthetic-pooling-erasing"
     assert matrix.rows[1].axes == {"pooling": "GAP", "erasing": "AEFT"}
-    config = apply_overrides(read_config(BASE), matrix.rows[2].overrides)
+    config = apply_overrides(read_config(BASE), matrix.rows[2].set)
     assert config["classifier"]["pooling"] == {"type": "GPP", "bins": (2,)}
     assert config["classifier"]["erasing"] == []
 
@@ -79,7 +79,7 @@ def test_a_files_rows_set_what_they_say(tmp_path: Path) -> None:
     matrix = read_matrix(matrix_file(tmp_path))
     assert (matrix.name, matrix.base, matrix.axes) == ("mine", BASE, ("row",))
     assert [row.name for row in matrix.rows] == ["a", "b"] and matrix.rows[0].paper == {"CAM": 1.5}
-    config = apply_overrides(read_config(BASE), matrix.rows[0].overrides)
+    config = apply_overrides(read_config(BASE), matrix.rows[0].set)
     assert config["classifier"]["pooling"] == {"type": "GAP"}
     assert config["classifier"]["erasing"] == []
 
@@ -138,7 +138,7 @@ def test_the_papers_tables_fit_each_of_their_bases(path: Path, base: str) -> Non
     config = read_config(matrix.base)
     for row in matrix.rows:
         if row.run:
-            apply_overrides(config, row.overrides)
+            apply_overrides(config, row.set)
     assert matrix.paper is not None and "ECCV 2022" in matrix.paper.source
     assert matrix.paper.card["dataset"] == "VOC2012"
     assert matrix.baseline in [row.name for row in matrix.rows if row.run]

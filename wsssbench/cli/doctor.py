@@ -122,7 +122,7 @@ def _plugins(_: Path) -> Iterator[Finding]:
                 broken.append(f"{component.name}: {type(error).__name__}: {error}")
         yield (
             not broken,
-            f"plugin {plugin.name}: {len(mine)} components"
+            f"plugin {plugin.name}: {f'{len(mine)} components' if mine else 'hooks alone'}"
             + "".join(f"; {problem}" for problem in broken),
         )
 

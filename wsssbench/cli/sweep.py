@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -156,21 +157,18 @@ def _impossible(planned: Planned) -> list[tuple[str, str]]:
 def _to_run(
     planned: Planned, cells: Sequence[Cell], retry: bool, progress: ConsoleProgress
 ) -> list[Cell]:
-    """The cells without results; failed ones only on request."""
+    """The cells without results; those that failed, or are said to run elsewhere, only on request."""
     from wsssbench.sweep.launch import leaders_first
 
     states = {cell.id: planned.sweep.status(cell).state for cell in cells}
-    done = sum(state == "done" for state in states.values())
-    failed = sum(state == "failed" for state in states.values())
-    chosen = [
-        cell
-        for cell in cells
-        if states[cell.id] != "done" and (retry or states[cell.id] != "failed")
-    ]
-    kept = "" if retry or not failed else f", {failed} failed before (--retry runs them again)"
-    progress.say(
-        f"{planned.sweep.name}: {count(len(cells), 'cell')}, {done} done, {len(chosen)} to run{kept}"
-    )
+    number: Counter[str] = Counter(states.values())
+    skipped = {"done"} if retry else {"done", "failed", "running"}
+    chosen = [cell for cell in cells if states[cell.id] not in skipped]
+    text = f"{planned.sweep.name}: {count(len(cells), 'cell')}, {number['done']} done, {len(chosen)} to run"
+    for state, words in (("failed", "failed before"), ("running", "running elsewhere")):
+        if number[state] and not retry:
+            text += f", {number[state]} {words} (--retry runs them again)"
+    progress.say(text)
     return leaders_first(chosen, planned.plans)
 
 
@@ -233,10 +231,12 @@ def _cuda_devices(how: How) -> list[str]:
 def _show_result(planned: Planned, console: Any) -> None:
     """The table of what is there, and where to go from here."""
     from wsssbench.cli.compare import show
+    from wsssbench.report.collection import load
+    from wsssbench.report.comparison import Options, compare
 
     directory = planned.sweep.directory
     if any(planned.sweep.status(cell).state == "done" for cell in planned.sweep.cells):
         console.print()
-        show([directory], console)
+        show(compare(load([directory]), Options()))
     console.print(f"table: wsssbench compare {directory} --format latex", markup=False)
     console.print(f"report: wsssbench report {directory}", markup=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from wsssbench.data.atomic import write_atomically
 from wsssbench.errors import CorruptArtefactError
-from wsssbench.ops.confusion import ClassCounts
+from wsssbench.ops.class_counts import ClassCounts
 
 FILE = "image_counts.npz"
 _PARTS = ("correct", "predicted", "true")

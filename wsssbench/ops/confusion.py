@@ -17,6 +17,8 @@ from math import prod
 
 import numpy as np
 
+from wsssbench.ops.class_counts import ClassCounts, OneImage
+
 IGNORE = 255  # in the truth: not counted; in a prediction: unsure
 MAX_CLASSES = 254
 VALUES = 256  # of a uint8 label map
@@ -43,23 +45,6 @@ class Metrics:
     iou: np.ndarray
 
 
-@dataclass(frozen=True)
-class ClassCounts:
-    """Pixels per label-map value 0..K, over pixels whose truth is not 255: all that the figures of `Metrics` need.
-
-    Unlike a confusion matrix it is small enough to be kept per image; counts of several images add up.
-
-    Attributes:
-        correct: pixels of the class that were predicted as it, (..., K + 1) integer.
-        predicted: pixels that were predicted as the class, (..., K + 1) integer.
-        true: pixels of the class, (..., K + 1) integer.
-    """
-
-    correct: np.ndarray
-    predicted: np.ndarray
-    true: np.ndarray
-
-
 class ScoreHistogram:
     """Counts pixels by (predicted class, number of thresholds below the score, true class).
 
@@ -84,7 +69,7 @@ class ScoreHistogram:
         self._counts: dict[int, np.ndarray] = {}  # class -> (T + 1, 256)
         self._no_class = np.zeros(VALUES, np.int64)  # truth of images without a present class
 
-    def add(self, classes: np.ndarray, maps: np.ndarray, truth: np.ndarray) -> ImageHistogram:
+    def add(self, classes: np.ndarray, maps: np.ndarray, truth: np.ndarray) -> OneImage:
         """Count one image.
 
         Args:
@@ -94,7 +79,7 @@ class ScoreHistogram:
             truth: (H, W) uint8, 0..K or 255.
 
         Returns:
-            The counts of this image alone.
+            What `ImageHistogram.of` makes the counts of this image alone from.
 
         Raises:
             ValueError: shapes that do not fit; a class or truth outside 0..K (named); NaN.
@@ -105,7 +90,7 @@ class ScoreHistogram:
         if not labels:
             there = np.bincount(truth.ravel(), minlength=VALUES)
             self._no_class += there
-            return ImageHistogram.of_background(there[: highest + 1], len(self.thresholds))
+            return OneImage((), there[None, None, : highest + 1], len(self.thresholds))
         # The fewer counters, the faster: a power of two of columns, in which 255 becomes the last.
         columns = 1 << (highest + 1).bit_length()
         shape = (len(labels), len(self.thresholds) + 1, columns)
@@ -117,7 +102,7 @@ class ScoreHistogram:
         own = counts.reshape(shape)[:, :, : highest + 1]
         for label, count in zip(labels, own, strict=True):
             self._of(label)[:, : highest + 1] += count
-        return ImageHistogram.of_maps(labels, own)
+        return OneImage(tuple(labels), own, len(self.thresholds))
 
     def _count(self, maps: np.ndarray, column: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """How often each (map, bucket, column) occurs among `maps` (K', n) and `column` (n,)."""
@@ -179,56 +164,6 @@ class ScoreHistogram:
                 raise ValueError(f"predicted class {label} is outside 1..{self.num_classes}")
         if len(set(labels)) < len(labels):
             raise ValueError(f"classes {labels} name one twice")
-
-
-@dataclass(frozen=True)
-class ImageHistogram:
-    """One image's class counts at each of T thresholds, for the few classes that take part.
-
-    Attributes:
-        labels: label-map values of the predictions' columns: 0, then the present classes; (1 + K',).
-        correct, predicted: (T, 1 + K') int32.
-        true: pixels per label-map value 0, 1, ... up to the highest there is, int32.
-    """
-
-    labels: np.ndarray
-    correct: np.ndarray
-    predicted: np.ndarray
-    true: np.ndarray
-
-    @classmethod
-    def of_background(cls, true: np.ndarray, thresholds: int) -> ImageHistogram:
-        """An image without a present class is predicted background at every threshold."""
-        counts = np.array([[true[:1].sum(), true.sum()]], np.int32).repeat(thresholds, axis=0)
-        return cls(np.zeros(1, np.int32), counts[:, :1], counts[:, 1:], true.astype(np.int32))
-
-    @classmethod
-    def of_maps(cls, labels: Sequence[int], counts: np.ndarray) -> ImageHistogram:
-        """From counts (K', T + 1, values of the truth) by thresholds below the score, see `ScoreHistogram`."""
-        true = counts.sum(axis=(0, 1))
-        # predicted as class k at threshold i: those with more than i thresholds below their score
-        above = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]  # (K', T, values)
-        predicted = above.sum(axis=2).T  # (T, K')
-        correct = np.zeros_like(predicted)
-        for row, label in enumerate(labels):
-            if label < len(true):
-                correct[:, row] = above[row, :, label]
-        background = true.sum() - predicted.sum(axis=1)
-        right = true[:1].sum() - above[:, :, :1].sum(axis=(0, 2))
-        return cls(
-            np.array([0, *labels], np.int32),
-            np.column_stack([right, correct]).astype(np.int32),
-            np.column_stack([background, predicted]).astype(np.int32),
-            true.astype(np.int32),
-        )
-
-    def at(self, index: int, num_classes: int) -> ClassCounts:
-        """The counts at the `index`-th threshold, (K + 1,) int32 each."""
-        correct, predicted, true = np.zeros((3, num_classes + 1), np.int32)
-        correct[self.labels] = self.correct[index]
-        predicted[self.labels] = self.predicted[index]
-        true[: len(self.true)] = self.true
-        return ClassCounts(correct, predicted, true)
 
 
 def confusion_of_labels(predicted: np.ndarray, truth: np.ndarray, num_classes: int) -> np.ndarray:

@@ -28,9 +28,8 @@ from wsssbench.data.truth import read_truth
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.interfaces import Cam
 from wsssbench.ops.cam import upsample
+from wsssbench.ops.class_counts import ClassCounts, ImageHistogram
 from wsssbench.ops.confusion import (
-    ClassCounts,
-    ImageHistogram,
     ScoreHistogram,
     best,
     class_counts,
@@ -95,16 +94,16 @@ class Tally:
 
     def add(self, id: str, found: Cam | np.ndarray, truth: np.ndarray) -> None:
         """Count image `id`: a `Cam`, or a label map (H, W) uint8, against its truth (H, W) uint8."""
-        own: ImageHistogram | ClassCounts
         if isinstance(found, Cam):
             assert self.histogram is not None
-            own = self.histogram.add(found.classes, upsample(found.maps, truth.shape), truth)
-        else:
-            confusion = confusion_of_labels(found, truth, self.num_classes)
-            self._confusion += confusion
-            own = class_counts(confusion)
+            one = self.histogram.add(found.classes, upsample(found.maps, truth.shape), truth)
+            if self.per_image:
+                self._images[id] = ImageHistogram.of(one)
+            return
+        confusion = confusion_of_labels(found, truth, self.num_classes)
+        self._confusion += confusion
         if self.per_image:
-            self._images[id] = own
+            self._images[id] = class_counts(confusion)
 
     def merge(self, other: Tally) -> None:
         """Add what another process counted."""

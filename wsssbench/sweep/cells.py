@@ -14,7 +14,7 @@ from wsssbench.config import config_text, read_config, resolve
 from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.overrides import apply_overrides, apply_smoke
 from wsssbench.planning import Plan, Settings, make_plan
-from wsssbench.sweep.matrix import Matrix, RowSpec
+from wsssbench.sweep.matrix import Matrix
 from wsssbench.sweep.record import Cell, Row, Sweep
 
 
@@ -80,16 +80,16 @@ def write(planned: Planned) -> None:
             planned.sweep.config(cell).write_text(text, encoding="utf-8")
 
 
-def _config(base: Mapping[str, Any], row: RowSpec, name: str) -> dict[str, Any]:
+def _config(base: Mapping[str, Any], row: Row, name: str) -> dict[str, Any]:
     try:
-        config = apply_overrides(base, row.overrides)
+        config = apply_overrides(base, row.set)
     except UserError as error:
         raise UserError(f"row {row.name!r}: {error}") from error
     # The base's published numbers are its own method's; a row has numbers of its own, which the comparison shows.
     return {**config, "name": name, "reference": {}}
 
 
-def _resolved(config: Mapping[str, Any], row: RowSpec, seed: int) -> dict[str, Any]:
+def _resolved(config: Mapping[str, Any], row: Row, seed: int) -> dict[str, Any]:
     try:
         return resolve({**config, "seed": seed})
     except UserError as error:
@@ -107,7 +107,7 @@ def _sweep(matrix: Matrix, name: str, directory: Path, cells: Sequence[Cell]) ->
         axes=matrix.axes,
         baseline=matrix.baseline,
         paper=matrix.paper,
-        rows=tuple(Row(r.name, dict(r.axes), dict(r.paper), r.run) for r in matrix.rows),
+        rows=matrix.rows,
         cells=tuple(cells),
     )
 
@@ -119,7 +119,7 @@ def _shown(path: Path) -> str:
     return str(full.relative_to(here) if here in full.parents else full)
 
 
-def _slugs(rows: Sequence[RowSpec]) -> list[str]:
+def _slugs(rows: Sequence[Row]) -> list[str]:
     """A name for files per row, all different."""
     slugs: list[str] = []
     for row in rows:

@@ -20,14 +20,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wsssbench.config import read_config
 from wsssbench.errors import UserError, unknown
 from wsssbench.registry import check_parameters
-from wsssbench.sweep.record import Paper
+from wsssbench.sweep.record import Paper, Row
 
 # short names of axes; any other is a key of the config
 AXES = {name: f"classifier.{name}" for name in ("pooling", "erasing", "backbone")}
@@ -77,17 +77,6 @@ class PaperSection:
 
 
 @dataclass(frozen=True)
-class RowSpec:
-    """A row: its name, its value on every axis, the overrides that make it, and the paper's numbers."""
-
-    name: str
-    axes: Mapping[str, str]
-    overrides: tuple[str, ...] = ()
-    paper: Mapping[str, float] = field(default_factory=dict)
-    run: bool = True
-
-
-@dataclass(frozen=True)
 class Matrix:
     """Rows on one base; the cells are these times the seeds."""
 
@@ -95,13 +84,13 @@ class Matrix:
     title: str
     base: Path
     axes: tuple[str, ...]
-    rows: tuple[RowSpec, ...]
+    rows: tuple[Row, ...]
     until: str | None = None
     baseline: str | None = None
     seeds: tuple[int, ...] = (0,)
     paper: Paper | None = None
 
-    def row(self, name: str) -> RowSpec:
+    def row(self, name: str) -> Row:
         """The row called `name`; UserError with near matches if there is none."""
         for row in self.rows:
             if row.name == name:
@@ -133,7 +122,7 @@ def read_matrix(path: Path, grids: Sequence[str] = (), base: str = "") -> Matrix
                 f"{path} has no rows=dict(...), so it is no matrix: add --grid, e.g. --grid pooling=GAP,GPP, "
                 "or give a matrix file such as configs/ablations/table1_gpp.py"
             )
-        one = RowSpec("", {})
+        one = Row("")
         matrix = Matrix(path.stem, str(content.get("name", path.stem)), path, (), (one,))
     return _times(matrix, [parse_grid(grid) for grid in grids])
 
@@ -146,7 +135,7 @@ def _of_file(path: Path, content: Mapping[str, Any], base: str) -> Matrix:
         row = check_parameters(RowSection, section, f"rows[{name!r}]")
         _check_row(name, row)
         overrides = (*_overrides(found["set"]), *_overrides(row["set"]))
-        rows.append(RowSpec(name, {ROW: name}, overrides, row["paper"] or {}, row["run"]))
+        rows.append(Row(name, {ROW: name}, row["paper"] or {}, row["run"], overrides))
     if not any(row.run for row in rows):
         raise UserError(f"matrix {path}: none of its rows is to be run")
     first = next(iter(found["bases"]), None)
@@ -265,9 +254,9 @@ def _times(matrix: Matrix, grids: Sequence[Grid]) -> Matrix:
         for values in itertools.product(*(grid.values for grid in grids)):
             chosen = list(zip(grids, values, strict=True))
             name = ", ".join([*([row.name] if row.name else []), *_called(chosen)])
-            overrides = (*row.overrides, *(f"{grid.key}={value}" for grid, value in chosen))
+            overrides = (*row.set, *(f"{grid.key}={value}" for grid, value in chosen))
             rows.append(
-                RowSpec(name, {**row.axes, **dict(zip(axes, values, strict=True))}, overrides)
+                Row(name, {**row.axes, **dict(zip(axes, values, strict=True))}, set=overrides)
             )
     suffix = "-".join(axis.rpartition(".")[2] for axis in axes)
     return replace(

@@ -5,7 +5,7 @@
     {"schema": "wsssbench.sweep/1", "name": str, "title": str, "created": str (ISO 8601),
      "base": str, "until": str | null, "axes": [str, ...], "baseline": str | null,
      "paper": {"source": str, "card": {...}} | null,
-     "rows": [{"name": str, "axes": {axis: value}, "paper": {rung: per cent}, "run": bool}, ...],
+     "rows": [{"name": str, "axes": {axis: value}, "paper": {rung: per cent}, "run": bool, "set": [str, ...]}, ...],
      "cells": [{"id": str, "row": str, "seed": int, "run": str, "impossible": str}, ...]}
 
 A row whose `run` is false is there for the paper's numbers alone. A cell's `run` is the folder of its results,
@@ -43,12 +43,14 @@ class Row:
         axes: its value on each axis, as text.
         paper: the paper's numbers, per cent: ``{"CAM": 54.2, "CAM precision": 66.5}``.
         run: False: there are only the paper's numbers.
+        set: the overrides that make it of the base, ``key=value`` as on the command line.
     """
 
     name: str
     axes: Mapping[str, str] = field(default_factory=dict)
     paper: Mapping[str, float] = field(default_factory=dict)
     run: bool = True
+    set: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def read_sweep(directory: Path) -> Sweep:
             axes=tuple(content["axes"]),
             baseline=content["baseline"],
             paper=Paper(**paper) if paper else None,
-            rows=tuple(Row(**row) for row in content["rows"]),
+            rows=tuple(Row(**{**row, "set": tuple(row["set"])}) for row in content["rows"]),
             cells=tuple(Cell(**cell) for cell in content["cells"]),
         )
     except FileNotFoundError:
