@@ -13,7 +13,7 @@ ROOT = Path(wsssbench.__file__).parent
 # From the top down; rooms of one line may import each other.
 ROOMS = [
     ("cli", "__main__"),
-    ("report", "contract"),
+    ("report", "contract", "scaffold"),
     ("sweep",),
     ("pipeline", "planning", "experiment", "cache", "provenance"),
     ("stages",),
