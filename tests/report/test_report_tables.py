@@ -1,30 +1,15 @@
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
-import re
-import shutil
 import statistics
-import subprocess
 
 import pytest
 from rich.console import Console
 
-from wsssbench.report.ladder import Stat, aggregate, compare, threshold_text
+from wsssbench.report.ladder import Stat, aggregate, card_differences, threshold_text
 from wsssbench.report.results import Point, Rung
-from wsssbench.report.tables import (
-    columns,
-    csv_text,
-    escape_latex,
-    latex,
-    markdown,
-    notes,
-    rows,
-    terminal,
-)
-
-NASTY = r"a|b & 50% of $x_1$ #2 {~^} \end <i> [red]"
+from wsssbench.report.tables import columns, notes, rows, terminal
 
 
 def show(ladder, width=100):
@@ -80,7 +65,7 @@ def test_the_oracle_thresholds_of_seeds_are_a_range(make_result):
 
 def test_a_seed_is_not_a_protocol(make_result):
     same = [make_result(), with_card(make_result(), seed=1)]
-    assert aggregate(same).notes == () and compare(same).notes == ()
+    assert aggregate(same).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -92,30 +77,25 @@ def test_a_seed_is_not_a_protocol(make_result):
         ({"checkpoint": "best"}, "checkpoint best instead of none"),
     ],
 )
-def test_rows_of_another_protocol_are_marked(make_result, change, says):
-    other = dataclasses.replace(with_card(make_result(), **change), name="gap_voc")
-    compared = compare([make_result(), other])
-    first, second, *rest = rows(compared)
-    assert first[:2] == ["CAM", "aeft_voc"] and second[:2] == ["CAM †", "gap_voc"]
-    assert not any("†" in cell for line in rest for cell in line)
-    assert notes(compared)[0] == f"† protocol differs from aeft_voc: {says}"
-
+def test_runs_of_another_protocol_are_marked(make_result, change, says):
+    other = with_card(make_result(), **change)
     averaged = aggregate([make_result(), other])
     assert rows(averaged)[0][0] == "CAM †" and rows(averaged)[1][0] == "DeepLab val"
-    assert says in averaged.notes[0]
+    assert averaged.notes == (f"averaged over runs of different protocols: {says}",)
+    assert card_differences(make_result().rungs[0], other.rungs[0]) == [says]
 
 
 def test_an_oracle_threshold_is_a_result_not_a_protocol(make_result):
     mine = with_card(make_result(), threshold_choice="oracle", threshold=0.2)
     other = with_card(make_result(), threshold_choice="oracle", threshold=0.4)
-    ladder = compare([mine, other])
+    ladder = aggregate([mine, other])
     assert len(ladder.notes) == 1 and "oracle" in ladder.notes[0]
-    assert [line[0] for line in rows(ladder)][:2] == ["CAM †", "CAM †"]
+    assert rows(ladder)[0][0] == "CAM †"
 
 
 def test_a_choice_on_pixel_truth_is_marked_against_a_fixed_one(make_result):
-    ladder = compare([make_result(), with_card(make_result(), threshold_choice="oracle")])
-    assert [line[0] for line in rows(ladder)][:2] == ["CAM", "CAM † ‡"]
+    ladder = aggregate([make_result(), with_card(make_result(), threshold_choice="oracle")])
+    assert rows(ladder)[0][0] == "CAM † ‡"
     assert "threshold choice oracle instead of fixed" in ladder.notes[1]
 
 
@@ -135,9 +115,8 @@ def test_rungs_of_the_same_name_stay_apart(make_result):
 
 
 def test_no_runs_is_refused():
-    for combine in (aggregate, compare):
-        with pytest.raises(ValueError, match="at least one"):
-            combine([])
+    with pytest.raises(ValueError, match="at least one"):
+        aggregate([])
 
 
 def test_numbers_that_are_not_there():
@@ -159,12 +138,11 @@ def test_the_terminal_table_fits_80_columns_and_reads_nothing_as_markup(make_res
     assert max(len(line) for line in shown.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("combine", [aggregate, compare])
-def test_no_number_is_cut_short_in_80_columns(make_result, combine):
+def test_no_number_is_cut_short_in_80_columns(make_result):
     runs = [make_result(name="aeft_voc"), make_result(1.0, name="gap_voc")]
-    shown = show(combine(runs), width=80)
+    shown = show(aggregate(runs), width=80)
     assert "…" not in shown and max(len(line.rstrip()) for line in shown.splitlines()) <= 80
-    for ladder_row in rows(combine(runs)):
+    for ladder_row in rows(aggregate(runs)):
         for word in " ".join(ladder_row[2:]).replace("± ", "±").split():
             assert word in shown
 
@@ -173,61 +151,3 @@ def test_terminal_numbers_are_right_aligned(make_result):
     shown = show(aggregate([make_result()]))
     ends = [line.index(v) + 4 for line in shown.splitlines() for v in ("39.0", "55.2") if v in line]
     assert len(ends) == 2 and ends[0] == ends[1]
-
-
-def test_markdown_keeps_its_cells(make_result):
-    rung = Rung(NASTY, "cam", "tr|ain", Point(39.0, 50.0, 60.0, 0.3))
-    text = markdown(aggregate([make_result(rungs=[rung])]))
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
-    assert {len(line) for line in cells} == {7}
-    assert re.sub(r"\\(.)", r"\1", cells[2][0]).strip() == NASTY
-    assert [rule.strip().endswith(":") for rule in cells[1]] == [False, False, *[True] * 5]
-
-
-def test_markdown_has_its_footnotes_below(make_result):
-    other = with_card(make_result(), flip=False)
-    text = markdown(compare([make_result(), other]))
-    assert "\n\n† protocol differs" in text
-
-
-def test_latex_escapes_every_special():
-    escaped = escape_latex(NASTY + " ± † –")
-    bare = re.sub(r"\\textbackslash\{\}|\\text\w+\{\}|\\[&%$#_{}]|\$[^$]*\$", "", escaped)
-    assert not re.search(r"[\\&%$#_{}~^<>|±†–]", bare)
-    assert escape_latex("50%_&") == r"50\%\_\&"
-
-
-def test_latex_is_a_booktabs_table(make_result):
-    text = latex(aggregate([make_result(), make_result(1.0)]))
-    for part in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{@{}llrrrrrr@{}}"):
-        assert text.count(part) == 1
-    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
-    assert [line.count(" & ") for line in body] == [7, 7]
-    assert r"39.5 $\pm$ 0.7" in body[0]
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles_as_pasted(make_result, tmp_path):
-    nasty = [Rung(name, "cam", NASTY, Point(39.0, 50.0, 60.0, 0.3)) for name in (NASTY, "[CAM]")]
-    other = make_result(rungs=[dataclasses.replace(rung, card={"x_y": NASTY}) for rung in nasty])
-    ladder = compare([make_result(rungs=nasty, name=NASTY), other])
-    head = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
-    (tmp_path / "t.tex").write_text(head + latex(ladder) + "\\end{document}\n", encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and (tmp_path / "t.pdf").exists(), done.stdout[-2000:]
-
-
-def test_csv_has_plain_numbers(make_result):
-    lines = list(csv.DictReader(io.StringIO(csv_text(aggregate([make_result(), make_result(1)])))))
-    assert [line["rung"] for line in lines] == ["CAM", "DeepLab val"]
-    assert float(lines[0]["miou"]) == 39.5 and lines[0]["n"] == "2"
-    assert float(lines[0]["miou_std"]) == pytest.approx(statistics.stdev([39, 40]), abs=1e-4)
-    assert float(lines[0]["oracle_threshold"]) == 0.2 and lines[1]["threshold"] == ""
-
-
-def test_csv_quotes_what_would_break_a_line(make_result):
-    rung = Rung('a,"b"\nc', "cam", "train", Point(1.0, 2.0, 3.0))
-    (line,) = csv.DictReader(io.StringIO(csv_text(aggregate([make_result(rungs=[rung])]))))
-    assert line["rung"] == 'a,"b"\nc' and float(line["recall"]) == 3.0

@@ -7,7 +7,6 @@ for row in collection.rows:
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import Any
 from wsssbench.data.image_counts import ImageCounts, read_image_counts
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.report.results import CardValue, RunResult, from_json
-from wsssbench.report.run_files import image_counts_path
+from wsssbench.report.run_files import config_values, image_counts_path
 from wsssbench.sweep.record import FILE as SWEEP_FILE
 from wsssbench.sweep.record import METRICS, read_sweep
 
@@ -41,12 +40,7 @@ class Member:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config, as plain values."""
-        tree = ast.parse(self.result.config_text)
-        return {
-            node.targets[0].id: ast.literal_eval(node.value)
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        }
+        return config_values(self.result.config_text)
 
     def image_counts(self, node: str) -> dict[str, ImageCounts] | None:
         """The counts per image of the rung of `node`, by choice (``chosen``, ``oracle``); None if they are lost."""

@@ -1,14 +1,13 @@
-"""The ladder as rows: one run, several runs averaged, or several runs beside each other.
+"""The ladder as rows: one run, or several runs averaged; and what makes two protocols differ.
 
-A row whose numbers were not made by the protocol of the rows it is compared with gets a note. What
-counts is the protocol card, except the seed, which is meant to vary.
+What counts is the protocol card, except the seed, which is meant to vary.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wsssbench.report.results import CardValue, Point, Rung, RunResult
@@ -49,7 +48,6 @@ class LadderRow:
     """One rung of one run, or of several runs averaged.
 
     Attributes:
-        run: the run's name in a comparison, otherwise empty.
         rung, node, split: as in `Rung`; several splits are joined by commas.
         miou, precision, recall: at the threshold fixed beforehand, per cent.
         thresholds: the distinct thresholds of these, ascending; empty where none is needed.
@@ -60,7 +58,6 @@ class LadderRow:
         notes: indices into the ladder's notes.
     """
 
-    run: str
     rung: str
     node: str
     split: str
@@ -83,7 +80,6 @@ class Ladder:
     rows: tuple[LadderRow, ...]
     notes: tuple[str, ...]
     runs: int
-    compared: bool = False
 
 
 def mark(note: int) -> str:
@@ -99,6 +95,11 @@ def threshold_text(threshold: float | None) -> str:
     return two if abs(threshold - float(two)) < 5e-5 else f"{threshold:.4g}"
 
 
+def thresholds_text(thresholds: Sequence[float]) -> str:
+    """Those of several runs, ascending: ``0.25``, or ``0.24–0.28`` if they differ; empty if there are none."""
+    return "–".join(dict.fromkeys(threshold_text(t) for t in (*thresholds[:1], *thresholds[-1:])))
+
+
 def aggregate(results: Sequence[RunResult]) -> Ladder:
     """The ladder of one run, or the mean ± std of runs that differ in their seed only.
 
@@ -112,36 +113,11 @@ def aggregate(results: Sequence[RunResult]) -> Ladder:
         raise ValueError("a ladder needs at least one run")
     notes: list[str] = []
     rows = []
-    for members in _grouped(results).values():
-        found = [rung for _, rung in members]
+    for found in _grouped(results).values():
         said = _spread_notes(found, len(results))
-        rows.append(_row("", found, _reference(results, found[0].name), _index(notes, said)))
+        rows.append(_row(found, _reference(results, found[0].name), _index(notes, said)))
     title = ", ".join(dict.fromkeys(result.name for result in results))
     return Ladder(title, tuple(rows), tuple(notes), len(results))
-
-
-def compare(results: Sequence[RunResult]) -> Ladder:
-    """The ladders of several runs beside each other: per rung, one row per run.
-
-    A row whose protocol differs from that of the rung's first run gets a note. Papers' numbers are
-    left to each run's own ladder.
-
-    Raises:
-        ValueError: `results` is empty.
-    """
-    if not results:
-        raise ValueError("a comparison needs at least one run")
-    notes: list[str] = []
-    rows = []
-    names = _distinct_names(results)
-    for members in _grouped(results).values():
-        first, base = members[0]
-        for number, rung in members:
-            said = _choice_notes([rung])
-            if differences := card_differences(base, rung):
-                said.append(f"protocol differs from {names[first]}: " + "; ".join(differences))
-            rows.append(_row(names[number], [rung], None, _index(notes, said)))
-    return Ladder("Comparison", tuple(rows), tuple(notes), len(results), compared=True)
 
 
 def card_differences(base: Rung, other: Rung) -> list[str]:
@@ -149,16 +125,25 @@ def card_differences(base: Rung, other: Rung) -> list[str]:
 
     The seed is left out, and so is a threshold that was not fixed beforehand: it is a result then.
     """
-    mine, theirs = _protocol(base), _protocol(other)
+    mine, theirs = protocol(base), protocol(other)
+    if "threshold" not in mine or "threshold" not in theirs:
+        mine.pop("threshold", None)
+        theirs.pop("threshold", None)
+    return differences(mine, theirs)
+
+
+def differences(mine: Mapping[str, CardValue], theirs: Mapping[str, CardValue]) -> list[str]:
+    """Each entry in which `theirs` departs from `mine`, as a phrase: ``split val instead of train``."""
     keys = [*mine, *(key for key in theirs if key not in mine)]
     return [
-        f"{_words(key)} {_say(theirs.get(key))} instead of {_say(mine.get(key))}"
+        f"{_words(key)} {say(theirs.get(key))} instead of {say(mine.get(key))}"
         for key in keys
         if mine.get(key) != theirs.get(key)
     ]
 
 
-def _protocol(rung: Rung) -> dict[str, CardValue]:
+def protocol(rung: Rung) -> dict[str, CardValue]:
+    """The entries of the card that have to agree: all but the seed and a threshold that is a result."""
     card = {"split": rung.split, **rung.card}
     card.pop("seed", None)
     if card.get("threshold_choice", "fixed") != "fixed":
@@ -166,22 +151,21 @@ def _protocol(rung: Rung) -> dict[str, CardValue]:
     return card
 
 
-def _grouped(results: Sequence[RunResult]) -> dict[tuple[str, int], list[tuple[int, Rung]]]:
-    """(Number of the run, rung) of every rung by its name and by which of that name it is."""
-    groups: dict[tuple[str, int], list[tuple[int, Rung]]] = {}
-    for number, result in enumerate(results):
+def _grouped(results: Sequence[RunResult]) -> dict[tuple[str, int], list[Rung]]:
+    """The rungs of all runs by their name and by which of that name they are."""
+    groups: dict[tuple[str, int], list[Rung]] = {}
+    for result in results:
         seen: dict[str, int] = {}
         for rung in result.rungs:
             occurrence = seen[rung.name] = seen.get(rung.name, -1) + 1
-            groups.setdefault((rung.name, occurrence), []).append((number, rung))
+            groups.setdefault((rung.name, occurrence), []).append(rung)
     return groups
 
 
-def _row(run: str, found: list[Rung], paper: float | None, notes: tuple[int, ...]) -> LadderRow:
+def _row(found: list[Rung], paper: float | None, notes: tuple[int, ...]) -> LadderRow:
     chosen = [rung.chosen for rung in found if rung.chosen]
     oracle = [rung.oracle for rung in found if rung.oracle]
     return LadderRow(
-        run=run,
         rung=found[0].name,
         node=found[0].node,
         split=", ".join(dict.fromkeys(rung.split for rung in found)),
@@ -214,13 +198,14 @@ def _spread_notes(found: list[Rung], runs: int) -> list[str]:
 
 def _choice_notes(found: list[Rung]) -> list[str]:
     """How thresholds came about that were not fixed beforehand."""
-    cards = [rung.card for rung in found if rung.chosen]
-    notes = [
-        _CHOICE_NOTES[str(card["threshold_choice"])].format(held=card.get("held out", ""))
-        for card in cards
-        if card.get("threshold_choice") in _CHOICE_NOTES
-    ]
-    return list(dict.fromkeys(notes))
+    notes = [choice_note(rung) for rung in found if rung.chosen]
+    return [note for note in dict.fromkeys(notes) if note]
+
+
+def choice_note(rung: Rung) -> str:
+    """How the threshold of `rung` came about; empty if it was fixed beforehand, or none is needed."""
+    note = _CHOICE_NOTES.get(str(rung.card.get("threshold_choice")), "")
+    return note.format(held=rung.card.get("held out", ""))
 
 
 def _index(notes: list[str], said: list[str]) -> tuple[int, ...]:
@@ -233,18 +218,12 @@ def _reference(results: Sequence[RunResult], rung: str) -> float | None:
     return next((r.reference[rung] for r in results if rung in r.reference), None)
 
 
-def _distinct_names(results: Sequence[RunResult]) -> list[str]:
-    names = [result.name for result in results]
-    if len(set(names)) == len(names):
-        return names
-    return [f"{result.name} ({result.run_id})" for result in results]
-
-
 def _words(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _say(value: CardValue) -> str:
+def say(value: CardValue) -> str:
+    """A card's value as people write it."""
     if value is None:
         return "none"
     if isinstance(value, bool):
