@@ -99,7 +99,7 @@ def test_components_that_do_not_go_together_are_cells_that_cannot_run(base: Path
     assert impossible == {"GAP, AEFT"} and len(found.plans) == 6
     cell = next(cell for cell in found.sweep.cells if cell.impossible)
     assert "GAP has none: use pooling GPP" in found.sweep.status(cell).reason
-    assert "GAP, AEFT, seed 0 cannot run: " in shown(found)
+    assert "row 'GAP, AEFT' cannot run: " in shown(found)
     with pytest.raises(UserError, match=r"no row of .* can run"):
         planned(base, "pooling=GAP", "erasing=AEFT", until="cam")
 

@@ -33,7 +33,7 @@ def show_outlook(planned: Planned, console: Any) -> None:
 
     sweep = planned.sweep
     outlook = outlook_of(sweep, planned.plans)
-    rows = [row for row in sweep.rows if row.run]
+    rows = {cell.row for cell in sweep.cells if cell.id in planned.plans}
     cells = len(planned.plans)
     console.print(
         f"{sweep.name} on {sweep.base}: {count(len(rows), 'row')}, {count(cells, 'cell')}",
@@ -50,23 +50,24 @@ def show_outlook(planned: Planned, console: Any) -> None:
         ("each takes", {"justify": "right", "no_wrap": True}),
     ):
         table.add_column(title, **options)
+    above: dict[int, tuple[str, ...]] = {}  # depth -> rows of the branch there
     for prefix, branch in _drawn(outlook.branches):
-        table.add_row(*_line(prefix, branch, len(rows)))
+        above[branch.depth] = branch.rows
+        shown = "all" if len(branch.rows) == len(rows) else "; ".join(branch.rows)
+        if branch.depth and above[branch.depth - 1] == branch.rows:
+            shown = ""  # as the line it hangs from
+        table.add_row(*_line(prefix, branch, shown))
     console.print(table)
-    for cell in sweep.cells:
-        if cell.impossible:
-            console.print(
-                f"{cell.row}, seed {cell.seed} cannot run: {cell.impossible}", markup=False
-            )
+    for row, reason in dict.fromkeys((c.row, c.impossible) for c in sweep.cells if c.impossible):
+        console.print(f"row {row!r} cannot run: {reason}", markup=False)
     for text in _totals(outlook, cells):
         console.print(text, markup=False)
 
 
-def _line(prefix: str, branch: Branch, all_rows: int) -> list[str]:
+def _line(prefix: str, branch: Branch, shown: str) -> list[str]:
     cells = sum(len(stage.cells) for stage in branch.stages)
     cached = sum(stage.cached for stage in branch.stages)
     to_run = len(branch.stages) - cached
-    shown = "all" if len(branch.rows) == all_rows else "; ".join(branch.rows)
     return [
         prefix + branch.node,
         shown,
