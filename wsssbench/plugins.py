@@ -7,6 +7,8 @@ A plugin that cannot be imported or validated is recorded with its reason and ne
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -40,22 +42,46 @@ class Loaded:
     hooks: Any
 
 
-@lru_cache(maxsize=1)
+_tried: Loaded | None = None  # with a package that is only tried out, see `loaded_with`
+
+
 def load() -> Loaded:
     """Load every installed plugin, once per process. Worker processes call this first, too."""
+    return _tried or _load_installed()
+
+
+@lru_cache(maxsize=1)
+def _load_installed() -> Loaded:
     return load_entry_points(tuple(entry_points(group=GROUP)))
 
 
-def load_entry_points(points: tuple[EntryPoint, ...]) -> Loaded:
-    """Load the plugins behind `points`, in the order of their names, ``core`` first."""
-    wanted = _selection(points)
+@contextmanager
+def loaded_with(points: tuple[EntryPoint, ...]) -> Iterator[Loaded]:
+    """Inside, `load` also has the plugins behind `points`, whose package need not be installed."""
+    global _tried
+    before = _tried
+    _tried = load_entry_points(tuple(entry_points(group=GROUP)), points)
+    try:
+        yield _tried
+    finally:
+        _tried = before
+
+
+def load_entry_points(points: tuple[EntryPoint, ...], also: tuple[EntryPoint, ...] = ()) -> Loaded:
+    """Load the plugins behind `points`, in the order of their names, ``core`` first.
+
+    Args:
+        points: limited by `WSSSBENCH_PLUGINS`.
+        also: loaded in any case, in place of `points` of the same names.
+    """
+    wanted = _selection((*points, *also))
+    instead = {point.name for point in also}
+    chosen = [p for p in points if (wanted is None or p.name in wanted) and p.name not in instead]
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     registries = Registries()
-    plugins = []
-    for point in sorted(points, key=lambda p: (p.name != "core", p.name)):
-        if wanted is None or point.name in wanted:
-            plugins.append(_load_one(point, manager, registries))
+    ordered = sorted([*chosen, *also], key=lambda p: (p.name != "core", p.name))
+    plugins = [_load_one(point, manager, registries) for point in ordered]
     return Loaded(tuple(plugins), registries, manager.hook)
 
 

@@ -189,7 +189,7 @@ def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dic
     resolved = {}
     for name, parameter in parameters.items():
         if name in given:
-            resolved[name] = _checked(parameter, given[name], where)
+            resolved[name] = check_value(parameter, given[name], where)
         elif parameter.default is inspect.Parameter.empty:
             raise UserError(f"{where}: parameter '{name}' ({parameter.type_name}) has to be given")
         else:
@@ -197,7 +197,8 @@ def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dic
     return resolved
 
 
-def _checked(parameter: Parameter, value: Any, where: str) -> Any:
+def check_value(parameter: Parameter, value: Any, where: str) -> Any:
+    """`value` as its annotation has it (a list may become a tuple); UserError if it is of another type."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     if isinstance(value, bool) and not _accepts_bool(parameter.annotation):

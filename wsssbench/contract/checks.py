@@ -1,0 +1,85 @@
+"""How a check speaks: what was found, what the contract requires, and what to change, in one sentence."""
+
+from __future__ import annotations
+
+import textwrap
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from wsssbench.errors import UserError
+
+_LONGEST = 240  # characters of somebody else's message
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found out about one component.
+
+    Attributes:
+        kind: a key of `wsssbench.registry.KINDS`.
+        component: its registered name.
+        check: the check's name, e.g. ``"odd sizes"``.
+        state: a skipped check could not be made, which `sentence` gives the reason for.
+        sentence: names the component, what was found, what is required, and what to change; empty if all is well.
+    """
+
+    kind: str
+    component: str
+    check: str
+    state: Literal["ok", "failed", "skipped"]
+    sentence: str = ""
+
+
+class BrokenContractError(Exception):
+    """A check failed: `found`, but `required`: `change`."""
+
+    def __init__(self, found: str, required: str, change: str) -> None:
+        super().__init__(found, required, change)
+        self.found, self.required, self.change = found, required, change
+
+
+class NotCheckedError(Exception):
+    """A check that cannot be made; its message says why, and what would make it possible."""
+
+
+def need(kept: bool, found: str, required: str, change: str) -> None:
+    """Unless `kept`, the check has failed: `found`, but `required`: `change`."""
+    if not kept:
+        raise BrokenContractError(found, required, change)
+
+
+@contextmanager
+def attempt(what: str, required: str, change: str) -> Iterator[None]:
+    """Run a component's code; whatever it raises is what was found: "`what` raised ...", but `required`: `change`."""
+    try:
+        yield
+    except (BrokenContractError, NotCheckedError):
+        raise
+    except Exception as error:  # the code is somebody else's
+        raise BrokenContractError(f"{what} raised {reason(error)}", required, change) from error
+
+
+def reason(error: BaseException) -> str:
+    """``ValueError: message``, in one line; the message alone if it is one for users."""
+    lines = str(error).strip().splitlines()
+    message = textwrap.shorten(lines[0], _LONGEST, placeholder="...") if lines else ""
+    if isinstance(error, UserError):
+        return f"the error '{message}'"
+    return f"{type(error).__name__}{': ' if message else ''}{message}"
+
+
+def place(error: BaseException | None, home: Path | None) -> str:
+    """`` (gap.py, line 12)``: where below `home` the `error` was raised; empty if elsewhere, or one for users."""
+    if error is None or home is None or isinstance(error, UserError):
+        return ""
+    frames = [(Path(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    own = [
+        (file.name, line)
+        for file, line in frames
+        if file.resolve().is_relative_to(home) and file.parent != Path(__file__).parent
+    ]
+    return f" ({own[-1][0]}, line {own[-1][1]})" if own else ""

@@ -1,0 +1,170 @@
+"""What every component has to keep: it can be imported, described, configured and built."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+from wsssbench import interfaces
+from wsssbench.contract.checks import attempt, need
+from wsssbench.contract.rig import Subject
+from wsssbench.contract.samples import CALLS, SUPPLIED
+from wsssbench.errors import UserError
+from wsssbench.registry import KINDS, Parameter, check_value
+
+
+def imports(subject: Subject) -> None:
+    """The registered name leads to a class that implements its contract."""
+    missing = sorted(getattr(subject.cls, "__abstractmethods__", ()))
+    need(
+        not missing,
+        f"{subject.cls.__name__} does not define {', '.join(missing)}",
+        f"wsssbench.interfaces.{KINDS[subject.component.kind]} leaves that to it",
+        f"define {missing[0]}() as there" if missing else "",
+    )
+
+
+def description(subject: Subject) -> None:
+    """It has a summary of one line, a docstring, and a plugin with distribution and version."""
+    component = subject.component
+    need(
+        bool(component.summary.strip()) and "\n" not in component.summary,
+        f"its summary is {component.summary!r}",
+        "`plugins list` needs one line",
+        'register it with summary="what it is, in one line"',
+    )
+    contract = getattr(interfaces, KINDS[component.kind])
+    documentation = inspect.getdoc(subject.cls)
+    need(
+        bool(documentation) and documentation != inspect.getdoc(contract),
+        f"{subject.cls.__name__} has no docstring",
+        "`plugins describe` shows it",
+        "write what it computes, and name the paper",
+    )
+    need(
+        bool(component.plugin and component.distribution and component.version),
+        f"its origin is plugin {component.plugin!r} of {component.distribution!r} {component.version!r}",
+        "results are cached by the version of what made them",
+        "give the package a name and a version in its pyproject.toml",
+    )
+
+
+def arguments(subject: Subject) -> None:
+    """The constructor takes by position what the toolkit supplies, and the user's parameters by keyword only."""
+    call, count = CALLS[subject.component.kind], len(SUPPLIED[subject.component.kind])
+    supplied = [name for name in call.strip("()").split(", ") if name]
+    constructor = subject.cls.__init__  # type: ignore[misc]
+    inherited = constructor in (object.__init__, nn.Module.__init__)
+    if inherited and not count:
+        return
+    given = list(inspect.signature(constructor).parameters.values())[1:]
+    positional = [p.name for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    packed = [str(p) for p in given if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    need(
+        not packed,
+        "it has no constructor" if inherited else f"its constructor takes {' and '.join(packed)}",
+        f"the toolkit calls {subject.name}{call}, and every parameter of the user's has a name",
+        f"write def __init__({', '.join(['self', *supplied])}, *, name: type = default)",
+    )
+    need(
+        len(positional) <= count,
+        f"argument '{', '.join(positional[count:])}' of its constructor is not keyword-only",
+        "only keyword-only arguments can be set in a config",
+        f"write `*, ` before {''.join(positional[count : count + 1])}",
+    )
+    need(
+        len(positional) == count,
+        f"its constructor takes {len(positional)} arguments by position",
+        f"the toolkit calls {subject.name}{call}",
+        f"accept {', '.join(supplied)} by position",
+    )
+
+
+def parameter_types(subject: Subject) -> None:
+    """Every parameter has a type, and a default of that type."""
+    for parameter in _parameters(subject).values():
+        name = parameter.name
+        need(
+            parameter.annotation is not Any,
+            f"parameter '{name}' has no type",
+            "values in configs are checked against it",
+            f"annotate it, as in `{name}: float = 1.0`",
+        )
+        if parameter.default is inspect.Parameter.empty:
+            continue
+        try:
+            same = check_value(parameter, parameter.default, "") == parameter.default
+        except UserError:
+            same = False
+        need(
+            same,
+            f"the default {parameter.default!r} of parameter '{name}' is no {parameter.type_name}",
+            "a config may write the default out",
+            "change the default or the annotation",
+        )
+
+
+def parameter_documentation(subject: Subject) -> None:
+    """The docstring says of every parameter what it does."""
+    documentation = inspect.getdoc(subject.cls) or ""
+    for name in _parameters(subject):
+        need(
+            f"{name}:" in documentation or f"`{name}`" in documentation,
+            f"parameter '{name}' is not documented",
+            "`plugins describe` shows the docstring to users",
+            f"add a line `{name}: what it does, its unit and range` to it",
+        )
+
+
+def unknown_parameter(subject: Subject) -> None:
+    """A misspelt parameter is refused, with its near match."""
+    names = list(_parameters(subject))
+    wrong = max(names, key=len) + "x" if names else "any"
+    try:
+        subject.registry.resolve({"type": subject.name, wrong: 1}, "here")
+    except UserError as error:
+        _, _, hint = str(error).partition(f"unknown parameter '{wrong}': ")
+        near = hint.partition("did you mean ")[2].partition("?")[0]
+        answered = wrong[:-1] in near if names else "there are none" in hint
+        found = f"the misspelt parameter '{wrong}' is answered with '{error}'"
+    else:
+        answered, found = False, f"the misspelt parameter '{wrong}' is accepted"
+    need(
+        answered,
+        found,
+        "it has to be refused by naming what is near",
+        "take the parameters as keyword-only arguments of the constructor",
+    )
+
+
+def builds(subject: Subject) -> None:
+    """It can be built from its default parameters, or from those that were given."""
+    built = subject.build()
+    need(
+        isinstance(built, subject.cls),
+        f"building it gives a {type(built).__name__}",
+        f"an instance of {subject.cls.__name__} is needed",
+        "leave __new__ alone",
+    )
+
+
+CHECKS = (
+    imports,
+    description,
+    arguments,
+    parameter_types,
+    parameter_documentation,
+    unknown_parameter,
+    builds,
+)
+
+
+def _parameters(subject: Subject) -> dict[str, Parameter]:
+    with attempt(
+        "reading the annotations of its constructor",
+        "they have to resolve when the program runs",
+        "import the types of the constructor's parameters outside of `if TYPE_CHECKING`",
+    ):
+        return subject.registry.parameters(subject.name)

@@ -1,0 +1,187 @@
+"""The checks of a refinement: CAM or scores -> better scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsssbench.contract.arrays import need_planes
+from wsssbench.contract.checks import attempt, need
+from wsssbench.contract.modules import need_unchanged
+from wsssbench.contract.rig import Subject
+from wsssbench.contract.samples import K, as_scores, make_cam, make_photo, write_fit_items
+from wsssbench.errors import UserError
+from wsssbench.interfaces import Cam, Refinement, Scores
+
+SIZE = (48, 64)
+PRESENT = (2, 4)
+
+
+def scores(subject: Subject) -> None:
+    """Of a CAM it makes Scores: classes and size kept, planes (1 + K', h, w) float32, finite, not negative."""
+    _check(_ready(subject), SIZE, PRESENT)
+
+
+def refines_scores(subject: Subject) -> None:
+    """It takes the scores of another refinement, too, or refuses them by an error for users."""
+    refinement = _ready(subject)
+    given = as_scores(make_cam(0, *SIZE))
+    with attempt(
+        "refine() of the scores of another refinement",
+        "a chain of refinements is allowed",
+        "use given.planes where given is a Scores, or raise a UserError that says why not",
+    ):
+        try:
+            found = refinement.refine(make_photo(0, *SIZE)[0], given)
+        except UserError:
+            return
+    _check_scores(found, SIZE, PRESENT)
+
+
+def odd_sizes(subject: Subject) -> None:
+    """Images may have any size; the CAM is smaller than the image."""
+    for size in ((37, 53), (64, 41), (17, 9)):
+        _check(_ready(subject), size, PRESENT)
+
+
+def no_class(subject: Subject) -> None:
+    """An image without a class has the background alone, (1, h, w)."""
+    _check(_ready(subject), SIZE, ())
+
+
+def no_activation(subject: Subject) -> None:
+    """A class may be activated nowhere."""
+    cam = make_cam(0, *SIZE)
+    nothing = Cam(cam.classes, np.zeros_like(cam.maps), cam.size)
+    _check_scores(_refine(_ready(subject), SIZE, nothing), SIZE, PRESENT)
+
+
+def deterministic(subject: Subject) -> None:
+    """The same image and CAM have the same scores."""
+    refinement = _ready(subject)
+    first, second = (_refine(refinement, SIZE, make_cam(0, *SIZE)).planes for _ in range(2))
+    need(
+        np.array_equal(first, second),
+        "two calls with one image and CAM give different scores",
+        "results are computed once and kept",
+        "draw no random numbers, and keep nothing from call to call",
+    )
+
+
+def inputs_unchanged(subject: Subject) -> None:
+    """Image and CAM stay as they are."""
+    refinement, image, cam = _ready(subject), make_photo(0, *SIZE)[0], make_cam(0, *SIZE)
+    before = {"the image": image.copy(), "the CAM": cam.maps.copy(), "the classes": cam.classes}
+    with _attempt(SIZE, cam):
+        refinement.refine(image, cam)
+    need_unchanged(before, {"the image": image, "the CAM": cam.maps, "the classes": cam.classes})
+
+
+def spawned_process(subject: Subject) -> None:
+    """Pickled to a spawned process, where it loads what was fitted, it gives the same scores."""
+    directory = _fitted(subject) if subject.cls.fitted else None  # type: ignore[attr-defined]
+    there = subject.rig.spawned("an instance", _load_and_refine, subject.build(), directory)
+    here = _refine(_ready(subject), SIZE, make_cam(0, *SIZE)).planes
+    need(
+        there.shape == here.shape and np.allclose(there, here, rtol=1e-3, atol=1e-3),
+        "in a spawned process it gives other scores",
+        "worker processes have to compute the same",
+        "keep everything it depends on in its attributes, not in global variables",
+    )
+
+
+def fits_and_loads(subject: Subject) -> None:
+    """It trains on a few CAMs, also on one of no class, and a new instance loads what that left."""
+    _ready(subject)
+
+
+CHECKS = (
+    scores,
+    refines_scores,
+    odd_sizes,
+    no_class,
+    no_activation,
+    deterministic,
+    inputs_unchanged,
+    spawned_process,
+)
+FITTED = (fits_and_loads,)  # of those that are trained, first
+
+
+def _fitted(subject: Subject) -> Path:
+    """Where a training on a few items left what `load` needs."""
+
+    def fit() -> Path:
+        items = write_fit_items(subject.rig.new_directory())
+        context = subject.context()
+        with attempt(
+            f"fit() on {len(items)} images, one of them without a class",
+            "it has to train on whatever images there are",
+            "check batch sizes and crops against small images, and skip what has no class",
+        ):
+            subject.build().fit(items, K, context)
+        need(
+            any(context.directory.iterdir()),
+            "fit() leaves no file",
+            "load() reads what it trained, in other processes",
+            "write the network into context.directory",
+        )
+        return context.directory
+
+    return subject.once("what fit() leaves", fit)
+
+
+def _ready(subject: Subject) -> Refinement:
+    """An instance that can refine."""
+
+    def make() -> Refinement:
+        refinement: Refinement = subject.build()
+        if refinement.fitted:
+            _load(refinement, _fitted(subject))
+        return refinement
+
+    return subject.once("an instance that is ready", make)
+
+
+def _load(refinement: Refinement, directory: Path) -> None:
+    with attempt(
+        "load() in a new instance",
+        "every process loads what fit() left",
+        "read it from the directory alone, onto the given device",
+    ):
+        refinement.load(directory, "cpu")
+
+
+def _attempt(size: tuple[int, int], given: Cam | Scores) -> Any:
+    return attempt(
+        f"refine() of an image {size} with the classes {given.classes.tolist()}",
+        "images of every size with any number of classes, also none, have to be taken",
+        "look at what is special about this one; the CAM is smaller than the image",
+    )
+
+
+def _refine(refinement: Refinement, size: tuple[int, int], given: Cam | Scores) -> Scores:
+    with _attempt(size, given):
+        return refinement.refine(make_photo(0, *size)[0], given)
+
+
+def _check(refinement: Refinement, size: tuple[int, int], present: tuple[int, ...]) -> None:
+    _check_scores(_refine(refinement, size, make_cam(0, *size, present)), size, present)
+
+
+def _check_scores(found: Any, size: tuple[int, int], present: tuple[int, ...]) -> None:
+    need(
+        isinstance(found, Scores),
+        f"refine() returns a {type(found).__name__}",
+        "a wsssbench.interfaces.Scores is needed",
+        "return Scores(given.classes, planes, given.size)",
+    )
+    need_planes(found.classes, found.planes, found.size, extra=1, image=size, present=present)
+
+
+def _load_and_refine(refinement: Refinement, directory: Path | None) -> np.ndarray:
+    if directory is not None:
+        _load(refinement, directory)
+    return _refine(refinement, SIZE, make_cam(0, *SIZE)).planes
