@@ -64,25 +64,6 @@ def test_a_broken_plugin_is_listed_beside_the_others(with_broken_plugins: None) 
     assert "2 of" in sick.out and "checks failed" in sick.out
 
 
-def test_describe() -> None:
-    out = call("plugins", "describe", "GPP").out
-    for text in ("pooling GPP", "ECCV 2022", "plugin aeft", "bins", "tuple[int, ...]",
-                 "(2, 4, 8, 16)", "aggregation", "dict(type='GPP')"):  # fmt: skip
-        assert text in out, text
-    required = call("plugins", "describe", "VOC2012").out
-    assert "required" in required and "dict(type='VOC2012', root=...)" in required
-    assert "did you mean GPP" in refused("plugins", "describe", "GP")
-
-
-def test_every_component_can_be_described() -> None:
-    for registry in load().registries:
-        for name in registry.components:
-            outcome = call("plugins", "describe", name)
-            assert outcome.code == 0 and f"{registry.kind} {name}: " in outcome.out
-            for parameter in registry.parameters(name):
-                assert parameter in outcome.out
-
-
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_shown_config_is_that_config(path: Path, tmp_path: Path) -> None:
     overrides = ["+reference={'CAM': 56.0}", "evaluate.threshold=0.3"]
@@ -211,9 +192,10 @@ def test_labels_that_cannot_be_made(tmp_path: Path) -> None:
         ("run", ["--set", "--seeds", "--smoke", "--dry-run", "--force", "--until", "--device",
                  "wsssbench run configs/aeft_synthetic.py"]),
         ("evaluate", ["--pred", "--gt", "--format", "--num-classes", "--thresholds", "--json"]),
-        ("plugins", ["list", "describe"]),
-        ("plugins list", ["--help"]),
+        ("plugins", ["list", "describe", "check", "new"]),
+        ("plugins list", ["--kind", "--json"]),
         ("plugins describe", ["component"]),
+        ("plugins new", ["--kind", "--out", "wsssbench plugins new my-pooling"]),
         ("config", ["show"]),
         ("config show", ["--set", "--smoke"]),
         ("data", ["labels"]),

@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from wsssbench.cli import complete
 from wsssbench.errors import CorruptArtefactError, UserError
 
 _STOPPED = 130  # exit code after Ctrl-C
@@ -17,6 +18,7 @@ _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR
 def build_app() -> typer.Typer:
     """The typer application with every command."""
     from wsssbench.cli import (
+        compare,
         config,
         data,
         doctor,
@@ -24,7 +26,9 @@ def build_app() -> typer.Typer:
         export,
         import_cams,
         plugins,
+        report,
         run,
+        sweep,
         weights,
     )
 
@@ -37,6 +41,9 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.command("run", epilog=run.EXAMPLES)(run.run)
+    app.command("sweep", epilog=sweep.EXAMPLES)(sweep.sweep)
+    app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
+    app.command("report", epilog=report.EXAMPLES)(report.report)
     app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
     app.command("import-cams", epilog=import_cams.EXAMPLES)(import_cams.import_cams)
     app.add_typer(plugins.app, name="plugins")
@@ -59,6 +66,7 @@ def main() -> int:
     # the log from Python.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    complete.rejoin_words(os.environ)
     try:
         build_app()()
     except (UserError, CorruptArtefactError) as error:

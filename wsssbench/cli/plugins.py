@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Annotated
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wsssbench.cli import check_plugin, complete, describe_component, new_plugin
 from wsssbench.cli.console import make_console
-from wsssbench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from wsssbench.plugins import Loaded
+    from wsssbench.registry import Registry
 
 app = typer.Typer(help="Installed plugins and their components.", no_args_is_help=True)
+app.command("describe")(describe_component.describe)
+app.command("check", epilog=check_plugin.EXAMPLES)(check_plugin.check)
+app.command("new", epilog=new_plugin.EXAMPLES)(new_plugin.new)
 
 
 @app.command("list")
-def list_() -> None:
+def list_(
+    kind: Annotated[
+        str, typer.Option(help="only this kind, e.g. pooling", autocompletion=complete.kinds)
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
     """Every component by kind: name, one line, paper, plugin and version. Broken plugins with the reason."""
-    from rich.table import Table
-    from rich.text import Text
-
     from wsssbench.plugins import load
 
     loaded = load()
+    registries = [loaded.registries[kind]] if kind else list(loaded.registries)
+    if as_json:
+        print(json.dumps(_facts(loaded, registries), indent=1, ensure_ascii=False))
+        return
     console = make_console()
-    for registry in loaded.registries:
-        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-        for options in ({"no_wrap": True, "min_width": 20}, {"ratio": 1}, {"no_wrap": True}):
-            table.add_column(**options)
-        for component in sorted(registry.components.values(), key=lambda c: c.name):
-            what = Text(component.summary)
-            if component.reference:
-                what.append(f"\n{component.reference}", style="dim")
-            origin = f"{component.plugin} {component.version}"
-            table.add_row(
-                Text("  " + component.name, style="bold"), what, Text(origin, style="dim")
-            )
+    for registry in registries:
         console.print(registry.kind, style="underline")
-        console.print(table)
+        console.print(_table(registry))
     for plugin in loaded.plugins:
         if plugin.problem:
             console.print(
@@ -46,40 +50,26 @@ def list_() -> None:
             )
 
 
-@app.command("describe")
-def describe(name: Annotated[str, typer.Argument(help="a component, e.g. GPP")]) -> None:
-    """A component's parameters with types and defaults, its documentation, its paper, an example."""
-    from rich import box
+def _table(registry: Registry) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from wsssbench.plugins import load
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for options in ({"no_wrap": True, "min_width": 20}, {"ratio": 1}, {"no_wrap": True}):
+        table.add_column(**options)
+    for component in sorted(registry.components.values(), key=lambda c: c.name):
+        what = Text(component.summary)
+        if component.reference:
+            what.append(f"\n{component.reference}", style="dim")
+        origin = Text(f"{component.plugin} {component.version}", style="dim")
+        table.add_row(Text("  " + component.name, style="bold"), what, origin)
+    return table
 
-    registries = load().registries
-    found = registries.find(name)
-    if not found:
-        names = [n for registry in registries for n in registry.components]
-        raise UserError(unknown("component", name, names))
-    console = make_console()
-    for component in found:
-        registry = registries[component.kind]
-        console.print(
-            f"{component.kind} {component.name}: {component.summary}", style="bold", markup=False
-        )
-        origin = f"plugin {component.plugin} ({component.distribution} {component.version})"
-        console.print(
-            f"{origin}{'; ' + component.reference if component.reference else ''}", markup=False
-        )
-        console.print()
-        console.print(inspect.getdoc(registry.get(name)) or "(no documentation)", markup=False)
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in ("parameter", "type", "default"):
-            table.add_column(column, overflow="fold")
-        parameters = registry.parameters(name).values()
-        for p in parameters:
-            default = "required" if p.default is inspect.Parameter.empty else repr(p.default)
-            table.add_row(Text(p.name), Text(p.type_name), Text(default))
-        console.print(table)
-        required = [p for p in parameters if p.default is inspect.Parameter.empty]
-        example = "".join(f", {p.name}=..." for p in required)
-        console.print(f"in a config: dict(type='{name}'{example})", markup=False)
+
+def _facts(loaded: Loaded, registries: Iterable[Registry]) -> dict[str, Any]:
+    """What ``--json`` prints: every component, and every plugin that is broken."""
+    shown = [c for registry in registries for c in registry.components.values()]
+    return {
+        "components": [dataclasses.asdict(component) for component in shown],
+        "broken": [dataclasses.asdict(plugin) for plugin in loaded.plugins if plugin.problem],
+    }

@@ -1,0 +1,170 @@
+"""``docs/write-a-plugin.md`` does what it says: its files are written and its commands run, in its order.
+
+In the document, a ``console`` block has commands after ``$``, and below each what it prints, with ``...`` for anything.
+A ``python`` block that starts with ``# file: PATH`` is a file. A command has to fail if ``error:`` is what it prints.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugin_environments import make_venv
+
+from wsssbench.scaffold.names import names_of
+from wsssbench.scaffold.write import write_plugin
+
+REPOSITORY = Path(__file__).parents[2]
+TEXT = (REPOSITORY / "docs" / "write-a-plugin.md").read_text()
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# file: (\S+)\n")
+METHOD, ANNOUNCED, MATRIX = (
+    "my-pooling/my_pooling/pooling.py", "my-pooling/my_pooling/__init__.py", "my_table.py",
+)  # fmt: skip
+# What imports torch, and takes seconds at least, is left to the slow test.
+LONG = re.compile(r"pytest|wsssbench (plugins check|run|sweep|compare)")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line after ``$``, and the pattern of what it prints."""
+
+    line: str
+    expected: str
+
+    @property
+    def fails(self) -> bool:
+        return self.expected.startswith("error:")
+
+    def check(self, done: subprocess.CompletedProcess[str]) -> None:
+        assert done.returncode == (2 if self.fails else 0), f"$ {self.line}\n{done.stdout}"
+        pattern = ".*?".join(re.escape(part) for part in self.expected.split("..."))
+        assert re.search(pattern, done.stdout, re.DOTALL), f"$ {self.line}\n{done.stdout}"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the reader writes."""
+
+    path: str
+    content: str
+
+
+def steps() -> Iterator[Command | File]:
+    for language, content in BLOCK.findall(TEXT):
+        if language == "console":
+            for part in re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]:
+                line, _, expected = part.partition("\n")
+                yield Command(line, expected.strip("\n"))
+        elif language == "python" and (found := FILE.match(content)):
+            yield File(found[1], content[found.end() :])
+
+
+def files() -> dict[str, str]:
+    return {step.path: step.content for step in steps() if isinstance(step, File)}
+
+
+def lines_of(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A folder with the checkout's configs, and the environment of a reader's shell."""
+    pytest.importorskip("hatchling")
+    folder = tmp_path / "checkout"
+    shutil.copytree(REPOSITORY / "configs", folder / "configs")
+    return folder, {**make_venv(tmp_path / "venv"), "COLUMNS": "120"}
+
+
+def follow(folder: Path, environment: dict[str, str], left_out: re.Pattern[str] | None) -> None:
+    for step in steps():
+        if isinstance(step, File):
+            (folder / step.path).write_text(step.content)
+        elif left_out is None or not left_out.match(step.line):
+            done = subprocess.run(
+                step.line, shell=True, cwd=folder, env=environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            step.check(done)
+
+
+def test_every_block_is_of_a_kind_that_is_tested() -> None:
+    assert {language for language, _ in BLOCK.findall(TEXT)} == {"console", "python"}
+    assert TEXT.count("```") == 2 * len(BLOCK.findall(TEXT))
+    commands = [step.line for step in steps() if isinstance(step, Command)]
+    for word in ("plugins new", "pip install -e", "plugins check", "plugins describe",
+                 "run configs/", "sweep my_table.py --dry-run", "compare"):  # fmt: skip
+        assert any(word in command for command in commands), word
+
+
+def test_the_reader_writes_at_most_thirty_lines(tmp_path: Path) -> None:
+    """The method, the matrix, and the lines of ``__init__`` that were not generated."""
+    write_plugin(names_of("my-pooling"), "pooling", tmp_path)
+    generated = lines_of((tmp_path / "my_pooling" / "__init__.py").read_text())
+    found = files()
+    announced = [line for line in lines_of(found[ANNOUNCED]) if line not in generated]
+    assert len(announced) == 2  # the summary and the reference
+    own = [*lines_of(found[METHOD]), *lines_of(found[MATRIX]), *announced]
+    assert len(own) <= 30
+
+
+def test_files_of_the_reader_are_those_that_were_generated(tmp_path: Path) -> None:
+    write_plugin(names_of("my-pooling"), "pooling", tmp_path / "my-pooling")
+    for path in files():
+        assert path == MATRIX or (tmp_path / path).is_file()
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert (REPOSITORY / "docs" / target).exists(), target
+
+
+def test_the_hook_keeps_a_list_of_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pluggy
+
+    from wsssbench import hookspecs
+
+    (snippet,) = [c for kind, c in BLOCK.findall(TEXT) if kind == "python" and not FILE.match(c)]
+    module: dict[str, Any] = {}
+    exec(snippet, module)
+    manager = pluggy.PluginManager("wsssbench")
+    manager.add_hookspecs(hookspecs)
+    plugin = type("Plugin", (), {"after_stage": staticmethod(module["after_stage"])})
+    manager.register(plugin)
+    manager.check_pending()
+    monkeypatch.chdir(tmp_path)
+    given = {"config": {}, "directory": str(tmp_path), "run": {"name": "gap", "seed": 3}}
+    scores = {"chosen": {"miou": 41.7}, "oracle": None, "reused": True}
+    manager.hook.after_stage(node="classify", result={"seconds": 1.0}, **given)
+    manager.hook.after_stage(node="evaluate.cam", result=scores, **given)
+    with Path("scores.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["gap", "3", "evaluate.cam", "41.7"]]
+
+
+def test_a_base_hands_down_its_parameters_unless_they_are_deleted(tmp_path: Path) -> None:
+    """What the table of problems says about ``unknown parameter``."""
+    from wsssbench.config import read_config
+
+    (tmp_path / "base.py").write_text("pooling = dict(type='GPP', bins=(2, 4))\n")
+    for extra, expected in (("", {"bins"}), (", _delete_=True", set())):
+        path = tmp_path / "mine.py"
+        path.write_text(f"_base_ = ['base.py']\npooling = dict(type='MyPooling'{extra})\n")
+        assert set(read_config(path)["pooling"]) - {"type"} == expected
+
+
+def test_what_takes_seconds(checkout: tuple[Path, dict[str, str]]) -> None:
+    follow(*checkout, left_out=LONG)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_all_of_it(checkout: tuple[Path, dict[str, str]]) -> None:
+    follow(*checkout, left_out=None)

@@ -1,0 +1,73 @@
+"""Reading docstrings in Google's style: what a class says about itself and about each of its arguments."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from dataclasses import dataclass, field
+
+_HEADER = re.compile(r"(Args|Attributes|Returns|Raises|Examples?|Notes?):")
+_ENTRY = re.compile(r"(\w+)(?: \([^)]*\))?:(?: (.*))?")
+
+
+@dataclass(frozen=True)
+class Docstring:
+    """A docstring in parts.
+
+    Attributes:
+        text: what stands before the first section.
+        sections: header -> its lines, not indented any more, as one string.
+    """
+
+    text: str = ""
+    sections: dict[str, str] = field(default_factory=dict)
+
+    def entries(self, header: str) -> dict[str, str]:
+        """The entries ``name: text`` of a section, each text as one line."""
+        found: dict[str, str] = {}
+        name = ""
+        for line in self.sections.get(header, "").splitlines():
+            entry = _ENTRY.fullmatch(line)
+            if entry:
+                name = entry[1]
+                found[name] = (entry[2] or "").strip()
+            elif name and line.startswith(" "):
+                found[name] = f"{found[name]} {line.strip()}".strip()
+        return found
+
+
+def parse(documented: object) -> Docstring:
+    """The docstring of a class or function, without those of its bases."""
+    raw = getattr(documented, "__doc__", None) or ""
+    parts: dict[str, list[str]] = {"": []}
+    current = ""
+    for line in inspect.cleandoc(raw).splitlines():
+        header = _HEADER.fullmatch(line)
+        if header:
+            current = header[1]
+            parts.setdefault(current, [])
+        elif current and line and not line.startswith(" "):  # text after a section
+            current = ""
+            parts[""].append(line)
+        else:
+            parts[current].append(line)
+    text = "\n".join(parts.pop("")).strip()
+    sections = {name: textwrap.dedent("\n".join(lines)).strip() for name, lines in parts.items()}
+    return Docstring(text, sections)
+
+
+def paragraphs(text: str, width: int, indent: str = "") -> str:
+    """`text` filled to `width`, paragraph by paragraph; indented lines and lists stay as they are."""
+    filled = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        lines = paragraph.splitlines()
+        if any(line.startswith((" ", "* ", "- ")) for line in lines):
+            filled.append(textwrap.indent(paragraph, indent))
+        else:
+            filled.append(
+                textwrap.fill(" ".join(lines), width, initial_indent=indent,
+                              subsequent_indent=indent, break_long_words=False,
+                              break_on_hyphens=False)
+            )  # fmt: skip
+    return "\n\n".join(filled)

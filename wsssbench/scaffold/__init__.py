@@ -1,0 +1,1 @@
+"""New plugin packages: names, templates, and writing them. ``wsssbench plugins new`` is the command."""
