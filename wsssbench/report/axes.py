@@ -1,7 +1,7 @@
 """What tells the rows of a comparison apart: a sweep's axes, or any value of the configs.
 
 axes = Axes(collection)
-axes.values("pooling")              # {"GAP": "GAP", "gated": "GPP(bins=(2, 4))"}
+axes.values("pooling")              # {"plain": "Mean", "pyramid": "Bins(sides=(2, 4))"}
 axes.select(["pooling=GPP"])        # the rows for which that holds
 """
 
@@ -109,8 +109,8 @@ def texts(values: Sequence[Any]) -> list[str]:
     """Values of configs as short texts: of a component, the name and those parameters in which `values` differ.
 
     Example:
-        ``[{"type": "GAP"}, {"type": "GPP", "bins": (2,)}, {"type": "GPP", "bins": (4,)}]`` gives ``GAP``,
-        ``GPP(bins=(2,))``, ``GPP(bins=(4,))``; an empty list gives ``none``.
+        ``[{"type": "Mean"}, {"type": "Bins", "sides": (2,)}, {"type": "Bins", "sides": (4,)}]`` gives ``Mean``,
+        ``Bins(sides=(2,))``, ``Bins(sides=(4,))``; an empty list gives ``none``.
     """
     components: dict[str, list[Mapping[str, Any]]] = {}
     for value in values:

@@ -1,6 +1,6 @@
 """A table of texts: for the terminal, and to paste into Markdown (into LaTeX: `wsssbench.report.latex`).
 
-grid = Grid("Ablation", (Column("row", number=False), Column("mIoU")), [[Cell("GAP"), Cell("48.4 ± 0.3")]])
+grid = Grid("Ablation", (Column("row", number=False), Column("mIoU")), [[Cell("plain"), Cell("48.4 ± 0.3")]])
 console.print(terminal(grid, console.width)), print(markdown(grid))
 """
 
