@@ -7,12 +7,12 @@ A matrix file is a Python config like an experiment's::
     until = "cam"
     set = {"classifier.erasing": "none"}                  # in every row
     rows = {
-        "GAP": dict(set={"classifier.pooling": "GAP"}, paper={"CAM": 48.4}),
+        "plain": dict(set={"classifier.pooling": "Mean"}, paper={"CAM": 48.4}),
         "published only": dict(run=False, paper={"CAM": 56.2}),
     }
-    baseline = "GAP"
+    baseline = "plain"
 
-Values in ``set`` that are texts are read as on the command line: ``"GPP(bins=(2, 4))"``.
+Values in ``set`` that are texts are read as on the command line: ``"Bins(sides=(2, 4))"``.
 """
 
 from __future__ import annotations
