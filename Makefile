@@ -26,8 +26,9 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable ".[test]"
+# with a third party's plugin, which the contract test then takes like any other
+$(VENV)/.installed-test: pyproject.toml examples/wsssbench-lse/pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[test]" --editable examples/wsssbench-lse
 	touch $@ $(VENV)/.installed
 
 clean:
