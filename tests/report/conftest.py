@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wsssbench.report.results import GalleryRow, Point, Rung, RunResult, StageTime, TrainingCurve
+from wsssbench.report.results import (
+    GalleryRow,
+    Layer,
+    Point,
+    Rung,
+    RunResult,
+    StageTime,
+    TrainingCurve,
+)
 
 CLASSES = ["cat", "dog", "sofa"]
 
@@ -20,9 +28,17 @@ def _card(**more: Any) -> dict[str, Any]:
 
 def _gallery(rows: int, size: tuple[int, int], seed: int) -> list[GalleryRow]:
     rng = np.random.default_rng(seed)
-    picture = lambda: rng.integers(0, 256, (*size, 3), dtype=np.uint8)  # noqa: E731
-    titles = ("image", "truth", "CAM")
-    return [GalleryRow(f"img{i}", [(title, picture()) for title in titles]) for i in range(rows)]
+    return [
+        GalleryRow(
+            f"img{i}",
+            rng.integers(0, 256, (*size, 3), dtype=np.uint8),
+            [
+                Layer("truth", rng.integers(0, 4, size).astype(np.uint8)),
+                Layer("CAM", rng.random(size).astype(np.float32)),
+            ],
+        )
+        for i in range(rows)
+    ]
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ import pytest
 
 from wsssbench.data.images import voc_palette
 from wsssbench.report.pictures import (
+    HEAT_LEVELS,
     contours,
     heat_colours,
-    overlay_cam,
-    overlay_label,
+    heat_overlay,
+    label_overlay,
     shrink,
-    side_by_side,
+    shrink_heat,
+    shrink_label,
 )
 
 
@@ -19,13 +21,13 @@ def rng():
     return np.random.default_rng(3)
 
 
-@pytest.fixture
-def image(rng):
-    return rng.integers(0, 256, (40, 56, 3), dtype=np.uint8)
+def luma(colours):
+    return colours.astype(float) @ [0.299, 0.587, 0.114]
 
 
-def luma(picture):
-    return picture.astype(float) @ [0.299, 0.587, 0.114]
+def painted(overlay):
+    """(h, w, 4) uint8."""
+    return overlay.colours[overlay.indices]
 
 
 def test_heat_gets_lighter_evenly():
@@ -42,51 +44,46 @@ def test_heat_is_close_to_the_map_it_was_fitted_to():
     assert np.abs(heat_colours(heat) / 255 - expected).max() < 0.025
 
 
-def test_a_cam_over_its_photo(image, rng):
-    heat = rng.random(image.shape[:2]).astype(np.float32)
-    before = image.copy()
-    picture = overlay_cam(image, heat)
-    assert picture.shape == image.shape and picture.dtype == np.uint8
-    assert (image == before).all()
+def test_a_cam_covers_its_photo_the_more_the_hotter_it_is(rng):
+    heat = np.sort(rng.random(400)).reshape(1, -1)
+    before = heat.copy()
+    picture = painted(heat_overlay(heat))[0]
+    assert (heat == before).all()
+    expected = 255 * 0.75 * np.sqrt(heat[0])
+    assert np.abs(picture[:, 3] - expected).max() < 255 * 0.75 / (HEAT_LEVELS - 1) / 2 + 1
+    assert np.abs(picture[:, :3].astype(int) - heat_colours(heat[0])).max() <= 10
+    cold, hot = painted(heat_overlay(np.array([[0.0, 1.0]]), strength=0.5))[0]
+    assert cold[3] == 0 and hot[3] == 128
 
 
-def test_no_heat_leaves_the_photo_with_less_colour(image):
-    picture = overlay_cam(image, np.zeros(image.shape[:2]))
-    assert np.abs(luma(picture) - luma(image)).max() <= 1
-    spread = lambda p: np.ptp(p.astype(int), axis=2)  # noqa: E731
-    assert (spread(picture) <= spread(image)).all()
+def test_heat_out_of_range_is_clipped():
+    over = painted(heat_overlay(np.array([[7.0, -2.0]])))
+    assert (over == painted(heat_overlay(np.array([[1.0, 0.0]])))).all()
 
 
-def test_more_heat_is_nearer_to_its_colour(image):
-    hot = heat_colours(np.array(1.0)).astype(float)
-    distances = [
-        np.abs(overlay_cam(image, np.ones(image.shape[:2]), strength=s) - hot).mean()
-        for s in (0.2, 0.6, 1.0)
-    ]
-    assert distances[0] > distances[1] > distances[2] == pytest.approx(0, abs=1)
-
-
-def test_heat_out_of_range_is_clipped(image):
-    over = overlay_cam(image, np.full(image.shape[:2], 7.0))
-    assert (over == overlay_cam(image, np.ones(image.shape[:2]))).all()
-
-
-def test_classes_are_blended_with_their_colour(image):
+def test_classes_have_their_colour_and_the_background_none():
     palette = voc_palette()
     for value in (1, 8, 20, 254):
-        label = np.full(image.shape[:2], value, np.uint8)
-        expected = np.rint(0.4 * image + 0.6 * palette[value].astype(float))
-        assert np.abs(overlay_label(image, label, palette) - expected).max() <= 1
+        label = np.zeros((10, 12), np.uint8)
+        label[3:8, 3:8] = value
+        picture = painted(label_overlay(label, palette))
+        inside = (label == value) & ~contours(label)
+        assert (picture[inside] == (*palette[value], 153)).all()
+        assert (picture[(label == 0) & ~contours(label)][:, 3] == 0).all()
+        assert (picture[contours(label)] == 255).all()
 
 
-def test_background_shows_the_photo_and_unsure_is_hatched_white(image):
-    label = np.zeros(image.shape[:2], np.uint8)
+def test_unsure_is_hatched_white(rng):
+    label = np.zeros((40, 56), np.uint8)
     label[:, 28:] = 255
-    black = np.zeros_like(image)
-    picture = overlay_label(black, label, voc_palette())
-    assert (picture[:, :28] == 0).all()
-    assert len(np.unique(picture[:, 28:])) == 2 and picture[:, 28:].min() > 100
-    assert (picture[..., 0] == picture[..., 2]).all()  # no class colour, whatever the palette says
+    picture = painted(label_overlay(label, voc_palette()))
+    assert (picture[:, :28, 3] == 0).all()
+    assert (picture[:, 28:, :3] == 255).all()  # no class colour, whatever the palette says
+    assert len(np.unique(picture[:, 28:, 3])) == 2 and picture[:, 28:, 3].min() > 100
+    assert (
+        len(label_overlay(rng.choice([0, 3, 255], (9, 9)).astype(np.uint8), voc_palette()).colours)
+        == 5
+    )
 
 
 def test_contours_lie_between_classes_only(rng):
@@ -100,39 +97,37 @@ def test_contours_lie_between_classes_only(rng):
             assert found[y, x] == expected
 
 
-def test_contours_are_white(image):
-    label = np.zeros(image.shape[:2], np.uint8)
-    label[10:20, 10:30] = 3
-    assert (overlay_label(image, label, voc_palette())[contours(label)] == 255).all()
-    assert contours(label).any()
-
-
-@pytest.mark.parametrize("overlay", [overlay_cam, lambda i, p: overlay_label(i, p, voc_palette())])
-def test_shapes_that_do_not_fit_are_refused(image, overlay):
-    with pytest.raises(ValueError, match=r"\(40, 56\)"):
-        overlay(image, np.zeros((56, 40), np.uint8))
+def test_what_is_no_heat_and_no_label_map_is_refused():
+    with pytest.raises(ValueError, match="heat is"):
+        heat_overlay(np.zeros((2, 3, 4)))
     with pytest.raises(ValueError, match="uint8"):
-        overlay(image.astype(float), np.zeros((40, 56), np.uint8))
-
-
-def test_a_palette_of_another_shape_is_refused(image):
+        label_overlay(np.zeros((3, 4)), voc_palette())
     with pytest.raises(ValueError, match="palette"):
-        overlay_label(image, np.zeros((40, 56), np.uint8), np.zeros((21, 3), np.uint8))
-
-
-def test_side_by_side_keeps_every_pixel(rng):
-    one, two = (rng.integers(0, 200, (*s, 3), dtype=np.uint8) for s in ((10, 6), (4, 9)))
-    sheet = side_by_side([one, two], gap=2, colour=(255, 250, 245))
-    assert sheet.shape == (10, 6 + 2 + 9, 3) and sheet.dtype == np.uint8
-    assert (sheet[:, :6] == one).all() and (sheet[3:7, 8:] == two).all()
-    sheet[:, :6] = sheet[3:7, 8:] = (255, 250, 245)
-    assert (sheet == (255, 250, 245)).all()
-    with pytest.raises(ValueError, match="at least one"):
-        side_by_side([])
+        label_overlay(np.zeros((3, 4), np.uint8), np.zeros((21, 3), np.uint8))
 
 
 @pytest.mark.parametrize(
     ("size", "expected"), [((500, 375), (320, 240)), ((100, 640), (50, 320)), ((320, 8), (320, 8))]
 )
-def test_shrink_keeps_the_proportions_and_never_enlarges(size, expected):
+def test_shrinking_keeps_the_proportions_and_never_enlarges(size, expected):
     assert shrink(np.zeros((*size, 3), np.uint8), 320).shape == (*expected, 3)
+    assert shrink_label(np.zeros(size, np.uint8), 320).shape == expected
+    assert shrink_heat(np.zeros(size), 320).shape == expected
+
+
+def test_shrinking_a_label_map_makes_no_new_labels(rng):
+    label = rng.choice([0, 3, 200, 255], (101, 67)).astype(np.uint8)
+    small = shrink_label(label, 40)
+    assert set(np.unique(small)) <= {0, 3, 200, 255}
+    halves = np.zeros((100, 50), np.uint8)
+    halves[50:] = 7
+    assert (shrink_label(halves, 20)[:10] == 0).all() and (shrink_label(halves, 20)[10:] == 7).all()
+
+
+def test_shrinking_heat_keeps_its_mean(rng):
+    heat = rng.random((96, 64)).astype(np.float32)
+    small = shrink_heat(heat, 24)
+    assert (
+        small.mean() == pytest.approx(heat.mean(), abs=0.01)
+        and 0 <= small.min() <= small.max() <= 1
+    )

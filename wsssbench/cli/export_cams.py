@@ -55,20 +55,21 @@ def cam_directory(run: Path) -> Path:
     Raises:
         UserError: no run, or its CAMs are not in the cache any more.
     """
+    from wsssbench.report.run_files import read_stages, stage_directory
+
     try:
-        stage = json.loads((run / "run.json").read_text(encoding="utf-8"))["stages"]["cam"]
-        directory, name = Path(stage["directory"]), str(stage["hash"])
-    except (OSError, ValueError, KeyError, TypeError):
+        stage = read_stages(run)["cam"]
+    except (UserError, KeyError):
         raise UserError(
             f"{run} is not the folder of a run with CAMs: give one such as work/runs/<name>/<id>"
         ) from None
-    beside = run.resolve().parents[2] / "cache" / directory.parent.name / name
-    for place in (directory, beside):  # the work folder may have been moved, or we may be elsewhere
-        if (place / "manifest.json").is_file():
-            return place
-    raise UserError(
-        f"the CAMs of {run} are not in {directory} any more: run the experiment again with --until cam"
-    )
+    directory = stage_directory(run, stage)
+    if directory is None:
+        raise UserError(
+            f"the CAMs of {run} are not in {stage['directory']} any more: "
+            "run the experiment again with --until cam"
+        )
+    return directory
 
 
 def _split_ids(run: Path, split: str, directory: Path) -> list[str]:

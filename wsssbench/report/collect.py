@@ -8,36 +8,26 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wsssbench.cache import write_json
 from wsssbench.config import config_text
-from wsssbench.data.artefacts import read_cam, read_scores
 from wsssbench.data.atomic import write_atomically
 from wsssbench.data.fingerprint import weight_files
 from wsssbench.data.image_counts import FILE as IMAGE_COUNTS
-from wsssbench.data.images import read_image, read_label, voc_palette
-from wsssbench.data.truth import allow_pixel_truth, read_truth
-from wsssbench.experiment import Node
-from wsssbench.ops.cam import upsample
 from wsssbench.planning import Plan, State, Step
 from wsssbench.provenance import environment
-from wsssbench.report.pictures import overlay_cam, overlay_label
+from wsssbench.report.gallery import OF_RUN, RunFiles, run_gallery
 from wsssbench.report.results import (
     CardValue,
-    GalleryRow,
     Point,
     Rung,
     RunResult,
     StageTime,
     TrainingCurve,
+    thinned,
     to_json,
 )
-from wsssbench.report.run_files import image_counts_path
-from wsssbench.stages.label import label_map
-from wsssbench.stages.segment import gallery_ids
+from wsssbench.report.run_files import RUN, image_counts_path
 
-PICTURES = 8
 SCALARS = "scalars.jsonl"  # what a training logs, see wsssbench.training.engine
 
 
@@ -58,7 +48,7 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
             )
             for name, manifest in manifests.items()
         ],
-        gallery=list(_gallery(plan)),
+        gallery=run_gallery(RunFiles.of_plan(plan), OF_RUN),
         environment=environment(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         reference=dict(plan.config["reference"]),
@@ -81,6 +71,7 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         step.node.name: {
             "hash": step.entry.key.hash,
             "directory": str(step.entry.directory),
+            "title": step.node.title,
             **{k: v for k, v in vars(time).items() if k != "node"},
             "result": (step.entry.manifest() or {}).get("result", {}),
         }
@@ -94,7 +85,7 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         "environment": result.environment,
         "stages": stages,
     }
-    write_json(directory / "run.json", content)
+    write_json(directory / RUN, content)
 
 
 def _training(step: Step) -> Iterator[TrainingCurve]:
@@ -110,12 +101,6 @@ def _training(step: Step) -> Iterator[TrainingCurve]:
                 series.setdefault(name, []).append((logged["iteration"], value))
     for name, points in series.items():
         yield TrainingCurve(step.node.name, name, thinned(points, 200))
-
-
-def thinned(points: list[tuple[float, float]], most: int) -> list[tuple[float, float]]:
-    """At most `most` (x, y) points: means of runs of neighbours."""
-    parts = np.array_split(np.asarray(points, float), min(most, len(points)))
-    return [(float(x), float(y)) for x, y in (part.mean(axis=0) for part in parts)]
 
 
 def _rung(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any]]) -> Rung:
@@ -220,50 +205,3 @@ def _chain(config: Mapping[str, Any], given: str) -> list[str]:
         found.insert(0, name)
         name = config["refine"][name]["input"]
     return found
-
-
-def _gallery(plan: Plan) -> Iterator[GalleryRow]:
-    split = plan.config["splits"]["evaluate"]
-    scored = plan.dataset.has_masks(split)
-    palette = voc_palette()
-    for id in gallery_ids(plan.dataset.ids(split), PICTURES):
-        image = read_image(plan.dataset.image_path(id))
-        panels = [("image", image)]
-        if scored:
-            with allow_pixel_truth("report"):
-                truth = read_truth(plan.dataset, id, split)
-            panels.append(("truth", overlay_label(image, truth, palette)))
-        for title, label in _stage_pictures(plan, id, image):
-            panels.append((title, label))
-        yield GalleryRow(id, panels)
-
-
-def _stage_pictures(plan: Plan, id: str, image: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    palette = voc_palette()
-    for step in plan.steps:
-        node, directory = step.node, step.entry.directory
-        if node.name == "cam":
-            maps = read_cam(directory / f"{id}.npz").maps
-            heat = upsample(maps, image.shape[:2]).max(axis=0, initial=0.0)
-            yield "CAM", overlay_cam(image, heat)
-        elif node.stage == "refine" and not _is_label(plan, node):
-            label = label_map(read_scores(directory / f"{id}.npz"))
-            yield node.title, overlay_label(image, label, palette)
-        elif node.name == "label":
-            label = read_label(directory / f"{id}.png")
-            yield "pseudo-label", overlay_label(image, label, palette)
-        elif node.name == "predict":
-            label = read_label(directory / "gallery" / f"{id}.png")
-            yield "prediction", overlay_label(image, label, palette)
-
-
-def _is_label(plan: Plan, node: Node) -> bool:
-    """Is this the refinement of a refinement that becomes the pseudo-label pixel by pixel? One picture will do."""
-    label = plan.config["label"]
-    return (
-        label is not None
-        and not label["confidence"]
-        and node.name == f"refine.{label['input']}"
-        and node.inputs["given"] != "cam"
-        and "label" in plan
-    )

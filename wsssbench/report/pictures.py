@@ -1,8 +1,8 @@
-"""Pictures of what a run made: heat and class colours over the photo. Pure functions of arrays."""
+"""What lies over a photo: a CAM's heat or a label map, as few colours with opacity. Pure functions of arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -18,68 +18,79 @@ _HEAT = np.array(
         [0.516, 1.554, -5.098, 4.492, -1.882, 0.560],
     ]
 )
-_LUMA = np.array([0.299, 0.587, 0.114])  # Rec. 601
+HEAT_LEVELS = 48  # steps that no eye tells apart once the photo shows through
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """A picture of few colours.
+
+    Attributes:
+        indices: (h, w) uint8.
+        colours: of the indices, (n, 4) uint8: red, green, blue, opacity (not premultiplied).
+    """
+
+    indices: np.ndarray
+    colours: np.ndarray
 
 
 def heat_colours(heat: np.ndarray) -> np.ndarray:
     """Colours of `heat` (...) in [0, 1]: (..., 3) uint8, deep blue over magenta to yellow."""
     powers = np.clip(heat, 0.0, 1.0)[..., None] ** np.arange(_HEAT.shape[1])
-    return _to_uint8(255 * (powers @ _HEAT.T))
+    return np.clip(np.rint(255 * (powers @ _HEAT.T)), 0, 255).astype(np.uint8)
 
 
-def overlay_cam(image: np.ndarray, heat: np.ndarray, *, strength: float = 0.75) -> np.ndarray:
-    """A CAM over its photo: grey where nothing is active, the more colour the more active.
+def heat_overlay(heat: np.ndarray, *, strength: float = 0.75) -> Overlay:
+    """A CAM over its photo: clear where nothing is active, the more colour the more active.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        heat: (H, W) float in [0, 1], e.g. the maximum over the present classes.
+        heat: (h, w) float in [0, 1], e.g. the maximum over the present classes; clipped.
         strength: opacity of the colour at heat 1.
 
-    Returns:
-        (H, W, 3) uint8.
-
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: not of that shape.
     """
-    _check(image, heat)
-    heat = np.clip(heat.astype(np.float64), 0.0, 1.0)
-    # The square root lets weak activations show; a linear ramp hides all below 0.3.
-    opacity = strength * np.sqrt(heat)[..., None]
-    return _to_uint8((1 - opacity) * _greyed(image, 0.35) + opacity * heat_colours(heat))
+    if heat.ndim != 2:
+        raise ValueError(f"heat is (h, w), not {heat.shape}")
+    # The square root lets weak activations show; a linear ramp hides all below 0.3. Levels that are even in it have
+    # no visible steps.
+    roots = np.linspace(0.0, 1.0, HEAT_LEVELS)
+    opacity = np.rint(255 * strength * roots).astype(np.uint8)
+    indices = np.rint(np.sqrt(np.clip(heat, 0.0, 1.0)) * (HEAT_LEVELS - 1)).astype(np.uint8)
+    return Overlay(indices, np.column_stack([heat_colours(roots**2), opacity]))
 
 
-def overlay_label(
-    image: np.ndarray, label: np.ndarray, palette: np.ndarray, *, strength: float = 0.6
-) -> np.ndarray:
+def label_overlay(label: np.ndarray, palette: np.ndarray, *, strength: float = 0.6) -> Overlay:
     """A label map over its photo: class colours, white lines between classes, 255 hatched.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        label: (H, W) uint8; 0 = background (the photo, greyed), 255 = unsure.
+        label: (h, w) uint8; 0 = background (clear), 255 = unsure.
         palette: (256, 3) uint8 colour per label value.
         strength: opacity of the class colours.
 
-    Returns:
-        (H, W, 3) uint8.
-
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: the shapes are others.
     """
-    _check(image, label)
+    if label.ndim != 2 or label.dtype != np.uint8:
+        raise ValueError(f"a label map is (h, w) uint8, not {label.shape} {label.dtype}")
     if palette.shape != (256, 3):
         raise ValueError(f"a palette is (256, 3), not {palette.shape}")
-    picture = _greyed(image, 0.35)
-    classes = (label != 0) & (label != UNSURE)
-    colours = palette[label[classes]].astype(np.float64)
-    picture[classes] = (1 - strength) * image[classes] + strength * colours
+    values, indices = np.unique(label, return_inverse=True)
+    indices = indices.reshape(label.shape).astype(np.uint8)
+    colours = [(*palette[v], 0 if v == 0 else round(255 * strength)) for v in values]
     unsure = label == UNSURE
-    y, x = np.indices(label.shape)
-    period = max(4, max(label.shape) // 50)  # so that the stripes survive a thumbnail
-    stripe = (x + y) % period < period // 2
-    for where, white in ((unsure & stripe, 0.85), (unsure & ~stripe, 0.45)):
-        picture[where] = (1 - white) * picture[where] + white * 255
-    picture[contours(label)] = 255
-    return _to_uint8(picture)
+    if unsure.any():
+        colours[-1] = (*_WHITE, round(255 * 0.45))
+        y, x = np.indices(label.shape)
+        period = max(4, max(label.shape) // 50)  # so that the stripes survive a thumbnail
+        indices[unsure & ((x + y) % period < period // 2)] = len(colours)
+        colours.append((*_WHITE, round(255 * 0.85)))
+    edge = contours(label)
+    if edge.any():
+        indices[edge] = len(colours)
+        colours.append((*_WHITE, 255))
+    return Overlay(indices, np.array(colours, np.uint8))
 
 
 def contours(label: np.ndarray) -> np.ndarray:
@@ -96,50 +107,32 @@ def contours(label: np.ndarray) -> np.ndarray:
     return edge
 
 
-def side_by_side(
-    pictures: Sequence[np.ndarray], *, gap: int = 4, colour: tuple[int, int, int] = (255, 255, 255)
-) -> np.ndarray:
-    """`pictures`, each (H_i, W_i, 3) uint8, from left to right with `gap` pixels between: uint8.
-
-    Lower ones are centred on the height of the highest; what is left over has `colour`.
-    """
-    if not pictures:
-        raise ValueError("side_by_side needs at least one picture")
-    height = max(picture.shape[0] for picture in pictures)
-    width = sum(picture.shape[1] for picture in pictures) + gap * (len(pictures) - 1)
-    sheet = np.empty((height, width, 3), np.uint8)
-    sheet[:] = colour
-    left = 0
-    for picture in pictures:
-        high, wide = picture.shape[:2]
-        top = (height - high) // 2
-        sheet[top : top + high, left : left + wide] = picture
-        left += wide + gap
-    return sheet
-
-
 def shrink(picture: np.ndarray, side: int) -> np.ndarray:
     """`picture` (H, W, 3) uint8 with its longer side at most `side` pixels; never enlarged."""
-    high, wide = picture.shape[:2]
-    if max(high, wide) <= side:
+    size = shrunk(picture.shape[:2], side)
+    if size == picture.shape[:2]:
         return picture
-    factor = side / max(high, wide)
-    size = (max(1, round(wide * factor)), max(1, round(high * factor)))
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+    resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
+    return np.asarray(resized)
 
 
-def _check(image: np.ndarray, plane: np.ndarray) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"an image is (H, W, 3) uint8, not {image.shape} {image.dtype}")
-    if plane.shape != image.shape[:2]:
-        raise ValueError(f"{plane.shape} does not lie over an image of {image.shape[:2]}")
+def shrink_heat(heat: np.ndarray, side: int) -> np.ndarray:
+    """`heat` (h, w) float with its longer side at most `side` pixels, float32; never enlarged."""
+    size = shrunk(heat.shape, side)
+    given = Image.fromarray(np.ascontiguousarray(heat, np.float32))
+    return np.asarray(given.resize(size[::-1], Image.Resampling.BILINEAR))
 
 
-def _greyed(image: np.ndarray, colour: float) -> np.ndarray:
-    """`image` as float, with the share `colour` of its colour left so that overlays stand out."""
-    grey = (image @ _LUMA)[..., None]
-    return colour * image + (1 - colour) * grey
+def shrink_label(label: np.ndarray, side: int) -> np.ndarray:
+    """`label` (H, W) uint8 with its longer side at most `side` pixels: the values at pixel centres."""
+    high, wide = shrunk(label.shape, side)
+    rows = ((np.arange(high) + 0.5) * label.shape[0] / high).astype(int)
+    columns = ((np.arange(wide) + 0.5) * label.shape[1] / wide).astype(int)
+    return label[np.ix_(rows, columns)]
 
 
-def _to_uint8(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def shrunk(size: tuple[int, ...], side: int) -> tuple[int, int]:
+    """The (height, width) that a picture of `size` has at the longer side `side` at most."""
+    high, wide = size[:2]
+    factor = min(1.0, side / max(high, wide))
+    return max(1, round(high * factor)), max(1, round(wide * factor))

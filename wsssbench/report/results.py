@@ -94,12 +94,30 @@ class TrainingCurve:
     points: list[tuple[float, float]]
 
 
+def thinned(points: list[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """At most `most` (x, y) points: means of runs of neighbours."""
+    parts = np.array_split(np.asarray(points, float), min(most, len(points)))
+    return [(float(x), float(y)) for x, y in (part.mean(axis=0) for part in parts)]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """What lies over a photo: a CAM's heat, (h, w) float in [0, 1], or a label map, (h, w) uint8.
+
+    It may be smaller than the photo, but has its proportions.
+    """
+
+    title: str
+    plane: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class GalleryRow:
-    """One image through the pipeline: (title, picture (H, W, 3) uint8 RGB) per panel."""
+    """One image: its photo (H, W, 3) uint8 RGB, and what was made of it."""
 
     id: str
-    panels: list[tuple[str, np.ndarray]]
+    photo: np.ndarray
+    layers: list[Layer]
 
 
 @dataclass(frozen=True)

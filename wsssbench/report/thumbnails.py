@@ -1,4 +1,8 @@
-"""Gallery pictures as ``data:`` addresses, small enough to send round in one file."""
+"""Gallery pictures as ``data:`` addresses, small enough to send round in one file.
+
+A photo is stored once. What is shown over it, a CAM's heat or a label map, is a picture of its own of few colours,
+which takes a fraction of the bytes of the two together.
+"""
 
 from __future__ import annotations
 
@@ -10,79 +14,134 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from wsssbench.report.pictures import shrink
+from wsssbench.progress import Progress, Silent, Task
+from wsssbench.report.pictures import (
+    Overlay,
+    heat_overlay,
+    label_overlay,
+    shrink,
+    shrink_heat,
+    shrink_label,
+)
 from wsssbench.report.results import GalleryRow
 
-# (longer side in pixels, JPEG quality), tried from the first on until the gallery fits.
-_SIZES = ((320, 85), (256, 85), (256, 75), (200, 75), (160, 70), (128, 60), (96, 50))
+# (longer side in pixels, JPEG quality of the photo), tried from the first on until the gallery fits.
+_SIZES = ((448, 82), (384, 80), (320, 80), (256, 76), (200, 74), (160, 68), (128, 60), (96, 50))
+_HEAT = 4  # a heat map is that much smaller than its photo; the browser smooths it
 _SAMPLE = 8  # rows
-_FLAT = 256  # colours; a picture with no more is stored without loss
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A layer's `title` and the `address` (``data:...``) of its overlay."""
+
+    title: str
+    address: str
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture ready for an ``img``: its `title`, `address` (``data:...``), and size in pixels."""
+    """An image ready for the page: the address of its photo, its size in pixels, and the overlays."""
 
-    title: str
-    address: str
+    id: str
+    photo: str
     width: int
     height: int
+    layers: tuple[Picture, ...]
+
+    @property
+    def bytes(self) -> int:
+        return len(self.photo) + sum(len(layer.address) for layer in self.layers)
 
 
-def encode(picture: np.ndarray, side: int = 320, quality: int = 85) -> tuple[str, int, int]:
-    """`picture` (H, W, 3) uint8 as a ``data:`` address, and its width and height.
-
-    Shrunk to `side` pixels. PNG if it has few colours (a bare label map), otherwise JPEG.
-    """
-    picture = np.ascontiguousarray(picture, dtype=np.uint8)
+def encode_photo(photo: np.ndarray, side: int, quality: int) -> tuple[str, int, int]:
+    """`photo` (H, W, 3) uint8 as the address of a JPEG of at most `side` pixels, and its width and height."""
+    small = Image.fromarray(shrink(np.ascontiguousarray(photo, np.uint8), side))
     stream = io.BytesIO()
-    if _is_flat(picture):
-        step = -(-max(picture.shape[:2]) // side)  # every step-th pixel: no new colours
-        small = Image.fromarray(np.ascontiguousarray(picture[::step, ::step]))
-        small.save(stream, "PNG", optimize=True)
-        kind = "png"
-    else:
-        small = Image.fromarray(shrink(picture, side))
-        small.save(stream, "JPEG", quality=quality, optimize=True)
-        kind = "jpeg"
-    text = base64.b64encode(stream.getvalue()).decode("ascii")
-    return f"data:image/{kind};base64,{text}", small.width, small.height
+    small.save(stream, "JPEG", quality=quality, optimize=True)
+    return _address("jpeg", stream), small.width, small.height
 
 
-def fit(rows: Sequence[GalleryRow], budget: int) -> list[list[Thumbnail]]:
-    """Every panel of `rows` as a thumbnail: the largest size at which all take `budget` bytes.
+def encode_overlay(overlay: Overlay) -> str:
+    """`overlay` as the address of a palette PNG with opacities."""
+    image = Image.fromarray(np.ascontiguousarray(overlay.indices))
+    image.putpalette(overlay.colours[:, :3].tobytes())
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True, transparency=overlay.colours[:, 3].tobytes())
+    return _address("png", stream)
+
+
+def encode_layer(plane: np.ndarray, side: int, palette: np.ndarray) -> str:
+    """A layer's heat (h, w) float or label map (h, w) uint8 as the address of its overlay."""
+    if plane.dtype == np.uint8:
+        return encode_overlay(label_overlay(shrink_label(plane, side), palette))
+    return encode_overlay(heat_overlay(shrink_heat(plane, max(24, side // _HEAT))))
+
+
+def fit(
+    rows: Sequence[GalleryRow],
+    budget: int,
+    palette: np.ndarray,
+    progress: Progress | None = None,
+) -> list[Thumbnail]:
+    """Every image of `rows` at the largest size at which all take `budget` bytes.
 
     If not even the smallest size fits, the rows at the end are dropped.
+
+    Args:
+        palette: (256, 3) uint8 colour per label value.
     """
+    if not rows:
+        return []
     sample = rows[:: max(1, len(rows) // _SAMPLE)]
-    share = 1.2 * budget * len(sample) / max(1, len(rows))
-    for side, quality in _SIZES[:-1]:
-        # A few rows tell sizes that are far too large from those worth trying on all.
-        if len(_all(sample, side, quality, share)) < len(sample):
-            continue
-        made = _all(rows, side, quality, budget)
-        if len(made) == len(rows):
-            return made
-    return _all(rows, *_SIZES[-1], budget)
+    share = 1.2 * budget * len(sample) / len(rows)
+    with (progress or Silent()).track("thumbnails", total=len(rows)) as task:
+        counted = _Counted(task)
+        for side, quality in _SIZES[:-1]:
+            # A few rows tell sizes that are far too large from those worth trying on all.
+            if len(_all(sample, side, quality, share, palette)) < len(sample):
+                continue
+            made = _all(rows, side, quality, budget, palette, counted)
+            if len(made) == len(rows):
+                return made
+        return _all(rows, *_SIZES[-1], budget, palette, counted)
+
+
+class _Counted:
+    """Tells `task` of rows that were not reached at an earlier size."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.most = task, 0
+
+    def reached(self, count: int) -> None:
+        self.task.advance(max(0, count - self.most))
+        self.most = max(self.most, count)
 
 
 def _all(
-    rows: Sequence[GalleryRow], side: int, quality: int, budget: float
-) -> list[list[Thumbnail]]:
+    rows: Sequence[GalleryRow],
+    side: int,
+    quality: int,
+    budget: float,
+    palette: np.ndarray,
+    counted: _Counted | None = None,
+) -> list[Thumbnail]:
     """Thumbnails of as many `rows` as take `budget` bytes together."""
-    made: list[list[Thumbnail]] = []
+    made: list[Thumbnail] = []
     for row in rows:
-        panels = [
-            Thumbnail(title, *encode(picture, side, quality)) for title, picture in row.panels
-        ]
-        budget -= sum(len(panel.address) for panel in panels)
+        layers = (Picture(x.title, encode_layer(x.plane, side, palette)) for x in row.layers)
+        made.append(
+            Thumbnail(row.id, *encode_photo(row.photo, side, quality), layers=tuple(layers))
+        )
+        budget -= made[-1].bytes
         if budget < 0:
+            made.pop()
             break
-        made.append(panels)
+        if counted is not None:
+            counted.reached(len(made))
     return made
 
 
-def _is_flat(picture: np.ndarray) -> bool:
-    codes = picture.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    # A photo shows itself in a part of its pixels, which is quicker than all of them.
-    return all(np.unique(part).size <= _FLAT for part in (codes[::8, ::8], codes))
+def _address(kind: str, stream: io.BytesIO) -> str:
+    text = base64.b64encode(stream.getvalue()).decode("ascii")
+    return f"data:image/{kind};base64,{text}"

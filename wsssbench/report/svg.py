@@ -1,0 +1,151 @@
+"""Pieces of inline SVG. Colours and text sizes are the page's, by class name.
+
+Coordinates are those of a drawing that is about as wide as it is shown on a desktop, in CSS pixels; room is left for
+the larger letters that the page's style sheet gives it on a telephone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from html import escape
+
+WIDTH = 520  # of a drawing of which two stand beside each other
+_LETTER = 9.5  # width of a letter on a telephone
+Scale = Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A pair of axes: `x` and `y` are the values at the ends of the axes, the rest is in pixels."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    width: float = WIDTH
+    height: float = 330
+    left: float = 58
+    right: float = 14
+    top: float = 36
+    bottom: float = 50
+
+    @property
+    def floor(self) -> float:
+        """Where the horizontal axis is."""
+        return self.height - self.bottom
+
+    @property
+    def end(self) -> float:
+        """Where the horizontal axis ends."""
+        return self.width - self.right
+
+    def across(self, value: float) -> float:
+        low, high = self.x
+        return self.left + (value - low) / (high - low) * (self.end - self.left)
+
+    def up(self, value: float) -> float:
+        low, high = self.y
+        return self.floor - (value - low) / (high - low) * (self.floor - self.top)
+
+    def axes(
+        self, x_title: str, y_title: str, most: tuple[int, int] = (7, 5), grid: bool = True
+    ) -> list[str]:
+        """Ticks, at most `most` + 1 of them in x and y, horizontal grid lines, and the titles."""
+        parts = []
+        for tick in ticks(*self.y, most[1]):
+            at = self.up(tick)
+            if grid:
+                parts.append(line("grid", self.left, at, self.end, at))
+            parts.append(text("tick", self.left - 8, at + 4, f"{tick:g}", "end"))
+        parts.append(line("axis", self.left, self.floor, self.end, self.floor))
+        for tick in ticks(*self.x, most[0]):
+            at = self.across(tick)
+            parts.append(line("axis", at, self.floor, at, self.floor + 5))
+            parts.append(text("tick", at, self.floor + 20, f"{tick:g}", "middle"))
+        if x_title:
+            middle = (self.left + self.end) / 2
+            parts.append(text("title", middle, self.height - 6, x_title, "middle"))
+        if y_title:
+            parts.append(
+                f'<text class="title" text-anchor="middle" transform="translate(15 '
+                f'{(self.top + self.floor) / 2:.1f}) rotate(-90)">{escape(y_title)}</text>'
+            )
+        return parts
+
+    def path(self, name: str, points: Iterable[tuple[float, float]], title: str = "") -> str:
+        """A polyline through those of `points` whose values are numbers."""
+        vertices = " ".join(
+            f"{self.across(x):.1f},{self.up(y):.1f}" for x, y in points if finite(x) and finite(y)
+        )
+        if not title:
+            return f'<polyline class="{name}" points="{vertices}"/>'
+        return f'<polyline class="{name}" points="{vertices}"><title>{escape(title)}</title></polyline>'
+
+
+def opened(width: float, height: float, title: str, name: str = "") -> str:
+    """The opening tag; `title` is what a screen reader says."""
+    names = f"chart {name}".rstrip()
+    return (
+        f'<svg class="{names}" viewBox="0 0 {width:g} {height:g}" role="img" '
+        f'aria-label="{escape(title)}" preserveAspectRatio="xMinYMin meet">'
+    )
+
+
+def line(name: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="{name}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def text(name: str, x: float, y: float, words: str, anchor: str) -> str:
+    return (
+        f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
+        f"{escape(words)}</text>"
+    )
+
+
+def bar(name: str, x: float, y: float, width: float, height: float) -> str:
+    return (
+        f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.0):.1f}" '
+        f'height="{height:.1f}"/>'
+    )
+
+
+def diamond(x: float, y: float) -> str:
+    """The sign of a published number."""
+    return f'<path class="paper" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6-6z"/>'
+
+
+def badge(name: str, x: float, y: float, number: int, title: str = "") -> str:
+    """The number of a row of the comparison in a disc."""
+    said = f"<title>{escape(title)}</title>" if title else ""
+    return (
+        f'<g class="badge {name}">{said}<circle cx="{x:.1f}" cy="{y:.1f}" r="8.5"/>'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" dominant-baseline="central">{number}'
+        "</text></g>"
+    )
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """At most `most` + 1 round numbers (1, 2 or 5 times a power of ten apart) in [low, high]."""
+    raw = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * f for f in (1, 2, 5, 10) if power * f >= raw * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
+
+
+def shortened(words: str, width: float) -> str:
+    """`words` so that they are at most `width` wide; the middle goes, since names differ at their ends."""
+    room = max(4, int(width / _LETTER))
+    if len(words) <= room:
+        return words
+    tail = (room - 1) // 2
+    return f"{words[: room - 1 - tail]}…{words[len(words) - tail :]}"
+
+
+def width_of(words: str) -> float:
+    """How wide `words` are at most."""
+    return _LETTER * len(words)
+
+
+def finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
