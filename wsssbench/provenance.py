@@ -10,8 +10,16 @@ import platform
 import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
-from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
+from importlib.metadata import (
+    PackageNotFoundError,
+    distribution,
+    entry_points,
+    packages_distributions,
+    version,
+)
 from pathlib import Path
+
+from wsssbench.plugins import GROUP
 
 REPORTED = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation",
             "pydensecrf2", "numpy", "scipy", "pillow")  # fmt: skip
@@ -53,15 +61,11 @@ def _distribution(package: str) -> tuple[str, bool]:
 @lru_cache(maxsize=1)
 def _top_level() -> dict[str, list[str]]:
     found = {name: list(dists) for name, dists in packages_distributions().items()}
-    for name in (
-        "wsssbench",
-        "wsssbench_aeft",
-        "wsssbench_baselines",
-    ):  # editable installs list no files
-        try:
-            found.setdefault(name, [distribution("wsssbench").name])
-        except PackageNotFoundError:
-            break
+    for point in entry_points(
+        group=GROUP
+    ):  # editable installs list no files, but name their module
+        if point.dist is not None:
+            found.setdefault(point.module.partition(".")[0], [point.dist.name])
     return found
 
 

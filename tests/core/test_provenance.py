@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from wsssbench import provenance
+from wsssbench.plugins import load
+from wsssbench.provenance import code_version
 
 
 @pytest.fixture
@@ -45,3 +47,11 @@ def test_a_stage_depends_on_the_maths_it_uses() -> None:
 def test_environment_names_the_packages_that_matter() -> None:
     found = provenance.environment()
     assert found["torch"][0].isdigit() and found["python"][0] == "3"
+
+
+def test_the_version_of_every_components_package_is_known() -> None:
+    for registry in load().registries:
+        for component in registry.components.values():
+            module = component.target.partition(":")[0]
+            release = code_version([module])[module.partition(".")[0]]
+            assert release.startswith(component.version), (component, release)

@@ -92,6 +92,7 @@ def test_components_keep_the_contract(kind: str, packages: dict[str, Path], phot
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_packages_are_installed_by_pip(packages: dict[str, Path], photos: Path) -> None:
     """As ``plugins new`` says, in a virtual environment."""
     pytest.importorskip("hatchling")

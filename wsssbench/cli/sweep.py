@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsssbench import ranks
-from wsssbench.cli.complete import assignments
+from wsssbench.cli import complete
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.cli.sweep_display import CellsShown, count, show_outlook
 from wsssbench.errors import UserError, unknown
@@ -49,14 +49,16 @@ def sweep(
         typer.Option(
             metavar="AXIS=V,V",
             help="an axis: pooling, erasing, or any key of the config",
-            autocompletion=assignments,
+            autocompletion=complete.grids,
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="comma-separated; default: the matrix's, or 0")] = "",
     base: Annotated[str, typer.Option(help="a matrix's base by name, e.g. voc; or a config")] = "",
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="in every row", autocompletion=assignments),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="in every row", autocompletion=complete.assignments
+        ),
     ] = None,
     until: Annotated[
         str | None, typer.Option(metavar="STAGE", help="stop after it; default: the matrix's")
