@@ -85,6 +85,7 @@ def test_collect_shows_what_is_there(base: Path, work: Path) -> None:
     assert json.loads(compared.out)
 
 
+@pytest.mark.slow
 def test_another_matrix_reuses_what_is_there(base: Path, work: Path) -> None:
     options = ("--grid", "classifier.schedule.lr=0.01", "--grid", "refine.crf.alpha=2.0,8.0")
     outcome = sweep(base, work, *options, "--until", "crf")
@@ -117,6 +118,7 @@ def test_mistakes_are_told_before_anything_runs(
     assert not (tmp_path / "cache").exists() and not (tmp_path / "sweeps").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_everything_resumable(base: Path, tmp_path: Path) -> None:
     words = ["sweep", str(base), "--grid", "pooling=GAP", "--until", "cam", "--work-dir", str(tmp_path),
              "--set", "data.train_images=30", "--workers", "1"]  # fmt: skip
