@@ -85,7 +85,6 @@ def test_collect_shows_what_is_there(base: Path, work: Path) -> None:
     assert json.loads(compared.out)
 
 
-@pytest.mark.slow
 def test_another_matrix_reuses_what_is_there(base: Path, work: Path) -> None:
     options = ("--grid", "classifier.schedule.lr=0.01", "--grid", "refine.crf.alpha=2.0,8.0")
     outcome = sweep(base, work, *options, "--until", "crf")
