@@ -142,7 +142,8 @@ def test_ctrl_c_leaves_everything_resumable(base: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_cells_of_two_ranks_and_jobs_of_submitit(base: Path, tmp_path: Path) -> None:
-    options = ("--grid", "pooling=GAP,GPP(bins=(2,))", "--until", "cam")
+    options = ("--grid", "pooling=GAP,GPP(bins=(2,))", "--until", "cam",
+               "--set", "classifier.schedule.batch_size=2")  # fmt: skip
     two = sweep(base, tmp_path / "two", *options, "--ranks", "2", "--executor", "local")
     assert two.code == 0, two
     one = sweep(base, tmp_path / "one", *options)

@@ -105,6 +105,8 @@ def test_a_cell_leaves_its_log_and_state(sweep: Sweep) -> None:
     ("code", "state", "words"),
     [
         ("import sys; print('error: no such file'); sys.exit(2)", "failed", "no such file (log: "),
+        ("print('error: no'); print('=' * 20); raise SystemExit(1)", "failed", "no (log: "),
+        ("print('error: noerror: no'); raise SystemExit(1)", "failed", "no (log: "),
         ("raise RuntimeError('shape')", "failed", "RuntimeError: shape"),
         ("import os; os.kill(os.getpid(), 9)", "failed", "killed by SIGKILL (out of memory?)"),
         ("import sys; sys.exit(130)", "stopped", "Ctrl-C"),

@@ -90,14 +90,15 @@ def run_cell(
     log = sweep.log(cell).open("w", encoding="utf-8", buffering=1)
     with log, _child(words, environment) as process:
         assert process.stdout is not None
-        last = ""
+        last = told = ""
         for text in process.stdout:
             log.write(text)
             last = text.strip() or last
+            told = last if text.startswith("error: ") else told  # torchrun says more after it
             if line is not None:
                 line(cell, text.rstrip())
         code = process.wait()
-    status = _status(code, last, sweep, cell, time.monotonic() - started)
+    status = _status(code, told or last, sweep, cell, time.monotonic() - started)
     sweep.note(cell, status)
     return status
 
@@ -107,7 +108,8 @@ def _status(code: int, last: str, sweep: Sweep, cell: Cell, seconds: float) -> S
         return Status("done", seconds=seconds)
     if code in (_STOPPED, -signal.SIGINT, -signal.SIGTERM):
         return Status("stopped", "stopped by Ctrl-C", seconds)
-    reason = last.removeprefix("error: ") or "it printed nothing"
+    # ranks that stop for the same reason may print it on one line
+    reason = last.removeprefix("error: ").partition("error: ")[0] or "it printed nothing"
     if code < 0:
         reason = f"killed by {signal.Signals(-code).name} (out of memory?); last line: {reason}"
     return Status("failed", f"{reason} (log: {sweep.log(cell)})", seconds)
