@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from tiny_experiment import TINY
 
+pytest_plugins = ("made_up_result", "tiny_voc")
+
 os.environ.setdefault(
     "GOMP_SPINCOUNT", "10000"
 )  # as the command line does; before torch is imported

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from wsssbench.data.image_counts import write_image_counts
-from wsssbench.ops.class_counts import ClassCounts
-from wsssbench.ops.confusion import metrics_of_counts
-from wsssbench.report.results import Point, Rung, RunResult, to_json
-from wsssbench.report.run_files import image_counts_path
-from wsssbench.sweep.record import Cell, Paper, Row, Status, Sweep
+from wsssbench.evaluation.class_counts import ClassCounts
+from wsssbench.evaluation.confusion import metrics_of_counts
+from wsssbench.evaluation.image_counts import write_image_counts
+from wsssbench.results.run import Point, Rung, RunResult, to_json
+from wsssbench.results.run_files import image_counts_path
+from wsssbench.results.sweep_record import Cell, Paper, Row, Status, Sweep
 
 CLASSES = ["cat", "dog", "sofa", "tree"]
 RUNGS = {"cam": "CAM", "refine.crf": "+ CRF", "predict": "DeepLab val"}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wsssbench.data.coco.classes import CATEGORIES
+from wsssbench.datasets.coco.classes import CATEGORIES
 
 HEIGHT, WIDTH = 24, 32
 

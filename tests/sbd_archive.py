@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
-from wsssbench.data.images import write_label
+from wsssbench.files.images import write_label
 
 SIZE = (12, 17)
 VOC = {"train": ["2007_000001", "2007_000003"], "val": ["2007_000002", "2008_000009"]}

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
-from wsssbench.data.artefacts import read_cam, write_cam
-from wsssbench.data.images import read_label
-from wsssbench.data.voc.dataset import VOC2012
+from wsssbench.datasets.voc.dataset import VOC2012
+from wsssbench.files.artefacts import read_cam, write_cam
+from wsssbench.files.images import read_label
 from wsssbench.interfaces import IGNORE, Cam
 from wsssbench.ops.cam import upsample
 

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from bench_artefacts import imitated_cam
 
-from wsssbench.data.artefacts import read_cam, write_cam
-from wsssbench.data.images import read_label
+from wsssbench.evaluation.confusion import confusion_of_labels, curve, metrics
+from wsssbench.files.artefacts import read_cam, write_cam
+from wsssbench.files.images import read_label
 from wsssbench.ops.cam import upsample
-from wsssbench.ops.confusion import confusion_of_labels, curve, metrics
 from wsssbench.progress import Silent
 from wsssbench.stages.evaluate import score_files
 

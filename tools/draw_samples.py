@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from wsssbench.data.synthetic import SyntheticScenes
-from wsssbench.ops.scene_layout import SceneParameters
-from wsssbench.ops.scenes import Scene, draw_scene
+from wsssbench.datasets.synthetic.dataset import SyntheticScenes
+from wsssbench.datasets.synthetic.scene_layout import SceneParameters
+from wsssbench.datasets.synthetic.scenes import Scene, draw_scene
 
 COLUMNS = 8
 CELL, GAP, TEXT = (

@@ -12,8 +12,8 @@ from in_process import call
 from PIL import Image
 from tiny_experiment import TINY
 
-from wsssbench.config import config_text
-from wsssbench.data.images import write_label
+from wsssbench.experiment.config import config_text
+from wsssbench.files.images import write_label
 
 TRAIN, VAL = ["2007_000001", "2007_000002", "2007_000003"], ["2008_000001"]
 CLASSES_IN_MASKS = {

@@ -9,7 +9,7 @@ from in_process import Outcome, call, refused
 from PIL import Image
 
 from wsssbench.cli.check_data import scored_splits, uses_of
-from wsssbench.data.images import write_label
+from wsssbench.files.images import write_label
 
 CONFIG = """
 name = "mine"

@@ -12,7 +12,7 @@ from in_process import call, refused
 
 from wsssbench import plugins
 from wsssbench.cli.docstrings import paragraphs, parse
-from wsssbench.overrides import apply_overrides
+from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.plugins import GROUP, load, load_entry_points
 
 COMPONENTS = [c for registry in load().registries for c in registry.components.values()]

@@ -15,9 +15,9 @@ from in_process import call, refused
 from naive_evaluation import predicted_at, scores_of
 from PIL import Image
 
-from wsssbench.data.artefacts import write_cam
-from wsssbench.data.images import write_label
-from wsssbench.data.npy import save_array_dict
+from wsssbench.files.artefacts import write_cam
+from wsssbench.files.images import write_label
+from wsssbench.files.npy import save_array_dict
 from wsssbench.interfaces import Cam
 
 SIZE = (8, 10)

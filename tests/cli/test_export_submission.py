@@ -15,7 +15,8 @@ from in_process import call, refused
 from mini_devkit import experiment_on, make_devkit, write_config
 from PIL import Image
 
-from wsssbench import pipeline, planning
+from wsssbench.experiment import plan as planning
+from wsssbench.experiment import run as pipeline
 
 TEST = ["2008_000501", "2008_000502"]
 SEGMENTER = {

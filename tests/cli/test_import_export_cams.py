@@ -23,7 +23,7 @@ from mini_devkit import (
     write_config,
 )
 
-from wsssbench.data.images import read_label
+from wsssbench.files.images import read_label
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from mini_devkit import CLASSES_IN_MASKS, experiment_on, make_devkit, write_conf
 
 from wsssbench import plugins
 from wsssbench.cli import doctor
-from wsssbench.config import read_config, resolve
-from wsssbench.data.images import write_label
-from wsssbench.data.voc.dataset import VOC2012, VOC_CLASSES
-from wsssbench.overrides import apply_overrides
+from wsssbench.datasets.voc.dataset import VOC2012, VOC_CLASSES
+from wsssbench.experiment.config import read_config, resolve
+from wsssbench.experiment.overrides import apply_overrides
+from wsssbench.files.images import write_label
 from wsssbench.plugins import GROUP, load, load_entry_points
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))

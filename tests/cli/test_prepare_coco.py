@@ -10,8 +10,8 @@ import pytest
 from in_process import call, refused
 from mini_coco import HEIGHT, WIDTH, MiniCoco, mini_coco, name_of
 
-from wsssbench.data.coco.dataset import COCO2014
-from wsssbench.data.images import read_label
+from wsssbench.datasets.coco.dataset import COCO2014
+from wsssbench.files.images import read_label
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_another_rule_needs_another_folder(coco: MiniCoco, tmp_path: Path) -> No
     assert dataset.card()["masks"] == "instances, later in the file on top, crowds below"
     path = dataset.mask_path(name_of(9), "train")
     assert path is not None and path.is_relative_to(out) and path.is_file()
-    assert out / "masks" in dataset.truth_directories()
+    assert out / "masks" in dataset.mask_directories()
 
 
 def test_stuff(coco: MiniCoco) -> None:

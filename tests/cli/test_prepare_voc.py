@@ -9,9 +9,9 @@ import pytest
 from in_process import call, refused
 from sbd_archive import ALL, SIZE, TRAIN_AUG, make_archives
 
-from wsssbench.data.images import write_label
-from wsssbench.data.voc import prepare as voc_prepare
-from wsssbench.data.voc import sbd as sbd_module
+from wsssbench.datasets.voc import prepare as voc_prepare
+from wsssbench.datasets.voc import sbd as sbd_module
+from wsssbench.files.images import write_label
 
 
 def prepare(folder: Path, *more: object) -> str:

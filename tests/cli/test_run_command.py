@@ -15,9 +15,10 @@ from in_process import call, refused
 from mini_devkit import experiment_on, make_devkit, write_config
 from PIL import Image
 
-from wsssbench import pipeline, planning
-from wsssbench.data import atomic
-from wsssbench.data.images import write_label
+from wsssbench.experiment import plan as planning
+from wsssbench.experiment import run as pipeline
+from wsssbench.files import atomic
+from wsssbench.files.images import write_label
 from wsssbench.stages import classify
 
 STAGES = [

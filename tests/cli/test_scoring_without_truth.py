@@ -13,7 +13,7 @@ import pytest
 from in_process import call, refused
 from mini_devkit import CLASSES_IN_MASKS, experiment_on, make_devkit, scores_of, write_config
 
-from wsssbench.data.images import read_label, write_label
+from wsssbench.files.images import read_label, write_label
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import pytest
 from in_process import call, refused
 from tiny_experiment import TINY
 
-from wsssbench.config import config_text
-from wsssbench.sweep.record import read_sweep
+from wsssbench.experiment.config import config_text
+from wsssbench.results.sweep_record import read_sweep
 
 GRID = "classifier.schedule.lr=0.01,1e30"  # the second passes every check, and its loss overflows
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from wsssbench.data.transforms import normalise as normalise_image
 from wsssbench.interfaces import Cam, CamInference
+from wsssbench.models.preprocess import normalise as normalise_image
 from wsssbench.ops.cam import normalise
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from wsssbench.contract.samples import make_photo
-from wsssbench.data.images import read_label, write_label
 from wsssbench.errors import UserError, unknown
+from wsssbench.files.images import read_label, write_label
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress
 
@@ -62,7 +62,7 @@ class Good(Dataset):
     def mask_path(self, id: str, split: str) -> Path | None:
         return self.root / "masks" / f"{id}.png"
 
-    def truth_directories(self) -> tuple[Path, ...]:
+    def mask_directories(self) -> tuple[Path, ...]:
         return (self.root / "masks",)
 
 
@@ -163,12 +163,12 @@ class TextPath(Good):
 
 
 class ImagesAmongMasks(Good):
-    def truth_directories(self) -> tuple[Path, ...]:
+    def mask_directories(self) -> tuple[Path, ...]:
         return (self.root,)
 
 
 class OpenMasks(Good):
-    def truth_directories(self) -> tuple[Path, ...]:
+    def mask_directories(self) -> tuple[Path, ...]:
         return ()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wsssbench.data.images import image_size, read_label, write_label
+from wsssbench.files.images import image_size, read_label, write_label
 from wsssbench.interfaces import RunContext, SegmentationItem, Segmenter
 
 

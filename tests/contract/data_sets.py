@@ -10,8 +10,8 @@ from mini_coco import mini_coco
 from PIL import Image
 
 from wsssbench.contract.samples import make_photo
-from wsssbench.data.coco.prepare import CocoPreparation
-from wsssbench.data.images import write_label
+from wsssbench.datasets.coco.prepare import CocoPreparation
+from wsssbench.files.images import write_label
 from wsssbench.interfaces import RunContext
 from wsssbench.progress import Silent
 

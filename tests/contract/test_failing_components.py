@@ -155,7 +155,7 @@ BROKEN = [
     ("dataset", "MissingImage", "images", "does not exist", "correct the path"),
     ("dataset", "TextPath", "images", "image_path('disc0') is a str", "Path(...)"),
     ("dataset", "ImagesAmongMasks", "images", "may see image-level labels only", "correct the"),
-    ("dataset", "OpenMasks", "masks", "lies outside of truth_directories()", "return its folder"),
+    ("dataset", "OpenMasks", "masks", "lies outside of mask_directories()", "return its folder"),
     ("dataset", "LargeMasks", "masks", "'disc1' has size (20, 31) and its image (20, 30)", "leave"),
     ("dataset", "WrongValues", "masks", "has the label 3", "correct mask_path"),
     ("dataset", "HalfMasks", "masks", "mask_path('disc1', 'train') is None", "has_masks return F"),

@@ -151,7 +151,7 @@ def test_the_hook_keeps_a_list_of_scores(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_base_hands_down_its_parameters_unless_they_are_deleted(tmp_path: Path) -> None:
     """What the table of problems says about ``unknown parameter``."""
-    from wsssbench.config import read_config
+    from wsssbench.experiment.config import read_config
 
     (tmp_path / "base.py").write_text("pooling = dict(type='GPP', bins=(2, 4))\n")
     for extra, expected in (("", {"bins"}), (", _delete_=True", set())):

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Backbone
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Backbone, Classifier
 from wsssbench.plugins import load
 
 REGISTRY = load().registries.backbone

@@ -7,8 +7,8 @@ import torch
 from tiny_models import ScaledMean, TinyBackbone, tiny_classifier
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Erasing, Losses, Output
-from wsssbench.models.classifier import Classifier, build_classifier
+from wsssbench.interfaces import Classifier, Erasing, Losses, Output
+from wsssbench.models.classifier import build_classifier
 
 IMAGES = torch.randn(2, 3, 21, 30, generator=torch.Generator().manual_seed(0))
 

@@ -7,10 +7,10 @@ from mxnet_writer import plan_of
 from released_resnet38 import released
 
 from wsssbench.errors import UserError
+from wsssbench.files.weights import load_state_dict_file
 from wsssbench.models.resnet38d import ResNet38d
 from wsssbench.models.resnet38d_mxnet import from_mxnet, mxnet_names
 from wsssbench.models.torchvision_backbone import TorchvisionBackbone
-from wsssbench.models.weights import load_state_dict_file
 
 
 def test_every_array_of_the_released_file_has_its_place_and_shape():

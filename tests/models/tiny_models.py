@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsssbench.interfaces import Backbone, Pooled, Pooling
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Backbone, Classifier, Pooled, Pooling
 
 
 class TinyBackbone(Backbone):

@@ -48,7 +48,7 @@ def test_block_mean_pads_with_zeros(size: tuple[int, int]) -> None:
 
 
 def test_affinity_labels_rule() -> None:
-    # columns: sure class, unsure, sure background, both rules fire, no score
+    # columns: sure class, ignored, sure background, both rules fire, no score
     low = np.array([[0.1, 0.6, 0.9, 0.1, 0], [0.2, 0.3, 0.0, 0.3, 0], [0.7, 0.2, 0.1, 0.6, 0]])
     high = np.array([[0.0, 0.1, 0.8, 0.9, 0], [0.2, 0.8, 0.1, 0.0, 0], [0.7, 0.1, 0.1, 0.1, 0]])
     labels = affinity_labels(low[:, None], high[:, None], np.array([3, 15], np.uint8))
@@ -75,7 +75,7 @@ def test_affinity_labels_against_the_rule_per_pixel() -> None:
             assert labels[y, x] == expected
 
 
-def test_a_place_is_unsure_only_if_no_score_of_either_crf_reaches_1e_5() -> None:
+def test_a_place_is_ignored_only_if_no_score_of_either_crf_reaches_1e_5() -> None:
     # columns: below in both; reached by the high one only, by the low one only; in both just above
     low = np.array([[4e-6, 1e-6, 1e-6, 1e-6], [9e-6, 2e-6, 1.1e-5, 5e-4]])
     high = np.array([[9e-6, 1.1e-5, 2e-6, 1e-6], [4e-6, 1e-6, 3e-6, 5e-4]])

@@ -13,8 +13,8 @@ from tiny_classifier import K, batch, recorder
 from wsssbench_aeft.gpp import GPP
 from wsssbench_aeft.triplet import AEFT
 
-from wsssbench import ranks
 from wsssbench.interfaces import Batch
+from wsssbench.parallel import ranks
 
 LABELS = torch.eye(K, dtype=torch.float64)[[0, 0, 0, 1, 0, 0, 0, 2]]  # rank 0 of 2: one class only
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from test_released import RELEASED
 
-from wsssbench.config import read_config, resolve
-from wsssbench.overrides import apply_overrides, apply_smoke
+from wsssbench.experiment.config import read_config, resolve
+from wsssbench.experiment.overrides import apply_overrides, apply_smoke
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

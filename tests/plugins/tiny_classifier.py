@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wsssbench.interfaces import Backbone, Batch, Pooling
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Backbone, Batch, Classifier, Pooling
 
 K = 4
 LABELS = torch.tensor([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [1, 0, 1, 0]], dtype=torch.float64)

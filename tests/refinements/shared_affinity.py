@@ -10,8 +10,8 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from wsssbench import ranks
 from wsssbench.ops.affinity import pair_offsets
+from wsssbench.parallel import ranks
 from wsssbench.refinements.affinity_training import AffinityTask
 
 

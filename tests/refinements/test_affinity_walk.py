@@ -10,15 +10,15 @@ import pytest
 import torch
 from two_colours import blob, write_items
 
-from wsssbench.data import jobs
-from wsssbench.data.artefacts import read_cam
-from wsssbench.data.images import read_image, read_label, write_label
-from wsssbench.data.transforms import denormalise, normalise
 from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.files.artefacts import read_cam
+from wsssbench.files.images import read_image, read_label, write_label
 from wsssbench.interfaces import Cam, RunContext, Scores
+from wsssbench.models.preprocess import denormalise, normalise
 from wsssbench.ops.affinity import affinity_labels, block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import background_alpha, upsample
 from wsssbench.ops.crf import PRESETS, dense_crf
+from wsssbench.parallel import jobs
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
 from wsssbench.refinements import affinity_walk

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from wsssbench.data.artefacts import write_cam
+from wsssbench.files.artefacts import write_cam
 from wsssbench.interfaces import Backbone, Cam, FitItem
 
 

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from tiny_segmentation import SCHEDULE, context, deeplab, make_items
 
-from wsssbench.data.images import read_image, read_label, voc_palette
 from wsssbench.errors import UserError
+from wsssbench.files.images import read_image, read_label, voc_palette
 
 PROGRAM = Path(__file__).with_name("tiny_segmentation.py")
 

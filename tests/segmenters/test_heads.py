@@ -8,7 +8,7 @@ from tiny_segmentation import register
 from torch.nn import functional as F
 
 from wsssbench.segmenters.settings import HeadSettings
-from wsssbench.training.noise import quiet
+from wsssbench.training.quiet import quiet
 
 HEADS = ("largefov", "v2", "v3plus")
 

@@ -9,7 +9,7 @@ from tiny_segmentation import TinyBackbone, context, deeplab, make_items, regist
 
 from wsssbench.errors import UserError
 from wsssbench.segmenters.settings import initial_weights
-from wsssbench.training.noise import quiet
+from wsssbench.training.quiet import quiet
 
 COCO = {"trained_on": "COCO"}
 

@@ -10,7 +10,7 @@ from tiny_segmentation import register
 from torch.nn import functional as F
 
 from wsssbench.segmenters.settings import HeadSettings, LossSettings
-from wsssbench.training.noise import quiet
+from wsssbench.training.quiet import quiet
 
 SCALES = (0.5, 0.75)
 

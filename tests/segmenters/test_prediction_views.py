@@ -10,9 +10,9 @@ import torch
 from tiny_segmentation import context, deeplab
 from torch.nn import functional as F
 
-from wsssbench.data.images import read_image, read_label
+from wsssbench.files.images import read_image, read_label
 from wsssbench.ops.crf import PRESETS, dense_crf
-from wsssbench.training.noise import quiet
+from wsssbench.training.quiet import quiet
 
 
 def _weights(directory: Path):

@@ -8,12 +8,12 @@ import pytest
 import torch
 from tiny_segmentation import CLASSES, context, make_items, register
 
-from wsssbench.config import read_config
-from wsssbench.data.images import image_size
+from wsssbench.experiment.config import read_config
+from wsssbench.files.images import image_size
 from wsssbench.plugins import load
 from wsssbench.segmenters.deeplab import DeepLab
 from wsssbench.segmenters.settings import initial_weights
-from wsssbench.training.noise import quiet
+from wsssbench.training.quiet import quiet
 
 BASES = Path(__file__).parents[2] / "configs" / "_base_"
 RECIPES = sorted(path.stem for path in (BASES / "segmenters").glob("*.py"))

@@ -13,7 +13,7 @@ from tiny_segmentation import CLASSES, make_items
 from wsssbench.errors import UserError
 from wsssbench.interfaces import SegmentationItem
 from wsssbench.segmenters.settings import TestSettings, TrainView
-from wsssbench.training.noise import quiet
+from wsssbench.training.quiet import quiet
 
 NAMES = ("background", *CLASSES)
 

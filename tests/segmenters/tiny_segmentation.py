@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from wsssbench import ranks
 from wsssbench.interfaces import Backbone, RunContext, SegmentationItem
+from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
 from wsssbench.segmenters.deeplab import DeepLab

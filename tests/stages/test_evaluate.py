@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from naive_evaluation import bilinear, predicted_at, scores_of
 
-from wsssbench.data.artefacts import write_cam, write_scores
-from wsssbench.data.image_counts import read_image_counts, write_image_counts
-from wsssbench.data.images import write_label
-from wsssbench.data.npy import save_array_dict
-from wsssbench.data.truth import allow_pixel_truth
 from wsssbench.errors import CorruptArtefactError, LeakError, UserError
+from wsssbench.evaluation.class_counts import ClassCounts
+from wsssbench.evaluation.confusion import metrics_of_counts
+from wsssbench.evaluation.image_counts import read_image_counts, write_image_counts
+from wsssbench.files.artefacts import write_cam, write_scores
+from wsssbench.files.ground_truth import allow_masks
+from wsssbench.files.images import write_label
+from wsssbench.files.npy import save_array_dict
 from wsssbench.interfaces import Cam, Dataset, RunContext, Scores
-from wsssbench.ops.class_counts import ClassCounts
-from wsssbench.ops.confusion import metrics_of_counts
 from wsssbench.progress import Silent
 from wsssbench.stages import evaluate
 from wsssbench.stages.evaluate import score_files, summarise, threshold_grid
@@ -260,7 +260,7 @@ class Folder(Dataset):
     def mask_path(self, id: str, split: str) -> Path | None:
         return self.root / f"{id}.png"
 
-    def truth_directories(self) -> tuple[Path, ...]:
+    def mask_directories(self) -> tuple[Path, ...]:
         return (self.root,)
 
 
@@ -281,7 +281,7 @@ def test_the_stage_reports_the_fixed_and_the_best_threshold(
     work = StageWork(config, {"given": tmp_path / "given"}, Folder(tmp_path / "masks"), context)
     with pytest.raises(LeakError):
         evaluate.run(work)
-    with allow_pixel_truth("evaluate"):
+    with allow_masks("evaluate"):
         result = evaluate.run(work)
     chosen, oracle = result["chosen"], result["oracle"]
     wanted = scores_of((predicted_at(full[id], 0.4321, SIZE), truths[id]) for id in IDS)

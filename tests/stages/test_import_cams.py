@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from wsssbench.data import jobs
-from wsssbench.data.artefacts import read_cam
 from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.files.artefacts import read_cam
 from wsssbench.interfaces import Dataset, RunContext
+from wsssbench.parallel import jobs
 from wsssbench.progress import Silent
 from wsssbench.stages import import_cams
 from wsssbench.stages.evaluate import score_files, summarise, threshold_grid
@@ -50,7 +50,7 @@ class Photos(Dataset):
     def mask_path(self, id: str, split: str) -> Path | None:
         return None
 
-    def truth_directories(self) -> tuple[Path, ...]:
+    def mask_directories(self) -> tuple[Path, ...]:
         return ()
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from naive_evaluation import bilinear
 
-from wsssbench.data.artefacts import write_scores
-from wsssbench.data.images import read_label
+from wsssbench.files.artefacts import write_scores
+from wsssbench.files.images import read_label
 from wsssbench.interfaces import RunContext, Scores
 from wsssbench.progress import Silent
 from wsssbench.stages import label
@@ -46,10 +46,12 @@ def test_against_the_definition(
     np.testing.assert_array_equal(found, naive(scores, confidence))
 
 
-def test_unsure_pixels_grow_with_the_confidence() -> None:
+def test_ignored_pixels_grow_with_the_confidence() -> None:
     scores = random_scores(np.random.default_rng(0), [1, 2, 3], (20, 20))
-    unsure = [(label_map(scores, c) == 255).mean() for c in (0.0, 0.3, 0.4, 0.5, 1.0)]
-    assert unsure[0] == 0 and unsure == sorted(unsure) and unsure[1] < unsure[3] < unsure[4] == 1
+    ignored = [(label_map(scores, c) == 255).mean() for c in (0.0, 0.3, 0.4, 0.5, 1.0)]
+    assert (
+        ignored[0] == 0 and ignored == sorted(ignored) and ignored[1] < ignored[3] < ignored[4] == 1
+    )
 
 
 def test_the_first_of_equal_scores_wins_and_nothing_is_background() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wsssbench.data.artefacts import read_cam, write_cam
-from wsssbench.data.images import write_label
 from wsssbench.errors import CorruptArtefactError
+from wsssbench.files.artefacts import read_cam, write_cam
+from wsssbench.files.images import write_label
 from wsssbench.interfaces import Cam, RunContext
 from wsssbench.ops.cam import upsample
 from wsssbench.plugins import load
@@ -86,10 +86,10 @@ def naive(root: Path, truth_of: Callable[[str], np.ndarray]) -> float:
 
 
 def test_heldout_takes_the_best_on_pixel_truth(given: Path, tmp_path: Path) -> None:
-    from wsssbench.data.images import read_label
-    from wsssbench.data.truth import allow_pixel_truth
+    from wsssbench.files.ground_truth import allow_masks
+    from wsssbench.files.images import read_label
 
-    with allow_pixel_truth("test"):
+    with allow_masks("test"):
         found = select(given, tmp_path / "out", "heldout")
     expected = naive(given, lambda id: read_label(given / "SegmentationClass" / f"{id}.png"))
     assert found == {"threshold": expected, "choice": "heldout"}
@@ -98,7 +98,7 @@ def test_heldout_takes_the_best_on_pixel_truth(given: Path, tmp_path: Path) -> N
 
 def test_otsu_looks_at_the_activations_only(given: Path, tmp_path: Path) -> None:
     """Against the criterion written for single pixels: the smallest sum of squares within the two parts."""
-    from wsssbench.data.truth import forbid
+    from wsssbench.files.ground_truth import forbid
 
     with forbid((given / "SegmentationClass",), "threshold"):  # opening a mask would raise
         found = select(given, tmp_path / "out", "otsu")

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from wsssbench.interfaces import Backbone, Pooled, Pooling, RunContext
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Backbone, Classifier, Pooled, Pooling, RunContext
 from wsssbench.progress import Silent
 from wsssbench.stages.classify import ClassificationTask
 from wsssbench.training.engine import Schedule, seed_everything, train

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from wsssbench.errors import UserError
+from wsssbench.results.sweep_record import Cell, Paper, Row, Status, Sweep, here, read_sweep
 from wsssbench.sweep import launch
 from wsssbench.sweep.launch import How, command, leaders_first, run_cell, run_here
-from wsssbench.sweep.record import Cell, Paper, Row, Status, Sweep, here, read_sweep
 from wsssbench.sweep.slurm import submit, wait_for
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wsssbench.config import read_config
 from wsssbench.errors import UserError
-from wsssbench.overrides import apply_overrides
+from wsssbench.experiment.config import read_config
+from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.sweep.matrix import parse_grid, read_matrix, split_values
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 
 from wsssbench.cli.sweep_display import show_outlook
-from wsssbench.config import config_text, read_config, resolve
 from wsssbench.errors import UserError
-from wsssbench.planning import Settings
+from wsssbench.experiment.config import config_text, read_config, resolve
+from wsssbench.experiment.plan import Settings
 from wsssbench.progress import Silent
+from wsssbench.results.sweep_record import read_sweep
 from wsssbench.sweep.cells import Planned, plan_cells, write
 from wsssbench.sweep.matrix import read_matrix
 from wsssbench.sweep.outlook import outlook_of
-from wsssbench.sweep.record import read_sweep
 
 
 @pytest.fixture

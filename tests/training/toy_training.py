@@ -21,8 +21,8 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from wsssbench import ranks
 from wsssbench.interfaces import Losses, RunContext
+from wsssbench.parallel import ranks
 from wsssbench.progress import Silent
 from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, train
 

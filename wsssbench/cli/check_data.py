@@ -21,7 +21,7 @@ from wsssbench.progress import duration
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from wsssbench.data.survey import Survey
+    from wsssbench.datasets.survey import Survey
     from wsssbench.interfaces import Dataset
 
 EXAMPLES = """Exit code 2 if there is a problem that would stop a run.
@@ -49,9 +49,9 @@ def check(
     ] = None,
 ) -> None:
     """Read every image, and every mask of the config's splits: counts, co-occurrence, sizes, problems."""
-    from wsssbench.config import read_config, resolve
-    from wsssbench.overrides import apply_overrides
-    from wsssbench.pipeline import default_workers
+    from wsssbench.experiment.config import read_config, resolve
+    from wsssbench.experiment.overrides import apply_overrides
+    from wsssbench.experiment.run import default_workers
     from wsssbench.plugins import load
 
     if json_ is not None and (json_.is_dir() or not json_.parent.is_dir()):
@@ -73,7 +73,7 @@ def check(
 
 
 def _survey(dataset: Dataset, config: Mapping[str, Any], workers: int, console: Console) -> Survey:
-    from wsssbench.data.survey import survey
+    from wsssbench.datasets.survey import survey
 
     uses, progress = uses_of(config), ConsoleProgress(console)
     with _present(dataset, progress) as present:

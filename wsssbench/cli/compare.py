@@ -13,7 +13,7 @@ from wsssbench.cli.places import find
 from wsssbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from wsssbench.report.comparison import Comparison
+    from wsssbench.results.compare import Comparison
 
 EXAMPLES = """Metrics: miou, precision, recall: at the threshold that was fixed, or selected, beforehand; oracle,
 oracle-precision, oracle-recall: at the one that is best on the scored split's pixel truth, as papers have it.
@@ -65,10 +65,10 @@ def compare(
     ),
 ) -> None:
     """Tabulate methods: mean ± std over seeds, paired differences with bootstrap intervals, papers' numbers."""
-    from wsssbench.report.collection import load
-    from wsssbench.report.comparison import compare as tabulate
-    from wsssbench.report.comparison_formats import FORMATS
-    from wsssbench.report.layout import Options
+    from wsssbench.results.collection import load
+    from wsssbench.results.compare import compare as tabulate
+    from wsssbench.results.formats import FORMATS
+    from wsssbench.results.layout import Options
 
     if format_ not in (allowed := ("terminal", *FORMATS)):
         raise UserError(f"--format: {unknown('format', format_, allowed)}")
@@ -92,8 +92,8 @@ def compare(
 
 def show(comparison: Comparison, out: Path | None = None) -> None:
     """Print a comparison, or write to `out` what would be printed."""
-    from wsssbench.report import grid
-    from wsssbench.report.comparison_formats import grid as grid_of
+    from wsssbench.results import grid
+    from wsssbench.results.formats import grid as grid_of
 
     def show_on(stream: TextIO | None = None) -> None:
         console = make_console(stream)

@@ -116,7 +116,7 @@ def _registries() -> Registries | None:
 
 def _slots() -> Mapping[str, str]:
     """Slot -> kind of component."""
-    from wsssbench.overrides import SLOTS
+    from wsssbench.experiment.overrides import SLOTS
 
     return {**SLOTS, _ERASING: "erasing"}
 

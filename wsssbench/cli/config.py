@@ -27,8 +27,8 @@ def show(
     ] = False,
 ) -> None:
     """Print the resolved config: bases merged, overrides applied, checked, every default filled in."""
-    from wsssbench.config import config_text, read_config, resolve
-    from wsssbench.overrides import apply_overrides, apply_smoke
+    from wsssbench.experiment.config import config_text, read_config, resolve
+    from wsssbench.experiment.overrides import apply_overrides, apply_smoke
 
     console = make_console()
     with log_noise(Path(os.devnull), ConsoleProgress(console)):

@@ -42,8 +42,8 @@ def labels(
     """Write image-level labels from masks or from the XML annotations, so that no stage has to open a mask."""
     import numpy as np
 
-    from wsssbench.data.labels import labels_from_masks, labels_from_xml, write_labels_csv
-    from wsssbench.data.truth import allow_pixel_truth
+    from wsssbench.files.ground_truth import allow_masks
+    from wsssbench.files.image_labels import labels_from_masks, labels_from_xml, write_labels_csv
     from wsssbench.plugins import load
 
     if source not in ("masks", "xml"):
@@ -67,7 +67,7 @@ def labels(
         if source == "xml":
             found |= labels_from_xml(voc.expanduser() / "Annotations", ids, dataset.classes)
         else:
-            with allow_pixel_truth("data labels"):
+            with allow_masks("data labels"):
                 found |= labels_from_masks(dataset, split, progress)
     write_labels_csv(out, found, dataset.classes)
     matrix = np.stack(list(found.values()))

@@ -15,7 +15,7 @@ from wsssbench.errors import UserError, unknown
 if TYPE_CHECKING:
     from wsssbench.stages.evaluate import Truth
 
-EXAMPLES = """Formats: png = label maps (0 background, 1..K, 255 unsure); cam = our CAM artefacts (.npz);
+EXAMPLES = """Formats: png = label maps (0 background, 1..K, 255 ignored); cam = our CAM artefacts (.npz);
 psa = AffinityNet-style .npy dicts of class index 0..K-1 -> float map (background = the threshold);
 irn = IRNet-style .npy dicts, of which high_res is scored.
 
@@ -48,7 +48,7 @@ def evaluate(
     json_: Annotated[Path | None, typer.Option("--json", help="write the result here")] = None,
 ) -> None:
     """Score predictions: mIoU, precision, recall in per cent, over the classes that occur."""
-    from wsssbench.data.lists import read_id_list
+    from wsssbench.files.image_lists import read_id_list
     from wsssbench.stages.evaluate import FORMATS, score_files, summarise
 
     allowed = [name for name in FORMATS if name != "scores"]
@@ -102,7 +102,7 @@ def _grid(thresholded: bool, threshold: float | None, thresholds: str | None) ->
 
 
 def _truth(folder: Path, ids: list[str]) -> Truth:
-    from wsssbench.data.images import read_label
+    from wsssbench.files.images import read_label
 
     if not folder.is_dir():
         raise UserError(f"mask folder {folder} does not exist")

@@ -30,8 +30,8 @@ def export_cams(
     ] = None,
 ) -> None:
     """Write a run's CAMs as other repositories' files; what was interrupted goes on."""
+    from wsssbench.experiment.run import default_workers
     from wsssbench.interfaces import RunContext
-    from wsssbench.pipeline import default_workers
     from wsssbench.stages.export_cams import write_cams
     from wsssbench.stages.import_cams import find_format
 
@@ -55,7 +55,7 @@ def cam_directory(run: Path) -> Path:
     Raises:
         UserError: no run, or its CAMs are not in the cache any more.
     """
-    from wsssbench.report.run_files import read_stages, stage_directory
+    from wsssbench.results.run_files import read_stages, stage_directory
 
     try:
         stage = read_stages(run)["cam"]
@@ -73,8 +73,8 @@ def cam_directory(run: Path) -> Path:
 
 
 def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
-    from wsssbench.config import read_config
-    from wsssbench.data.lists import some
+    from wsssbench.experiment.config import read_config
+    from wsssbench.files.image_lists import some
     from wsssbench.plugins import load
 
     config: dict[str, Any] = read_config(run / "config.py")
@@ -89,7 +89,7 @@ def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
 
 def _open_folder(out: Path, mark: dict[str, str]) -> None:
     """Make `out` a folder that holds nothing but files of this export, or that is to."""
-    from wsssbench.data.atomic import remove_partials, write_atomically
+    from wsssbench.files.atomic import remove_partials, write_atomically
 
     if out.is_dir() and any(out.iterdir()):
         try:

@@ -14,8 +14,8 @@ from wsssbench.cli.run import settings_of
 from wsssbench.errors import UserError
 
 if TYPE_CHECKING:
-    from wsssbench.data.voc.submission import Report
-    from wsssbench.planning import Plan, Settings
+    from wsssbench.datasets.voc.submission import Report
+    from wsssbench.experiment.plan import Plan, Settings
     from wsssbench.progress import Progress
 
 EXAMPLES = """comp5 is for methods trained on VOC 2012's trainval data only, comp6 for those trained on other data,
@@ -47,9 +47,9 @@ def export_submission(
     ] = None,
 ) -> None:
     """Predict a split with a run's segmenter, check it and write the server's archive."""
-    from wsssbench.data.voc.submission import COMPETITIONS
+    from wsssbench.datasets.voc.submission import COMPETITIONS
     from wsssbench.errors import unknown
-    from wsssbench.pipeline import execute
+    from wsssbench.experiment.run import execute
 
     if competition not in COMPETITIONS:
         raise UserError(f"--competition: {unknown('competition', competition, COMPETITIONS)}")
@@ -78,8 +78,8 @@ def _config(run: Path, split: str) -> dict[str, Any]:
     Raises:
         UserError: no segmenter in it; not VOC's classes.
     """
-    from wsssbench.config import read_config, resolve
-    from wsssbench.data.voc.dataset import VOC_CLASSES
+    from wsssbench.datasets.voc.dataset import VOC_CLASSES
+    from wsssbench.experiment.config import read_config, resolve
 
     config = resolve(read_config(run / "config.py"))
     if config["segmenter"] is None:
@@ -128,7 +128,7 @@ def _target(out: Path | None, default: Path) -> Path:
 
 def _plan(config: dict[str, Any], settings: Settings, name: str, recompute: bool) -> Plan:
     """The prediction alone if the segmenter is there; with everything that it needs on request."""
-    from wsssbench.planning import make_plan
+    from wsssbench.experiment.plan import make_plan
 
     plan = make_plan(config, settings)
     needed = {name, *plan[name].node.inputs.values()}
@@ -145,7 +145,7 @@ def _plan(config: dict[str, Any], settings: Settings, name: str, recompute: bool
 
 
 def _write(plan: Plan, name: str, target: Path, competition: str, progress: Progress) -> Report:
-    from wsssbench.data.voc.submission import write_submission
+    from wsssbench.datasets.voc.submission import write_submission
 
     step, dataset = plan[name], plan.dataset
     split = step.node.config["split"]
@@ -158,7 +158,7 @@ def _write(plan: Plan, name: str, target: Path, competition: str, progress: Prog
 def _tell(
     report: Report, split: str, competition: str, classes: tuple[str, ...], progress: Progress
 ) -> None:
-    from wsssbench.data.voc.submission import COMPETITIONS, TEST_IMAGES
+    from wsssbench.datasets.voc.submission import COMPETITIONS, TEST_IMAGES
 
     if split != "test":
         progress.warn(

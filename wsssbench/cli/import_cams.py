@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from wsssbench import ranks
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.cli.run import plan_of, run_one, settings_of
+from wsssbench.parallel import ranks
 
 EXAMPLES = """Formats: psa = AffinityNet family, one .npy dict per image of class index 0..K-1 -> (H, W) map in [0, 1];
 irn = IRNet family, one .npy dict per image of keys, cam and high_res (which is used). Tensors are read, other objects
@@ -35,8 +35,8 @@ def import_cams(
     ] = None,
 ) -> None:
     """Bring another repository's CAMs into the pipeline, score them, and say how to go on from them."""
-    from wsssbench.config import read_config
-    from wsssbench.overrides import apply_overrides
+    from wsssbench.experiment.config import read_config
+    from wsssbench.experiment.overrides import apply_overrides
     from wsssbench.stages.import_cams import find_format
 
     find_format(format_)

@@ -44,11 +44,11 @@ def prepare_coco(
     ] = None,
 ) -> None:
     """Make the index and the label maps of MS-COCO 2014, once; whole files that are there are kept."""
-    from wsssbench.data.coco.annotations import SPLITS
-    from wsssbench.data.coco.prepare import CocoPreparation
-    from wsssbench.data.coco.regions import Overlap
+    from wsssbench.datasets.coco.annotations import SPLITS
+    from wsssbench.datasets.coco.prepare import CocoPreparation
+    from wsssbench.datasets.coco.regions import Overlap
+    from wsssbench.experiment.run import default_workers
     from wsssbench.interfaces import RunContext
-    from wsssbench.pipeline import default_workers
 
     splits = [name.strip() for name in split.split(",")]
     _check("--masks", "kind of masks", [masks], ("stuff", "instances", "none"))

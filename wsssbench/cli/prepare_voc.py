@@ -11,7 +11,7 @@ import typer
 from wsssbench.cli.console import ConsoleProgress, make_console
 
 if TYPE_CHECKING:
-    from wsssbench.data.voc.prepare import Prepared
+    from wsssbench.datasets.voc.prepare import Prepared
     from wsssbench.progress import Progress
 
 EXAMPLES = """Masks: an image of VOC's train (1,464) or val (1,449) gets VOC's own mask, which has an
@@ -34,9 +34,9 @@ def prepare_voc(
     ] = None,
 ) -> None:
     """Make SegmentationClassAug and train_aug.txt (10,582 images) out of the devkit and SBD."""
-    from wsssbench.data.voc import prepare as voc_prepare
-    from wsssbench.data.voc.dataset import VOC2012
-    from wsssbench.pipeline import default_workers
+    from wsssbench.datasets.voc import prepare as voc_prepare
+    from wsssbench.datasets.voc.dataset import VOC2012
+    from wsssbench.experiment.run import default_workers
     from wsssbench.plugins import load
 
     dataset = load().registries.dataset.build({"type": "VOC2012", "root": str(voc)}, where="--voc")
@@ -49,9 +49,9 @@ def prepare_voc(
 
 
 def _tell(made: Prepared, root: Path, progress: Progress) -> None:
-    from wsssbench.data.lists import some
-    from wsssbench.data.voc.prepare import LIST, MASKS
-    from wsssbench.data.voc.sbd import TRAIN_AUG
+    from wsssbench.datasets.voc.prepare import LIST, MASKS
+    from wsssbench.datasets.voc.sbd import TRAIN_AUG
+    from wsssbench.files.image_lists import some
 
     if not made.expected:
         counts = ", ".join(f"{name} {count}" for name, count in made.counts.items())

@@ -12,7 +12,7 @@ from wsssbench.cli.places import find
 from wsssbench.errors import UserError
 
 if TYPE_CHECKING:
-    from wsssbench.report.collection import Collection, Member
+    from wsssbench.results.collection import Collection, Member
 
 EXAMPLES = """The page needs no network and opens from disk. A and B are the rows whose images are compared one by one:
 by default the baseline is B, and the best of the others is A.
@@ -54,8 +54,8 @@ def report(
     ),
 ) -> None:
     """Write the page of a run, or of the rows of a sweep beside each other."""
-    from wsssbench.report.collection import load
-    from wsssbench.sweep.record import FILE as SWEEP_FILE
+    from wsssbench.results.collection import load
+    from wsssbench.results.sweep_record import FILE as SWEEP_FILE
 
     found = [find(path, work_dir) for path in paths]
     target = _target(found, out)
@@ -85,8 +85,8 @@ def _target(paths: list[Path], out: Path | None) -> Path:
 def _of_run(member: Member, target: Path, images: int | None, progress: ConsoleProgress) -> None:
     from dataclasses import replace
 
-    from wsssbench.report import html
-    from wsssbench.report.gallery import OF_RUN, RunFiles, run_gallery
+    from wsssbench.pages import html
+    from wsssbench.pages.gallery import OF_RUN, RunFiles, run_gallery
 
     count = OF_RUN if images is None else images
     note = ""
@@ -108,13 +108,13 @@ def _of_rows(
 ) -> None:
     from dataclasses import replace
 
-    from wsssbench.report import html
-    from wsssbench.report.choice import choose
-    from wsssbench.report.comparison import compare
-    from wsssbench.report.comparison_page import Report
-    from wsssbench.report.gallery import OF_COMPARISON, comparison_pictures
-    from wsssbench.report.image_pairs import extremes, image_pairs
-    from wsssbench.report.layout import Options
+    from wsssbench.pages import html
+    from wsssbench.pages.comparison_page import Report
+    from wsssbench.pages.gallery import OF_COMPARISON, comparison_pictures
+    from wsssbench.results.choice import choose
+    from wsssbench.results.compare import compare
+    from wsssbench.results.image_pairs import extremes, image_pairs
+    from wsssbench.results.layout import Options
 
     choice = choose(collection, *options)
     of_rung = Options(choice.rung, options[1], choice.b)

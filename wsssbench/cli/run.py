@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wsssbench import ranks
 from wsssbench.cli import complete
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.errors import UserError
+from wsssbench.parallel import ranks
 from wsssbench.progress import Progress, Silent, duration
 
 if TYPE_CHECKING:
-    from wsssbench.planning import Plan, Settings
-    from wsssbench.report.results import RunResult
+    from wsssbench.experiment.plan import Plan, Settings
+    from wsssbench.results.run import RunResult
 
 EXAMPLES = """Examples:
 
@@ -62,8 +62,8 @@ def run(
     ] = None,
 ) -> None:
     """Run an experiment; what is in the cache is reused, what was interrupted goes on."""
-    from wsssbench.config import read_config
-    from wsssbench.overrides import apply_overrides, apply_smoke
+    from wsssbench.experiment.config import read_config
+    from wsssbench.experiment.overrides import apply_overrides, apply_smoke
 
     console = make_console()
     progress = ConsoleProgress(console)
@@ -95,8 +95,8 @@ def settings_of(
     until: str | None,
 ) -> Settings:
     """What the options say about how to run."""
-    from wsssbench.pipeline import default_workers
-    from wsssbench.planning import Settings
+    from wsssbench.experiment.plan import Settings
+    from wsssbench.experiment.run import default_workers
 
     shown: Progress = progress if ranks.is_main() else Silent()
     return Settings(
@@ -139,24 +139,25 @@ def parse_seeds(text: str) -> list[int]:
 
 def plan_of(config: dict[str, Any], seed: Any, settings: Settings) -> Plan:
     """What running `config` with `seed` would do."""
-    from wsssbench.config import resolve
-    from wsssbench.planning import make_plan
+    from wsssbench.experiment.config import resolve
+    from wsssbench.experiment.plan import make_plan
 
     return make_plan(resolve({**config, "seed": seed}), settings)
 
 
 def run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResult | None:
     """Run `plan`, write its report and show its ladder; None on ranks other than the main one."""
-    from wsssbench.pipeline import execute
+    from wsssbench.experiment.run import execute
 
     if ranks.is_main():
         console.rule(f"{plan.config['name']}, seed {plan.config['seed']}", align="left")
     happened = execute(plan, settings)
     if not ranks.is_main():
         return None
-    from wsssbench.report import html, tables
-    from wsssbench.report.collect import collect, write_run
-    from wsssbench.report.ladder import aggregate
+    from wsssbench.pages import html
+    from wsssbench.results import tables
+    from wsssbench.results.collect import collect, write_run
+    from wsssbench.results.ladder import aggregate
 
     result = collect(plan, happened)
     directory = plan.directory(settings.work_dir)
@@ -186,8 +187,8 @@ def _show_plan(plan: Plan, console: Any) -> None:
 
 
 def _show_seeds(results: list[RunResult | None], console: Any) -> None:
-    from wsssbench.report import tables
-    from wsssbench.report.ladder import aggregate
+    from wsssbench.results import tables
+    from wsssbench.results.ladder import aggregate
 
     console.print()
     console.print(tables.terminal(aggregate([result for result in results if result])))

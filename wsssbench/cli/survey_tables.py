@@ -9,15 +9,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from wsssbench.data.lists import some
-from wsssbench.data.survey import Problem, SplitSurvey, Survey
-from wsssbench.data.survey_counts import (
+from wsssbench.datasets.survey import Problem, SplitSurvey, Survey
+from wsssbench.datasets.survey_counts import (
     Disagreement,
     LabelCounts,
     Overlap,
     never_alone,
     strongest_pairs,
 )
+from wsssbench.files.image_lists import some
 
 MISSING = "–"
 PAIRS = 8  # of the co-occurring classes

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wsssbench import ranks
 from wsssbench.cli import complete
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.cli.sweep_display import CellsShown, count, show_outlook
 from wsssbench.errors import UserError, unknown
+from wsssbench.parallel import ranks
 
 if TYPE_CHECKING:
-    from wsssbench.planning import Settings
+    from wsssbench.experiment.plan import Settings
+    from wsssbench.results.sweep_record import Cell
     from wsssbench.sweep.cells import Planned
     from wsssbench.sweep.launch import How
     from wsssbench.sweep.matrix import Matrix
-    from wsssbench.sweep.record import Cell
 
 EXAMPLES = """Examples:
 
@@ -176,7 +176,7 @@ def _to_run(
 
 def _how(settings: Settings, workers: int | None, ranks_: int, jobs: int) -> How:
     """Each job's share of the cores."""
-    from wsssbench.pipeline import default_workers
+    from wsssbench.experiment.run import default_workers
     from wsssbench.sweep.launch import How
 
     share = max(1, default_workers() // (jobs * ranks_))
@@ -233,8 +233,8 @@ def _cuda_devices(how: How) -> list[str]:
 def _show_result(planned: Planned, console: Any) -> None:
     """The table of what is there, and where to go from here."""
     from wsssbench.cli.compare import show
-    from wsssbench.report.collection import load
-    from wsssbench.report.comparison import Options, compare
+    from wsssbench.results.collection import load
+    from wsssbench.results.compare import Options, compare
 
     directory = planned.sweep.directory
     if any(planned.sweep.status(cell).state == "done" for cell in planned.sweep.cells):

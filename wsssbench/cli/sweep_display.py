@@ -15,9 +15,9 @@ from rich.text import Text
 from wsssbench.progress import duration
 
 if TYPE_CHECKING:
+    from wsssbench.results.sweep_record import Cell, Status
     from wsssbench.sweep.cells import Planned
     from wsssbench.sweep.outlook import Branch, Outlook, Stage
-    from wsssbench.sweep.record import Cell, Status
 
 _STAGE = re.compile(r"^\[\d+/\d+\] ")  # how a run begins the line of a stage
 

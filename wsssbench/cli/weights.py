@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
 
-    from wsssbench.models.weights import Fit
+    from wsssbench.files.weights import Fit
 
 app = typer.Typer(help="Weight files of ResNet38d.", no_args_is_help=True)
 _CHUNK = 2**20
@@ -49,7 +49,7 @@ def convert(
         raise UserError(f"{out}: exists already; remove it or choose another name")
     if not out.parent.is_dir():
         raise UserError(f"{out}: the folder {out.parent} does not exist")
-    from wsssbench.models.weights import is_mxnet
+    from wsssbench.files.weights import is_mxnet
 
     _refuse_absent(source)
     if not is_mxnet(source):
@@ -103,7 +103,7 @@ def _refuse_absent(file: Path) -> None:
 
 def _report(file: Path, md5: str, note: str = "") -> _Content:
     """Print the report on `file`; UserError, ended by `note`, if it does not fit ResNet38d."""
-    from wsssbench.models.weights import is_mxnet, printable
+    from wsssbench.files.weights import is_mxnet, printable
 
     console = make_console()
     digest = _digest(file, md5)
@@ -168,7 +168,7 @@ def _say_digest(file: Path, digest: str, content: _Content, console: Console) ->
 
 
 def _mxnet_content(file: Path) -> _Content:
-    from wsssbench.models.mxnet_params import read_arrays
+    from wsssbench.files.mxnet_params import read_arrays
     from wsssbench.models.resnet38d_mxnet import DROPPED, damages, renamed
 
     stored = read_arrays(file)
@@ -184,8 +184,8 @@ def _mxnet_content(file: Path) -> _Content:
 
 
 def _pytorch_content(file: Path) -> _Content:
+    from wsssbench.files.weights import load_state_dict_file
     from wsssbench.models.resnet38d_mxnet import damages
-    from wsssbench.models.weights import load_state_dict_file
 
     state = load_state_dict_file(file)
     arrays: dict[str, np.ndarray] = {}
@@ -211,8 +211,8 @@ def _pytorch_content(file: Path) -> _Content:
 def _fit(content: _Content) -> Fit:
     import torch
 
+    from wsssbench.files.weights import compare
     from wsssbench.models.resnet38d import CLASSIFIERS, ResNet38d
-    from wsssbench.models.weights import compare
 
     with torch.device("meta"):  # shapes only
         network = ResNet38d()
@@ -241,7 +241,7 @@ def _show(problems: list[tuple[str, str, str]], console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from wsssbench.models.weights import printable
+    from wsssbench.files.weights import printable
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("problem", "tensor", "detail"):
@@ -255,7 +255,7 @@ def _write(state: dict[str, Tensor], out: Path) -> int:
     """Write the state dict to `out`, all of it or nothing; its size in bytes."""
     import torch
 
-    from wsssbench.data.atomic import write_atomically
+    from wsssbench.files.atomic import write_atomically
 
     buffer = io.BytesIO()
     torch.save(state, buffer)

@@ -20,8 +20,7 @@ from wsssbench.contract.modules import (
 )
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import make_images
-from wsssbench.interfaces import Backbone
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Backbone, Classifier
 
 SIZE = (32, 48)
 

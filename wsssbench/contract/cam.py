@@ -13,8 +13,7 @@ from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.modules import need_unchanged
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import Attention, K, make_classifier, make_photo
-from wsssbench.interfaces import Cam, CamInference
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Cam, CamInference, Classifier
 
 SIZE = (32, 48)
 PRESENT = (2, 4)

@@ -21,9 +21,9 @@ from wsssbench.contract.dataset_files import (
     splits_of,
 )
 from wsssbench.contract.rig import Subject
-from wsssbench.data.images import read_image
-from wsssbench.data.truth import forbid
 from wsssbench.errors import UserError
+from wsssbench.files.ground_truth import forbid
+from wsssbench.files.images import read_image
 from wsssbench.interfaces import IGNORE, Dataset
 
 _LONGEST = 200  # bytes of an id: a file name has 255, and files being written have longer names
@@ -148,7 +148,7 @@ def images(subject: Subject) -> None:
                     "image_path(id) has to name a readable RGB image",
                     "correct the path, or leave the id out of the list",
                 ),
-                forbid(dataset.truth_directories(), "plugins check"),
+                forbid(dataset.mask_directories(), "plugins check"),
             ):
                 path = dataset.image_path(id)
                 read_image(path)
@@ -163,7 +163,7 @@ def images(subject: Subject) -> None:
 def masks(subject: Subject) -> None:
     """Masks are as large as their images, hold 0..K and 255, and lie where the leak guard closes them."""
     dataset = files_of(subject)
-    closed = [Path(os.path.realpath(d)) for d in dataset.truth_directories()]
+    closed = [Path(os.path.realpath(d)) for d in dataset.mask_directories()]
     for split in splits_of(subject):
         if not has_masks(dataset, split):
             continue
@@ -179,9 +179,9 @@ def masks(subject: Subject) -> None:
             inside = any(Path(os.path.realpath(path)).is_relative_to(d) for d in closed)
             need(
                 inside,
-                f"mask {path} lies outside of truth_directories()",
+                f"mask {path} lies outside of mask_directories()",
                 "image-level stages could open it: the leak guard closes only those",
-                "return its folder from truth_directories()",
+                "return its folder from mask_directories()",
             )
             size = read_image(dataset.image_path(id)).shape[:2]
             need(

@@ -8,8 +8,8 @@ import numpy as np
 
 from wsssbench.contract.checks import NotCheckedError, attempt, need
 from wsssbench.contract.rig import Subject
-from wsssbench.data.truth import allow_pixel_truth, forbid, read_truth
 from wsssbench.errors import LeakError, UserError
+from wsssbench.files.ground_truth import allow_masks, forbid, read_mask
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Silent
 
@@ -76,7 +76,7 @@ def labels_of(subject: Subject) -> dict[str, np.ndarray]:
                 "read them from a file of image-level labels",
             ):
                 try:
-                    with forbid(dataset.truth_directories(), "plugins check"):
+                    with forbid(dataset.mask_directories(), "plugins check"):
                         found[split] = dataset.labels(split)
                 except LeakError:
                     raise
@@ -107,11 +107,11 @@ def masks_of(subject: Subject, split: str) -> dict[str, np.ndarray | None]:
                 "has_masks says that the split has masks, label maps of 0..K and 255",
                 "correct mask_path or the file, or let has_masks return False",
             ),
-            allow_pixel_truth("plugins check"),
+            allow_masks("plugins check"),
         ):
             for id in some_of(splits_of(subject)[split]):
                 there = dataset.mask_path(id, split) is not None
-                found[id] = read_truth(dataset, id, split) if there else None
+                found[id] = read_mask(dataset, id, split) if there else None
         return found
 
     return subject.once(f"the masks of split '{split}'", read)

@@ -30,8 +30,7 @@ from wsssbench.contract.modules import (
 )
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import make_batch, make_images
-from wsssbench.interfaces import Batch, Erasing
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Batch, Classifier, Erasing
 
 
 def poolings(subject: Subject) -> None:

@@ -15,8 +15,7 @@ from wsssbench.contract.modules import need_finite
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import Attention, K, Mean, make_batch, make_classifier, make_images
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Batch, Erasing, Losses, Pooling
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Batch, Classifier, Erasing, Losses, Pooling
 
 PROGRESS = (0.5, 0.0, 0.99)
 OWN: dict[str, type[Pooling]] = {"a mean pooling": Mean, "an attention pooling": Attention}

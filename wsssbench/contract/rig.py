@@ -33,9 +33,9 @@ from wsssbench.contract.checks import (
     reason,
 )
 from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED
-from wsssbench.data.jobs import single_thread, worker_pool
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext
+from wsssbench.parallel.jobs import single_thread, worker_pool
 from wsssbench.progress import Silent
 from wsssbench.registry import Component, Parameter, Registries, check_value
 

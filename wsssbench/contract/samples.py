@@ -10,19 +10,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from wsssbench.data.artefacts import write_cam
-from wsssbench.data.images import write_label
+from wsssbench.files.artefacts import write_cam
+from wsssbench.files.images import write_label
 from wsssbench.interfaces import (
     Backbone,
     Batch,
     Cam,
+    Classifier,
     FitItem,
     Pooled,
     Pooling,
     Scores,
     SegmentationItem,
 )
-from wsssbench.models.classifier import Classifier
 
 K = 4
 CLASSES = ("circle", "square", "triangle", "star")

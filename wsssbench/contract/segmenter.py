@@ -145,7 +145,7 @@ def _check_png(path: Path, item: SegmentationItem) -> None:
         (form, mode) == ("PNG", "P"),
         f"its label maps are {form} files of mode {mode}",
         "palette PNGs are needed",
-        "write them with wsssbench.data.images.write_label",
+        "write them with wsssbench.files.images.write_label",
     )
     need(
         label.shape == size,

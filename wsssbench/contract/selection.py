@@ -11,7 +11,7 @@ from typing import Any
 
 from wsssbench.contract import package
 from wsssbench.errors import UserError, unknown
-from wsssbench.overrides import apply_overrides
+from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.plugins import Loaded, load
 from wsssbench.registry import Component, Registries
 

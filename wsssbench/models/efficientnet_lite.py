@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsssbench.data.transforms import IMAGENET_MEAN, IMAGENET_STD
+from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.models.dilation import replace_convolutions
+from wsssbench.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from wsssbench.models.same_padding import SamePadConv2d
 from wsssbench.models.staged import StagedBackbone
-from wsssbench.models.weights import load_into, load_state_dict_file
 
 
 class EfficientNetLite0(StagedBackbone):

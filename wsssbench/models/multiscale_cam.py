@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsssbench.data.transforms import normalise as normalise_image
-from wsssbench.data.transforms import resize_image
-from wsssbench.interfaces import Cam, CamInference
-from wsssbench.models.classifier import Classifier
+from wsssbench.interfaces import Cam, CamInference, Classifier
+from wsssbench.models.preprocess import normalise as normalise_image
+from wsssbench.models.preprocess import resize_image
 from wsssbench.ops.cam import normalise
 
 

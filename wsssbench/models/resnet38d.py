@@ -13,10 +13,10 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.interfaces import Backbone
 from wsssbench.models.freeze import freeze, freeze_norms, hold
 from wsssbench.models.resnet38d_mxnet import from_mxnet
-from wsssbench.models.weights import load_into, load_state_dict_file
 
 # stage -> its modules; frozen_stages counts these
 _STAGES = (

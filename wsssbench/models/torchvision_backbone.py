@@ -11,8 +11,8 @@ import torchvision
 from torch import Tensor, nn
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.models.staged import StagedBackbone
-from wsssbench.models.weights import load_into, load_state_dict_file
 
 _FAMILIES = "ResNet, ResNeXt, VGG, DenseNet, MobileNet, EfficientNet, RegNet and MNASNet"
 _CLASSIFIERS = ("fc.", "classifier.", "AuxLogits.")  # not part of a backbone

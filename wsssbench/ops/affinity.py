@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-UNSURE = 255
+from wsssbench.ops import IGNORE
+
 NO_SCORE = 1e-5  # below this everywhere: nobody claims the place
 LOG_FLOOR = 1e-5  # keeps the logarithms of the loss finite
 
@@ -79,10 +80,10 @@ def affinity_labels(low: np.ndarray, high: np.ndarray, classes: np.ndarray) -> n
     Returns:
         (h, w) uint8: 0, a value of `classes`, or 255.
     """
-    values = np.concatenate([[UNSURE], classes]).astype(np.uint8)
+    values = np.concatenate([[IGNORE], classes]).astype(np.uint8)
     labels = values[low.argmax(axis=0)]
     labels[high.argmax(axis=0) == 0] = 0
-    labels[np.maximum(low.max(axis=0), high.max(axis=0)) < NO_SCORE] = UNSURE
+    labels[np.maximum(low.max(axis=0), high.max(axis=0)) < NO_SCORE] = IGNORE
     return labels
 
 
@@ -103,12 +104,12 @@ def pair_affinities(features: Tensor, offsets: Sequence[Offset]) -> Tensor:
 
 
 def pair_targets(
-    labels: Tensor, offsets: Sequence[Offset], ignore: int = UNSURE
+    labels: Tensor, offsets: Sequence[Offset], ignore: int = IGNORE
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Which pairs are alike, and which not.
 
     Args:
-        labels: (N, h, w) integer; 0 background, `ignore` unsure.
+        labels: (N, h, w) integer; 0 background, `ignore` ignored.
         offsets: P of them.
 
     Returns:

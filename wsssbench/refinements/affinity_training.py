@@ -11,15 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
-from wsssbench import ranks
-from wsssbench.data.artefacts import read_cam
-from wsssbench.data.artefacts import read_label as read_stored_label
-from wsssbench.data.images import read_image, read_label, write_label
-from wsssbench.data.jobs import ImageJob, run_images
-from wsssbench.data.transforms import normalise
+from wsssbench.files.artefacts import read_cam
+from wsssbench.files.artefacts import read_label as read_stored_label
+from wsssbench.files.images import read_image, read_label, write_label
 from wsssbench.interfaces import FitItem, Losses, RunContext
+from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import (
-    UNSURE,
+    IGNORE,
     Offset,
     affinity_labels,
     affinity_loss,
@@ -28,6 +26,8 @@ from wsssbench.ops.affinity import (
     pair_targets,
 )
 from wsssbench.ops.crf import CrfParameters, dense_crf
+from wsssbench.parallel import ranks
+from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.refinements.planes import start_planes
 from wsssbench.training.engine import TrainingTask
 
@@ -90,7 +90,7 @@ class AffinityCrops(torch.utils.data.Dataset[dict[str, Tensor]]):
     """Random crops of images with their affinity labels, mirrored half of the time.
 
     Crops begin at multiples of the stride, so that the labels' cells are the network's. What lies
-    outside of the image is 0 (the mean colour) and unsure. A draw depends on (seed, position) only.
+    outside of the image is 0 (the mean colour) and ignored. A draw depends on (seed, position) only.
 
     Args:
         images: n image files.
@@ -138,7 +138,7 @@ class AffinityCrops(torch.utils.data.Dataset[dict[str, Tensor]]):
     ) -> tuple[np.ndarray, np.ndarray]:
         side, stride = self.crop // self.stride, self.stride
         crop = np.zeros((3, self.crop, self.crop), np.float32)
-        cells = np.full((side, side), UNSURE, np.uint8)
+        cells = np.full((side, side), IGNORE, np.uint8)
         (top, to_top), (left, to_left) = (_place(n, side, rng) for n in label.shape)
         part = label[top : top + side, left : left + side]
         cells[to_top : to_top + part.shape[0], to_left : to_left + part.shape[1]] = part

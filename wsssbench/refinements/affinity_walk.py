@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from wsssbench.data.transforms import normalise
 from wsssbench.errors import CorruptArtefactError
 from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
 from wsssbench.models.affinity_net import AffinityNet
+from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import upsample
 from wsssbench.ops.random_walk import random_walk, transition

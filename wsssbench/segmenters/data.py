@@ -14,8 +14,8 @@ from mmcv.transforms import BaseTransform, RandomFlip, Resize, TestTimeAug
 from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, RandomCrop
 
-from wsssbench.data.images import read_image, read_label, voc_palette
 from wsssbench.errors import UserError
+from wsssbench.files.images import read_image, read_label, voc_palette
 from wsssbench.interfaces import IGNORE, SegmentationItem
 from wsssbench.segmenters.settings import TestSettings, TrainView
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from wsssbench import ranks
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext, SegmentationItem, Segmenter
+from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.segmenters.settings import (
     HeadSettings,
@@ -18,7 +18,7 @@ from wsssbench.segmenters.settings import (
     TrainView,
 )
 from wsssbench.segmenters.written import is_written
-from wsssbench.training.noise import log_file, quiet
+from wsssbench.training.quiet import log_file, quiet
 from wsssbench.training.schedule import Schedule
 
 

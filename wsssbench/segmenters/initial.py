@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from wsssbench.errors import UserError
+from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.interfaces import Backbone
 from wsssbench.models.torchvision_backbone import fetch_weights
-from wsssbench.models.weights import load_into, load_state_dict_file
 from wsssbench.plugins import load
 from wsssbench.segmenters.settings import InitSettings
 

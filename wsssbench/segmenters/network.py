@@ -10,9 +10,9 @@ from mmengine.config import ConfigDict
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 from mmseg.models.segmentors import EncoderDecoder
 
-from wsssbench import ranks
-from wsssbench.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from wsssbench.interfaces import IGNORE, Backbone
+from wsssbench.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from wsssbench.parallel import ranks
 from wsssbench.segmenters import backbone as _backbone  # noqa: F401 - registers it
 from wsssbench.segmenters import heads as _heads  # noqa: F401 - registers them
 from wsssbench.segmenters.initial import build_backbone, load_head, load_vgg

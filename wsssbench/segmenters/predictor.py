@@ -19,11 +19,11 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from wsssbench import ranks
-from wsssbench.data.images import read_label
-from wsssbench.data.jobs import worker_pool
 from wsssbench.errors import UserError
+from wsssbench.files.images import read_label
 from wsssbench.interfaces import IGNORE, SegmentationItem
+from wsssbench.parallel import ranks
+from wsssbench.parallel.jobs import worker_pool
 from wsssbench.progress import Task
 from wsssbench.segmenters.written import write_prediction
 

@@ -13,8 +13,8 @@ from mmengine.evaluator import Evaluator
 from mmseg.models.segmentors import EncoderDecoder
 from torch.utils.data import DataLoader
 
-from wsssbench import ranks
 from wsssbench.interfaces import RunContext, SegmentationItem
+from wsssbench.parallel import ranks
 from wsssbench.segmenters.data import Items, test_pipeline, training_pipeline
 from wsssbench.segmenters.network import build_network
 from wsssbench.segmenters.predictor import AveragedProbabilities, WrittenIoU
@@ -22,7 +22,7 @@ from wsssbench.training.checkpoints import read_weights
 from wsssbench.training.engine import seed_everything
 from wsssbench.training.isolation import isolated
 from wsssbench.training.loading import plain_errors, start_method, start_worker
-from wsssbench.training.noise import log_file, quiet
+from wsssbench.training.quiet import log_file, quiet
 from wsssbench.training.runner import Job, Runner, fit
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wsssbench.data.images import image_size, read_image, read_label, write_label
 from wsssbench.errors import UserError
+from wsssbench.files.images import image_size, read_image, read_label, write_label
 from wsssbench.ops.crf import PRESETS, dense_crf
 
 

@@ -14,18 +14,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wsssbench import ranks
-from wsssbench.data.images import read_image
-from wsssbench.data.jobs import single_thread
-from wsssbench.data.torch_datasets import ImageLabels
-from wsssbench.data.transforms import TrainTransform, normalise
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Batch, Dataset, Erasing, Losses
-from wsssbench.models.classifier import Classifier, build_classifier
-from wsssbench.ops.ranking import average_precision
+from wsssbench.evaluation.ranking import average_precision
+from wsssbench.files.images import read_image
+from wsssbench.interfaces import Batch, Classifier, Dataset, Erasing, Losses
+from wsssbench.models.classifier import build_classifier
+from wsssbench.models.preprocess import normalise
+from wsssbench.parallel import ranks
+from wsssbench.parallel.jobs import single_thread
 from wsssbench.stages.work import StageWork
 from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, train
+from wsssbench.training.image_labels import ImageLabels
 from wsssbench.training.schedule import equal_share
+from wsssbench.training.transforms import TrainTransform
 
 
 class ClassificationTask(TrainingTask):

@@ -18,18 +18,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from wsssbench import ranks
-from wsssbench.data.artefacts import read_cam, read_scores
-from wsssbench.data.cam_formats import MAX_CLASSES, read_irn, read_psa
-from wsssbench.data.image_counts import FILE as IMAGE_COUNTS
-from wsssbench.data.image_counts import write_image_counts
-from wsssbench.data.images import read_label
-from wsssbench.data.truth import read_truth
 from wsssbench.errors import CorruptArtefactError, UserError
-from wsssbench.interfaces import Cam
-from wsssbench.ops.cam import upsample
-from wsssbench.ops.class_counts import ClassCounts, ImageHistogram
-from wsssbench.ops.confusion import (
+from wsssbench.evaluation.class_counts import ClassCounts, ImageHistogram
+from wsssbench.evaluation.confusion import (
     ScoreHistogram,
     best,
     class_counts,
@@ -37,6 +28,15 @@ from wsssbench.ops.confusion import (
     curve,
     metrics,
 )
+from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
+from wsssbench.evaluation.image_counts import write_image_counts
+from wsssbench.files.artefacts import read_cam, read_scores
+from wsssbench.files.cam_formats import MAX_CLASSES, read_irn, read_psa
+from wsssbench.files.ground_truth import read_mask
+from wsssbench.files.images import read_label
+from wsssbench.interfaces import Cam
+from wsssbench.ops.cam import upsample
+from wsssbench.parallel import ranks
 from wsssbench.progress import Progress
 from wsssbench.stages.label import label_map
 from wsssbench.stages.work import StageWork
@@ -279,7 +279,7 @@ def run(work: StageWork) -> dict[str, Any]:
     tally = score_files(
         directory,
         dataset.ids(split),
-        lambda id: read_truth(dataset, id, split),
+        lambda id: read_mask(dataset, id, split),
         kind,
         len(dataset.classes),
         grid,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from wsssbench.data.artefacts import read_cam
-from wsssbench.data.cam_formats import FORMATS
-from wsssbench.data.jobs import ImageJob, run_images
 from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.files.artefacts import read_cam
+from wsssbench.files.cam_formats import FORMATS
 from wsssbench.interfaces import RunContext
+from wsssbench.parallel.jobs import ImageJob, run_images
 
 
 class ExportItem(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from wsssbench import ranks
+from wsssbench.parallel import ranks
 from wsssbench.stages.work import StageWork
 
 FOLDER = "dataset"  # where in the stage's directory the files are

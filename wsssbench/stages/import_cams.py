@@ -20,15 +20,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wsssbench import ranks
-from wsssbench.data.artefacts import read_cam, write_cam
-from wsssbench.data.atomic import write_atomically
-from wsssbench.data.cam_formats import FORMATS, CamFormat, bounded
-from wsssbench.data.images import image_size
-from wsssbench.data.jobs import ImageJob, run_images
-from wsssbench.data.lists import some
 from wsssbench.errors import UserError, unknown
+from wsssbench.files.artefacts import read_cam, write_cam
+from wsssbench.files.atomic import write_atomically
+from wsssbench.files.cam_formats import FORMATS, CamFormat, bounded
+from wsssbench.files.image_lists import some
+from wsssbench.files.images import image_size
 from wsssbench.interfaces import Cam, Dataset
+from wsssbench.parallel import ranks
+from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.stages.work import StageWork, ids_of
 
 FIRST = 3  # files that are opened before any work

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from wsssbench.data.artefacts import read_cam, write_cam
-from wsssbench.data.images import read_image
-from wsssbench.data.jobs import ImageJob, run_images
-from wsssbench.models.classifier import Classifier, build_classifier
+from wsssbench.files.artefacts import read_cam, write_cam
+from wsssbench.files.images import read_image
+from wsssbench.interfaces import Classifier
+from wsssbench.models.classifier import build_classifier
+from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
 from wsssbench.stages.work import StageWork, ids_of
 

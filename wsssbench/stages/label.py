@@ -1,4 +1,4 @@
-"""label: scores -> pseudo-label, one palette PNG ``<id>.png`` per image, 255 where unsure.
+"""label: scores -> pseudo-label, one palette PNG ``<id>.png`` per image, 255 where ignored.
 
 Config: confidence, splits.
 """
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wsssbench.data.artefacts import read_label, read_scores
-from wsssbench.data.images import write_label
-from wsssbench.data.jobs import ImageJob, run_images
+from wsssbench.files.artefacts import read_label, read_scores
+from wsssbench.files.images import write_label
 from wsssbench.interfaces import IGNORE, Scores
 from wsssbench.ops.cam import upsample
+from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.stages.work import StageWork, ids_of
 
 

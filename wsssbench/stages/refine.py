@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wsssbench.data.artefacts import read_cam, read_scores, write_scores
-from wsssbench.data.images import read_image
-from wsssbench.data.jobs import ImageJob, run_images
+from wsssbench.files.artefacts import read_cam, read_scores, write_scores
+from wsssbench.files.images import read_image
 from wsssbench.interfaces import Cam, FitItem, Refinement, Scores
+from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
 from wsssbench.stages.work import StageWork, ids_of
 

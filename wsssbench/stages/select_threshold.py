@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from wsssbench.data.atomic import write_atomically
-from wsssbench.data.images import image_size
-from wsssbench.data.truth import read_truth
-from wsssbench.ops.confusion import ScoreHistogram, best
-from wsssbench.ops.threshold import otsu
+from wsssbench.evaluation.confusion import ScoreHistogram, best
+from wsssbench.evaluation.threshold import otsu
+from wsssbench.files.atomic import write_atomically
+from wsssbench.files.ground_truth import read_mask
+from wsssbench.files.images import image_size
 from wsssbench.stages.evaluate import SELECTED, Truth, score_files, threshold_grid
 from wsssbench.stages.work import StageWork
 
@@ -41,7 +41,7 @@ def run(work: StageWork) -> dict[str, Any]:
 
 def _truth(work: StageWork) -> Truth:
     """The masks of the held-out split."""
-    return lambda id: read_truth(work.dataset, id, work.config["split"])
+    return lambda id: read_mask(work.dataset, id, work.config["split"])
 
 
 def _nothing(work: StageWork) -> Truth:

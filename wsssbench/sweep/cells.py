@@ -10,12 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from wsssbench.config import config_text, read_config, resolve
 from wsssbench.errors import IncompatibleError, UserError
-from wsssbench.overrides import apply_overrides, apply_smoke
-from wsssbench.planning import Plan, Settings, make_plan
+from wsssbench.experiment.config import config_text, read_config, resolve
+from wsssbench.experiment.overrides import apply_overrides, apply_smoke
+from wsssbench.experiment.plan import Plan, Settings, make_plan
+from wsssbench.results.sweep_record import Cell, Row, Sweep
 from wsssbench.sweep.matrix import Matrix
-from wsssbench.sweep.record import Cell, Row, Sweep
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Protocol
 
-from wsssbench.planning import Plan
-from wsssbench.sweep.record import Cell, Status, Sweep, here, read_sweep
+from wsssbench.experiment.plan import Plan
+from wsssbench.results.sweep_record import Cell, Status, Sweep, here, read_sweep
 
 _STOPPED = 130  # exit code of a command after Ctrl-C
 _GRACE = 20.0  # seconds for a cell to end after Ctrl-C before it is killed

@@ -24,10 +24,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wsssbench.config import read_config
 from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.config import read_config
 from wsssbench.registry import check_parameters
-from wsssbench.sweep.record import Paper, Row
+from wsssbench.results.sweep_record import Paper, Row
 
 # short names of axes; any other is a key of the config
 AXES = {name: f"classifier.{name}" for name in ("pooling", "erasing", "backbone")}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wsssbench.planning import Plan, Step
-from wsssbench.sweep.record import Sweep
+from wsssbench.experiment.plan import Plan, Step
+from wsssbench.results.sweep_record import Sweep
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from wsssbench.errors import UserError
+from wsssbench.results.sweep_record import Cell, Status, Sweep
 from wsssbench.sweep.launch import How, Shown, command, run_cell
-from wsssbench.sweep.record import Cell, Status, Sweep
 
 _LOOK = 2.0  # seconds between two looks at the jobs
 DEFAULTS = {"timeout_min": 24 * 60}

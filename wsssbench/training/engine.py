@@ -21,10 +21,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
-from wsssbench import ranks
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses, RunContext
-from wsssbench.training.noise import log_file, quiet
+from wsssbench.parallel import ranks
+from wsssbench.training.quiet import log_file, quiet
 from wsssbench.training.schedule import Schedule
 
 __all__ = ["Schedule", "TrainingTask", "seed_everything", "train"]

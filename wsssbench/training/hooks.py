@@ -15,8 +15,8 @@ import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
-from wsssbench import ranks
 from wsssbench.errors import UserError
+from wsssbench.parallel import ranks
 from wsssbench.progress import Task
 from wsssbench.training.checkpoints import Checkpoints
 from wsssbench.training.phases import Phases

@@ -21,9 +21,9 @@ from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from wsssbench import ranks
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext
+from wsssbench.parallel import ranks
 from wsssbench.training.checkpoints import Checkpoints, iteration_of, write_weights
 from wsssbench.training.hooks import (
     Reseed,
@@ -34,8 +34,8 @@ from wsssbench.training.hooks import (
 )
 from wsssbench.training.isolation import isolated
 from wsssbench.training.loading import plain_errors, start_method, start_worker
-from wsssbench.training.noise import log_file, quiet
 from wsssbench.training.optimizer import build_optimizer, learning_rate
+from wsssbench.training.quiet import log_file, quiet
 from wsssbench.training.sampler import StreamBatches, StreamSampler
 from wsssbench.training.schedule import Schedule
 

@@ -30,7 +30,7 @@ from wsssbench_aeft.released import (
 from wsssbench_aeft.whole_batch import counted_once, of_all_ranks
 
 if TYPE_CHECKING:
-    from wsssbench.models.classifier import Classifier
+    from wsssbench.interfaces import Classifier
 
 
 class AEFT(Erasing):

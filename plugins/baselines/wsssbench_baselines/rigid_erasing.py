@@ -12,7 +12,7 @@ from wsssbench.ops.cam import normalise
 from wsssbench.ops.erase import foreground, hard_masked_image, masked_image
 
 if TYPE_CHECKING:
-    from wsssbench.models.classifier import Classifier
+    from wsssbench.interfaces import Classifier
 
 
 class RigidErasing(Erasing):

@@ -1,0 +1,106 @@
+"""The cache: keys, manifests, damage, reasons."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsssbench.experiment.cache import Entry, Key
+
+KEY = Key(
+    "cam", {"scales": (1.0,), "cam": {"flip": True}}, {"wsssbench": "1"}, {"classify": "ab"}, "d"
+)
+
+
+def made(tmp_path: Path, key: Key = KEY) -> Entry:
+    entry = Entry(tmp_path, key)
+    entry.open()
+    (entry.directory / "sub").mkdir()
+    (entry.directory / "a.npz").write_bytes(b"alpha")
+    (entry.directory / "sub" / "b.png").write_bytes(b"beta")
+    entry.close({"images": 2}, {"seconds": 1.5})
+    return entry
+
+
+def test_complete_only_with_a_manifest(tmp_path: Path) -> None:
+    entry = Entry(tmp_path, KEY)
+    assert not entry.started() and entry.manifest() is None
+    entry.open()
+    assert entry.started() and entry.manifest() is None
+    entry.close({"images": 0}, {"seconds": 0.0})
+    assert not entry.started() and entry.manifest()["result"] == {"images": 0}
+
+
+def test_hash_ignores_order_and_list_versus_tuple() -> None:
+    same = dataclasses.replace(KEY, config={"cam": {"flip": True}, "scales": [1.0]})
+    assert same.hash == KEY.hash
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stage": "label"},
+        {"config": {"scales": (1.5,), "cam": {"flip": True}}},
+        {"code": {"wsssbench": "2"}},
+        {"upstream": {"classify": "cd"}},
+        {"data": "e"},
+    ],
+)
+def test_hash_follows_everything_the_result_depends_on(change: dict[str, Any]) -> None:
+    assert dataclasses.replace(KEY, **change).hash != KEY.hash
+
+
+def test_damage_is_found_by_content_and_only_damaged_files_go(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    assert entry.damage() == []
+    os.utime(entry.directory / "a.npz", (1, 1))  # touched, not changed
+    assert entry.damage() == []
+    (entry.directory / "a.npz").write_bytes(b"alphb")  # same size, other content
+    (entry.directory / "sub" / "b.png").unlink()
+    assert entry.damage() == ["a.npz", "sub/b.png"]
+    entry.reopen(["a.npz"])
+    assert entry.manifest() is None and not (entry.directory / "a.npz").exists()
+
+
+def test_a_torn_manifest_is_no_manifest(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    path = entry.directory / "manifest.json"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert entry.manifest() is None and entry.started()
+
+
+def test_the_reason_tells_what_changed(tmp_path: Path) -> None:
+    made(tmp_path)
+    other = dataclasses.replace(KEY, config={"scales": (0.5, 1.0), "cam": {"flip": True}})
+    assert Entry(tmp_path, other).reason() == "scales changed [1.0] -> [0.5, 1.0]"
+    assert (
+        "classify changed"
+        in Entry(tmp_path, dataclasses.replace(KEY, upstream={"classify": "x"})).reason()
+    )
+    assert (
+        "code of wsssbench"
+        in Entry(tmp_path, dataclasses.replace(KEY, code={"wsssbench": "9"})).reason()
+    )
+    with_weights = dataclasses.replace(KEY, weights={"a.pth": "1"})
+    made(tmp_path / "trained", with_weights)
+    other = dataclasses.replace(KEY, weights={"a.pth": "2"})
+    assert Entry(tmp_path / "trained", other).reason() == "weight file a.pth changed"
+    assert (
+        Entry(tmp_path, other, "refine.crf").reason() == "no earlier result"
+    )  # only another node's
+    assert Entry(tmp_path / "empty", KEY).reason() == "no earlier result"
+
+
+def test_opening_sweeps_half_written_files(tmp_path: Path) -> None:
+    from wsssbench.files import atomic
+
+    entry = Entry(tmp_path, KEY)
+    entry.open()
+    half = entry.directory / f".a.npz.1-2{atomic._PARTIAL}"
+    half.write_bytes(b"al")
+    entry.open()
+    assert not half.exists()

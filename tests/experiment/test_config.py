@@ -1,0 +1,188 @@
+"""Configs: bases, overrides, the check; every mistake gets one sentence that helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsssbench.errors import UserError
+from wsssbench.experiment.config import read_config, resolve
+from wsssbench.experiment.overrides import apply_overrides, apply_smoke
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SHIPPED = sorted(path.name for path in CONFIGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_config_resolves(name: str, tmp_path: Path) -> None:
+    config = read_config(CONFIGS / name)
+    assert config["name"] == name.removesuffix(".py")
+    resolved = resolve(config)
+    assert resolve(resolved) == resolved  # every default is in it, and it is a config itself
+
+
+def test_bases_are_merged(tmp_path: Path) -> None:
+    (tmp_path / "base.py").write_text("a = dict(x=1, y=2)\n")
+    (tmp_path / "top.py").write_text("_base_ = ['base.py']\na = dict(y=3)\n")
+    assert read_config(tmp_path / "top.py") == {"a": {"x": 1, "y": 3}}
+
+
+def test_defaults_are_filled_in(tiny: dict[str, Any]) -> None:
+    resolved = resolve(tiny)
+    assert resolved["classifier"]["pooling"] == {
+        "type": "GPP", "bins": (2,), "aggregation": "coarse_to_fine"
+    }  # fmt: skip
+    assert resolved["splits"] == {
+        "train": "train", "evaluate": "train", "val": "val", "test": "", "heldout": ""
+    }  # fmt: skip
+    assert resolved["classifier"]["schedule"]["power"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("seed=7", ("seed",), 7),
+        ("classifier.pooling.bins=(2, 4)", ("classifier", "pooling", "bins"), (2, 4)),
+        (
+            "classifier.pooling.aggregation=average",
+            ("classifier", "pooling", "aggregation"),
+            "average",
+        ),
+        ("classifier.pooling=GAP", ("classifier", "pooling"), {"type": "GAP"}),
+        ("classifier.erasing=AEFT", ("classifier", "erasing"), [{"type": "AEFT"}]),
+        ("classifier.erasing=none", ("classifier", "erasing"), []),
+        (
+            "classifier.pooling=GPP(bins=(2, 4), aggregation='average')",
+            ("classifier", "pooling"),
+            {"type": "GPP", "bins": (2, 4), "aggregation": "average"},
+        ),
+        (
+            "classifier.erasing=[AEFT(repel=0.0), RigidErasing()]",
+            ("classifier", "erasing"),
+            [{"type": "AEFT", "repel": 0.0}, {"type": "RigidErasing"}],
+        ),
+        (
+            "classifier.erasing=AEFT(repel=-1)",
+            ("classifier", "erasing"),
+            [{"type": "AEFT", "repel": -1}],
+        ),
+        (
+            "refine.crf=dict(type='DenseCRF', input='cam')",
+            ("refine", "crf"),
+            {"type": "DenseCRF", "input": "cam"},
+        ),
+        ("name=a(b", ("name",), "a(b"),
+        ("name=f(1)", ("name",), "f(1)"),  # not as a component would be called
+        ("splits.val=train", ("splits", "val"), "train"),
+        ("label=none", ("label",), None),
+        ("cam.flip=false", ("cam", "flip"), False),
+        ("+extra.deep=1", ("extra", "deep"), 1),
+    ],
+)
+def test_overrides(tiny: dict[str, Any], override: str, path: tuple[str, ...], value: Any) -> None:
+    before = repr(tiny)
+    found: Any = apply_overrides(tiny, [override])
+    for key in path:
+        found = found[key]
+    assert found == value
+    assert repr(tiny) == before  # the config itself is left alone
+
+
+def test_erasing_in_a_config_is_a_list(tiny: dict[str, Any]) -> None:
+    tiny["classifier"]["erasing"] = {"type": "AEFT"}
+    with pytest.raises(UserError, match="has to be a list"):
+        resolve(tiny)
+
+
+def test_list_items_by_index(tiny: dict[str, Any]) -> None:
+    done = apply_overrides(tiny, ["classifier.erasing=AEFT", "classifier.erasing.0.attract=0.3"])
+    assert resolve(done)["classifier"]["erasing"][0]["attract"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("clasifier.dropout=0", ["clasifier", "did you mean classifier"]),
+        ("classifier.pooling.bin=3", ["'bin'", "did you mean bins?"]),
+        ("refine.mine={}", ["'mine'", "+refine.mine"]),
+        ("classifier.erasing.0.attract=1", ["list of 0"]),
+        ("seed.x=1", ["seed is 0, not a section"]),
+        ("nonsense", ["key.subkey=value"]),
+        ("classifier.schedule.epoch=3", ["did you mean epochs"]),
+    ],
+)
+def test_misspelt_overrides(tiny: dict[str, Any], override: str, words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        apply_overrides(tiny, [override])
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_no_advice_to_add_what_would_be_refused(tiny: dict[str, Any]) -> None:
+    for override in ("classifier.pooling.bin=3", "splits.eval=train"):
+        with pytest.raises(UserError) as error:
+            apply_overrides(tiny, [override])
+        assert "to add a new one" not in str(error.value)
+        with pytest.raises(UserError, match="unknown parameter"):
+            resolve(apply_overrides(tiny, [f"+{override}"]))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("classifier.pooling=GAPP", ["unknown pooling 'GAPP'", "GAP"]),
+        ("classifier.pooling.type=GAP", ["pooling GAP", "unknown parameter 'bins'"]),
+        ("seed=x", ["seed='x'", "int"]),
+        ("refine.crf.input=camm", ["refine.crf.input", "did you mean cam"]),
+        ("refine.crf.input=rw", ["refine.crf.input", "'rw'"]),  # only what is above
+        ("label.input=cam", ["label.input", "crf, rw"]),
+        ("+refine.bad={}", ["refine.bad"]),
+        ("+extra=1", ["unknown parameter 'extra'"]),
+        ("evaluate.thresholds=(0.5, 0.1, 0.1)", ["first <= last"]),
+        ("evaluate.threshold=2", ["has to be in [0, 1]"]),
+        ("classifier.schedule.iterations=5", ["exactly one"]),
+        ("data=1", ["data"]),
+    ],
+)
+def test_wrong_configs(tiny: dict[str, Any], override: str, words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        resolve(apply_overrides(tiny, [override]))
+    assert "\n" not in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_segmenter_needs_labels(tiny: dict[str, Any]) -> None:
+    config = resolve(read_config(CONFIGS / "gap_synthetic.py"))
+    with pytest.raises(UserError, match="needs pseudo-labels"):
+        resolve({**config, "label": None})
+
+
+def test_smoke_overrides_come_from_the_config(tiny: dict[str, Any]) -> None:
+    smoke = {"data.train_images": 2, "classifier.schedule.epochs": 0.5}
+    done = apply_smoke({**tiny, "smoke": smoke})
+    assert done["data"]["train_images"] == 2
+    assert done["classifier"]["schedule"]["epochs"] == 0.5
+    with pytest.raises(UserError, match="no smoke"):
+        apply_smoke(tiny)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("missing.py", None, ["unknown config", "did you mean mising.py"]),
+        ("broken.py", "a = (", ["broken.py", "cannot be read"]),
+        ("raises.py", "a = 1 / 0", ["raises.py", "cannot be read", "ZeroDivisionError"]),
+        ("other.yaml", "a: 1", ["not a Python config"]),
+    ],
+)
+def test_unreadable_configs(tmp_path: Path, name: str, text: str | None, words: list[str]) -> None:
+    (tmp_path / "mising.py").write_text("")
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UserError) as error:
+        read_config(tmp_path / name)
+    for word in words:
+        assert word in str(error.value)

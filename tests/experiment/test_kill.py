@@ -1,0 +1,118 @@
+"""kill -9 in the middle of every kind of stage, the same command again: the end is as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tiny_experiment import TINY
+
+from wsssbench.experiment.config import config_text
+
+SIDE_NOTES = {"manifest.json", "intent.json", "libraries.log", "scalars.jsonl"}  # they hold times
+SEGMENTER = """
+segmenter = dict(
+    type="DeepLab", head="largefov", backbone=dict(type="EfficientNetLite0", weights="imagenet"),
+    channels=16, crop=64, schedule=dict(batch_size=3, iterations=4, checkpoint_every=1, lr=0.01),
+)
+"""
+
+
+def start(config: Path, work_dir: Path, *extra: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "wsssbench",
+            "run",
+            str(config),
+            "--work-dir",
+            str(work_dir),
+            *extra,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def finish(config: Path, work_dir: Path, *extra: str) -> str:
+    process = start(config, work_dir, *extra)
+    output, _ = process.communicate(timeout=280)
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+def kill_when(config: Path, work_dir: Path, pattern: str, count: int, *extra: str) -> None:
+    """Start the run and kill it, workers and all, as soon as `count` files match `pattern`."""
+    process = start(config, work_dir, *extra)
+    try:
+        while len(list((work_dir / "cache").glob(pattern))) < count:
+            assert process.poll() is None, process.stdout.read().decode()  # type: ignore[union-attr]
+            time.sleep(0.002)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def results(work_dir: Path) -> dict[str, bytes]:
+    """Every artefact by its place in the cache."""
+    root = work_dir / "cache"
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name not in SIDE_NOTES and "checkpoint" not in str(path)
+    }
+
+
+def config_file(tmp_path: Path, images: int, extra: str = "") -> Path:
+    config = tmp_path / "tiny.py"
+    data = {**TINY["data"], "train_images": images}
+    config.write_text(config_text({**TINY, "data": data}) + extra)
+    return config
+
+
+def check_kills(tmp_path: Path, config: Path, kills: Sequence[tuple[str, int]], *extra: str) -> str:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    finish(config, unbroken, "--workers", "1", *extra)
+    for number, (pattern, count) in enumerate(kills):
+        kill_when(config, broken, pattern, count, "--workers", str(1 + number % 2), *extra)
+    output = finish(config, broken, "--workers", "2", *extra)
+    expected, found = results(unbroken), results(broken)
+    assert list(found) == list(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+    return output
+
+
+def test_a_killed_per_image_stage_ends_byte_identical(tmp_path: Path) -> None:
+    config = config_file(tmp_path, 70)
+    kills = [("infer_cams/*/*.npz", 5)]
+    output = check_kills(
+        tmp_path, config, kills, "--until", "cam", "--set", "classifier.schedule.epochs=0.1"
+    )
+    assert "images are done already" in output
+
+
+@pytest.mark.slow
+def test_kill_in_every_kind_of_stage(tmp_path: Path) -> None:
+    config = config_file(tmp_path, 70, SEGMENTER)
+    kills = [
+        ("generate/*/partial/*/*.jpg", 3),
+        ("classify/*/*checkpoint*", 1),
+        ("infer_cams/*/*.npz", 5),
+        ("refine/*/*.npz", 5),
+        ("fit/*/labels/*.png", 5),
+        ("fit/*/*checkpoint*", 1),
+        ("refine/*/*.npz", 100),
+        ("label/*/*.png", 5),
+        ("segment/*/*checkpoint*", 1),
+        ("predict/*/val/*.png", 1),
+    ]
+    check_kills(tmp_path, config, kills)

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from page_reader import EVIL, Page, check, decode, rgba
+
+import wsssbench.pages.run_page as run_page
+from wsssbench.files.images import voc_palette
+from wsssbench.pages import thumbnails
+from wsssbench.pages.html import PAGE, render, write
+from wsssbench.pages.words import listed, memory
+from wsssbench.progress import duration
+from wsssbench.results.run import GalleryRow, Layer, Point, Rung, StageTime, TrainingCurve
+
+
+def test_the_page_parses_and_fetches_nothing(make_result):
+    parsed = check(render(make_result()))
+    assert parsed.all("html", lang="en")
+
+
+def test_only_the_pages_own_script_may_run(make_result):
+    config = "paper = 'https://example.org/x'\n"
+    html = render(make_result(config_text=config, environment={"a": "http://example.org"}))
+    parsed = check(html)
+    assert "https://example.org/x" in parsed.text  # text may name addresses
+    style = html.split("<style>")[1].split("</style>")[0]
+    assert "url(" not in style and "@import" not in style
+    ((_, script),) = re.findall(r"<script([^>]*)>(.*?)</script>", html, re.DOTALL)
+    assert script == (PAGE / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = parsed.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert policy["content"] == (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{digest}'"
+    )
+
+
+def test_equal_results_give_equal_pages(make_result):
+    assert render(make_result()) == render(make_result())
+
+
+def test_the_report_needs_no_torch():
+    code = "import sys, wsssbench.pages.html; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_every_number_of_the_ladder_is_in_the_page(make_result):
+    text = Page(render(make_result())).text
+    for number in ("39.0", "50.3", "69.7", "0.30", "40.0 (0.20)", "56.0", "55.2", "61.0"):
+        assert number in text
+
+
+def test_all_texts_are_escaped(make_result):
+    result = make_result()
+    rung = dataclasses.replace(
+        result.rungs[0], name=EVIL, split=EVIL, node=EVIL, card={EVIL: EVIL}, iou={EVIL: 5.0}
+    )
+    shown = GalleryRow(EVIL, np.zeros((4, 4, 3), np.uint8), [Layer(EVIL, np.zeros((4, 4)))])
+    evil = make_result(
+        name=EVIL,
+        run_id=EVIL,
+        config_text=EVIL,
+        rungs=[rung, rung],
+        times=[StageTime(EVIL, 1.0, 1.0)],
+        environment={EVIL: EVIL},
+        created=EVIL,
+        reference={EVIL: 50.0},
+        class_names=[EVIL],
+        gallery=[shown],
+        training=[TrainingCurve(EVIL, EVIL, [(1.0, 2.0), (2.0, 1.0)])],
+    )
+    html = render(evil, note=EVIL) + render(evil)
+    parsed = Page(html)
+    assert html.count("<script") == 2 and parsed.open == []
+    assert parsed.text.count(EVIL) > 20
+    assert parsed.all("div", role="img", **{"aria-label": f"{EVIL}: {EVIL}"})
+
+
+def test_gallery_pictures_decode_back(make_result):
+    result = make_result(rows=3)
+    parsed = check(render(result))
+    panels = [
+        attrs["aria-label"] for _, attrs in parsed.of_class("picture") if "aria-label" in attrs
+    ]
+    assert panels == [f"img{i}: {title}" for i in range(3) for title in ("image", "truth", "CAM")]
+    luma = np.array([0.299, 0.587, 0.114])
+    for address, row in zip(parsed.photos, result.gallery, strict=True):
+        shown = np.asarray(decode(address).convert("RGB"))
+        # JPEG of noise: near in brightness, whatever happens to the colours.
+        assert np.abs(shown @ luma - row.photo @ luma).mean() < 12
+    layers = [rgba(attrs["src"]) for attrs in parsed.all("img")]
+    assert len(layers) == 6
+    for row, truth in zip(result.gallery, layers[::2], strict=True):
+        assert ((truth[..., 3] == 0) == (row.layers[0].plane == 0)).mean() > 0.5  # but for contours
+
+
+def test_the_slider_starts_between_the_first_and_the_last_result(make_result):
+    parsed = check(render(make_result()))
+    chosen = [a["value"] for a in parsed.all("option") if "selected" in a]
+    assert chosen == ["1", "2"]  # truth and CAM, for want of a second result
+    assert [a["data-side"] for a in parsed.all("select")] == ["left", "right"]
+    assert len(parsed.all("input", type="range")) == 2
+    row = make_result().gallery[0]
+    more = [*row.layers, Layer("+ CRF", row.layers[0].plane), Layer("pseudo", row.layers[0].plane)]
+    parsed = check(render(make_result(gallery=[dataclasses.replace(row, layers=more)])))
+    assert [a["value"] for a in parsed.all("option") if "selected" in a] == ["2", "4"]
+
+
+def test_a_legend_names_what_is_to_be_seen(make_result):
+    label = np.zeros((8, 8), np.uint8)
+    label[2:4] = 2
+    row = GalleryRow("a", np.zeros((8, 8, 3), np.uint8), [Layer("truth", label)])
+    legend = Page(render(make_result(gallery=[row]))).text.split("Pictures")[1].split("Slider")[0]
+    assert "dog" in legend and "cat" not in legend
+    assert "ignored" not in legend and "CAM 0" not in legend
+    label[5] = 255
+    both = dataclasses.replace(row, layers=[*row.layers, Layer("CAM", np.zeros((4, 4)))])
+    legend = Page(render(make_result(gallery=[both]))).text.split("Pictures")[1].split("Slider")[0]
+    assert "ignored" in legend and "CAM 0" in legend
+
+
+def test_pictures_that_fit_in_no_size_are_left_out_and_said(make_result, monkeypatch):
+    rows = make_result(rows=4, size=(64, 64)).gallery
+    monkeypatch.setattr(thumbnails, "_SIZES", thumbnails._SIZES[-1:])
+    all_bytes = sum(one.bytes for one in thumbnails.fit(rows, 10**9, voc_palette()))
+    monkeypatch.setattr(run_page, "GALLERY_BYTES", all_bytes * 5 // 8)
+    parsed = Page(render(make_result(gallery=rows)))
+    assert len(parsed.photos) == 2 and "2 more pictures were left out" in parsed.text
+
+
+def test_a_page_without_pictures_says_why(make_result):
+    result = make_result(gallery=[])
+    assert "Pictures" not in Page(render(result)).text
+    assert (
+        "There are none: the cache is gone." in Page(render(result, note="the cache is gone")).text
+    )
+
+
+def test_numbers_that_are_missing_leave_gaps_not_errors(make_result):
+    nan = float("nan")
+    curve = [Point(nan, 50.0, 60.0, 0.1), Point(40.0, nan, 60.0, 0.2), Point(41.0, 1.0, 2.0, 0.3)]
+    rung = Rung("CAM", "cam", "train", Point(nan, nan, nan, 0.1), None, {"cat": nan}, curve)
+    training = [TrainingCurve("a", "b", [(1.0, nan), (2.0, nan)]), TrainingCurve("a", "c", [])]
+    html = render(make_result(rungs=[rung], times=[StageTime("cam", nan, nan)], training=training))
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", html), re.IGNORECASE)
+
+
+def test_a_run_with_nothing_in_it_still_has_a_page(make_result):
+    empty = make_result(
+        rungs=[],
+        times=[],
+        gallery=[],
+        environment={},
+        reference={},
+        class_names=[],
+        config_text="",
+        training=[],
+    )
+    check(render(empty))
+    only = Rung("CAM", "cam", "train", None, Point(40.0, 50.0, 60.0, 0.2))
+    assert "40.0" in check(render(make_result(rungs=[only]))).text
+
+
+def test_classes_without_a_number_are_named_not_drawn(make_result):
+    text = Page(render(make_result())).text
+    assert "Not in the truth, and so without a number: sofa." in text
+
+
+def test_trainings_are_drawn_by_stage(make_result):
+    curves = [
+        TrainingCurve(stage, series, [(1.0, 0.7), (2.0, 0.5)])
+        for stage, series in (("fit.rw", "loss"), ("classify", "loss"), ("fit.rw", "lr"))
+    ]
+    parsed = check(render(make_result(training=curves)))
+    said = [a["aria-label"] for a in parsed.all("svg", **{"class": "chart small"})]
+    assert said[0] == "fit.rw, loss by iteration: 0.7 at 1, 0.5 at 2"
+    assert [one.split(" by")[0] for one in said] == ["fit.rw, loss", "fit.rw, lr", "classify, loss"]
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_text_has_contrast(scheme):
+    css = (PAGE / "report.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", css.split(":root")[1 + scheme]))
+
+    def luminance(colour):
+        channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(
+            channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+        )
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    def contrast(one, two):  # WCAG 2.1
+        low, high = sorted((luminance(colours[one]), luminance(colours[two])))
+        return (high + 0.05) / (low + 0.05)
+
+    for text in ("ink", "soft"):
+        assert contrast(text, "paper") >= 4.5 and contrast(text, "wash") >= 4.5
+    assert contrast("ink", "rule") >= 4.5 and contrast("ink", "rest") >= 4.5  # grey discs
+    # marks, and numbers in discs of their colour
+    for mark in ("blue", "orange", "green", "purple", "rose", "olive", "teal", "slate"):
+        assert contrast(mark, "paper") >= 4.5
+
+
+def test_only_what_this_run_made_is_in_its_time(make_result):
+    text = Page(render(make_result())).text
+    assert "1 of 2 stages reused" in text
+    assert re.search(r"made in this run\s*30 s\s*512 MiB", text)
+
+
+def test_write_makes_the_same_file(make_result, tmp_path):
+    write(make_result(), tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(make_result())
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.84, "0.8 s"),
+        (42.3, "42 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7630, "2 h 07 min"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_words():
+    assert memory(812.4) == "812 MiB" and memory(1331) == "1.3 GiB"
+    assert [listed("abc"[:n]) for n in (0, 1, 3)] == ["", "a", "a, b and c"]

@@ -1,0 +1,126 @@
+"""Going through images: what is whole is kept, the number of processes does not matter, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.interfaces import RunContext
+from wsssbench.parallel import jobs
+from wsssbench.parallel.jobs import ImageJob, run_images
+from wsssbench.progress import Silent
+
+
+class Item(NamedTuple):
+    number: int
+    target: Path
+
+
+class Squares(ImageJob[Item]):
+    """Writes the square of a number."""
+
+    def prepare(self) -> None:
+        self.ready = True
+
+    def target(self, item: Item) -> Path:
+        return item.target
+
+    def valid(self, path: Path) -> None:
+        if not path.read_text().endswith("."):
+            raise CorruptArtefactError(path, "no full stop")
+
+    def run(self, item: Item) -> None:
+        assert self.ready
+        item.target.write_text(f"{item.number**2}.")
+
+
+class Fatal(Squares):
+    """A job whose process dies."""
+
+    def run(self, item: Item) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def context(directory: Path, workers: int) -> RunContext:
+    return RunContext(directory, "cpu", workers, 0, Silent())
+
+
+def items(directory: Path, count: int = 5) -> list[Item]:
+    directory.mkdir(exist_ok=True)
+    return [Item(i, directory / f"{i}.txt") for i in range(count)]
+
+
+def test_whole_artefacts_are_kept_and_the_others_made(tmp_path: Path) -> None:
+    given = items(tmp_path / "a")
+    given[1].target.write_text("kept.")
+    given[2].target.write_text("torn")
+    run_images(Squares(), given, context(tmp_path, 1), "squares")
+    assert [item.target.read_text() for item in given] == ["0.", "kept.", "4.", "9.", "16."]
+
+
+def test_processes_make_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_POOL_FROM", 1)
+    given = items(tmp_path / "a")
+    run_images(Squares(), given, context(tmp_path, 2), "squares")
+    assert [item.target.read_text() for item in given] == ["0.", "1.", "4.", "9.", "16."]
+
+
+def test_a_process_that_dies_gets_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_POOL_FROM", 1)
+    with pytest.raises(UserError, match=r"worker processes died.*smaller --workers"):
+        run_images(Fatal(), items(tmp_path / "a"), context(tmp_path, 2), "squares")
+
+
+def hears_ctrl_c() -> bool:
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_ctrl_c_is_heard_by_the_run_alone() -> None:
+    with jobs.worker_pool(2) as pool:
+        assert not any(pool.submit(hears_ctrl_c).result() for _ in range(8))
+        assert hears_ctrl_c()
+    assert hears_ctrl_c()
+
+
+PROGRAM = """
+import os, time
+from wsssbench.parallel.jobs import worker_pool
+
+if __name__ == "__main__":
+    with worker_pool(1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(60)
+"""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_workers_end_with_a_killed_run(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        child = int(run.stdout.readline())
+        assert _alive(child)
+        run.kill()
+    deadline = time.monotonic() + 20
+    while _alive(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+from made_up_runs import Method, write_sweep
+from rich.console import Console
+
+from wsssbench.results import grid as grids
+from wsssbench.results.collection import load
+from wsssbench.results.compare import Comparison, compare
+from wsssbench.results.formats import (
+    CSV_COLUMNS,
+    csv_text,
+    grid,
+    json_text,
+    latex_text,
+    markdown,
+)
+from wsssbench.results.layout import Options
+from wsssbench.results.sweep_record import Status
+
+METHODS = {"GAP": Method(0.55), "GPP": Method(0.6), "odd": Method(0.62, card={"scales": "1.0"})}
+PAPER = {"GAP": {"CAM": 48.4}, "GPP": {"CAM": 54.2, "CAM precision": 66.5}, "CONTA": {"CAM": 56.2}}
+
+
+@pytest.fixture
+def table(tmp_path: Path):
+    """Makes a comparison of METHODS."""
+
+    def make(nodes=("cam",), **options) -> Comparison:
+        methods = {row: Method(m.accuracy, nodes, m.card) for row, m in METHODS.items()}
+        sweep = write_sweep(
+            tmp_path,
+            methods,
+            paper=PAPER,
+            card={"dataset": "VOC2012", "threshold_choice": "oracle"},
+            unfinished={("GPP", 1): Status("failed", "nan")},
+        )
+        return compare(load([sweep]), Options(resamples=50, **options))
+
+    return make
+
+
+def texts(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    found = grid(comparison)
+    return [c.title for c in found.columns], [[c.plain for c in row] for row in found.rows]
+
+
+def cell(comparison: Comparison, row: str, index: int = 0):
+    return next(line for line in comparison.lines if line.name == row).cells[index]
+
+
+def test_one_rung_as_a_table(table):
+    found = table()
+    titles, rows = texts(found)
+    assert titles == [
+        *("row", "mIoU", "paper", "precision", "paper", "recall", "oracle mIoU", "n"),
+        "mIoU vs. GAP [95 %]",
+    ]
+    by_name = {row[0]: row for row in rows}
+    gpp, difference = cell(found, "GPP"), cell(found, "GPP").difference
+    assert by_name["GPP"] == [
+        "GPP",
+        f"{gpp.stat.mean:.1f} ± {gpp.stat.std:.1f}",
+        "54.2 ‡",
+        str(cell(found, "GPP", 1).stat),
+        "66.5 ‡",
+        str(cell(found, "GPP", 2).stat),
+        f"{cell(found, 'GPP', 3).stat} (0.30–0.34)",
+        "2",
+        f"+{difference.stat.mean:.1f} [{difference.low:.1f}, {difference.high:.1f}]",
+    ]
+    assert by_name["GAP"][-2:] == ["3", "–"]
+    assert by_name["CONTA"] == ["CONTA", "–", "56.2 ‡", *"––––––"]
+    assert "odd †" in by_name  # what all its numbers have in common
+    assert grid(found).title == "Table 1: pooling, CAM (%)"
+    assert grid(found).notes[0] == "† protocol differs from GAP: scales 1.0 instead of 0.5, 1.0"
+
+
+def test_several_rungs_as_a_table(table):
+    titles, _ = texts(table(nodes=("cam", "refine.crf"), metric="oracle"))
+    assert titles == ["row", "CAM", "paper", "+ CRF", "n", "CAM oracle mIoU vs. GAP [95 %]"]
+
+
+def test_a_pivot_has_all_in_its_cells(table):
+    found = table(rows="row", columns="metric", baseline="GAP")
+    titles, rows = texts(found)
+    assert titles[:3] == ["row", "mIoU", "precision"]
+    gpp = cell(found, "GPP")
+    low, high = gpp.difference.low, gpp.difference.high
+    assert rows[1][1] == (
+        f"{gpp.stat} † § +{gpp.difference.stat.mean:.1f} [{low:.1f}, {high:.1f}] (paper 54.2)"
+    )
+    assert grid(found).title == "Table 1: pooling, CAM by row and metric (%)"
+
+
+def test_a_negative_difference_has_a_minus_sign(table):
+    text = next(row for row in texts(table(baseline="GPP"))[1] if row[0] == "GAP")[-1]
+    assert text.startswith("−") and "[−" in text and "-" not in text
+
+
+def test_what_holds_for_the_table_is_said_below(table):
+    notes = "\n".join(grid(table()).notes)
+    for part in (
+        "mean ± sample standard deviation over n seeds",
+        "CAM: at the threshold 0.40, fixed beforehand",
+        "CAM, oracle: at the threshold that is best on the pixel truth of the same split",
+        "vs. GAP: CAM mIoU minus that of GAP, over the seeds both have; in brackets the 95 % interval of 50 "
+        "bootstrap resamples of the images: it covers the choice of images, not that of seeds",
+        "paper: Yoon et al., ECCV 2022, Table 1",
+        "1 of 9 cells has no result yet: GPP seed 1 (failed: nan); give the same 'wsssbench sweep' command again, "
+        "with --retry for what failed",
+    ):
+        assert part in notes
+
+
+@pytest.mark.parametrize("nodes", [("cam",), ("cam", "refine.crf", "predict")])
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_terminals_table_fits_and_loses_nothing(table, nodes, width):
+    found = grid(table(nodes=nodes))
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(grids.terminal(found, width, styled=False))
+    shown = console.file.getvalue()
+    assert max(map(len, shown.splitlines())) <= width and "…" not in shown
+    for row in found.rows:
+        for word in " ".join(c.plain for c in row[1:]).replace("± ", "±").split():
+            assert word in shown.replace("± ", "±")
+
+
+def test_the_best_are_marked_in_every_format(table):
+    found = table()
+    best = str(cell(found, "GPP").stat)
+    assert f"**{best}**" in markdown(found)
+    assert r"\textbf{" + best.replace(" ± ", r"\,$\pm$\,") + "}" in latex_text(found)
+    assert f"<u>{cell(found, 'GAP').stat}</u>" in markdown(found)
+
+
+def test_csv_is_tidy_and_plain(table):
+    found = table()
+    lines = list(csv.DictReader(io.StringIO(csv_text(found))))
+    assert tuple(lines[0]) == CSV_COLUMNS and len(lines) == 4 * 4
+    (line,) = (one for one in lines if (one["row"], one["metric"]) == ("GPP", "miou"))
+    gpp = cell(found, "GPP")
+    assert float(line["mean"]) == pytest.approx(gpp.stat.mean, abs=1e-4)
+    assert float(line["std"]) == pytest.approx(gpp.stat.std, abs=1e-4)
+    assert float(line["ci_low"]) == pytest.approx(gpp.difference.low, abs=1e-4)
+    assert float(line["diff"]) == pytest.approx(gpp.difference.stat.mean, abs=1e-4)
+    assert (line["n"], line["diff_n"], line["baseline"]) == ("2", "2", "GAP")
+    assert float(line["paper"]) == 54.2 and line["rank"] == "1" and line["rung"] == "CAM"
+    assert float(line["threshold_min"]) == 0.4
+    assert "the paper's protocol differs: dataset VOC2012" in line["notes"]
+    (empty,) = (one for one in lines if (one["row"], one["metric"]) == ("CONTA", "miou"))
+    assert empty["mean"] == empty["diff"] == empty["ci_high"] == empty["n"] == ""
+
+
+def test_json_has_everything_at_full_precision(table):
+    found = table()
+    document = json.loads(json_text(found))
+    assert document["schema"] == "wsssbench.comparison/1"
+    assert (document["baseline"], document["metric"], document["resamples"]) == ("GAP", "miou", 50)
+    assert document["lines"] == "row" and document["columns"] is None
+    line = next(line for line in document["table"] if line["line"] == "GPP")
+    stored, gpp = line["cells"][0], cell(found, "GPP")
+    assert stored["mean"] == gpp.stat.mean and stored["difference"]["low"] == gpp.difference.low
+    assert stored["values"] == {"0": gpp.values[0], "2": gpp.values[2]} and line["n"] == 2
+    assert math.isclose(stored["mean"], sum(stored["values"].values()) / 2)
+    assert stored["card"]["scales"] == "0.5, 1.0" and stored["column"] == "mIoU"
+    (note,) = (document["notes"][i] for i in stored["paper_notes"])
+    assert note.startswith("the paper's protocol differs")
+    assert document["remarks"] == list(found.remarks)
+    conta = next(line for line in document["table"] if line["line"] == "CONTA")["cells"][0]
+    assert conta["mean"] is None and conta["difference"] is None and conta["paper"] == 56.2
+
+
+def test_equal_inputs_give_equal_texts(table):
+    assert json_text(table()) == json_text(table())

@@ -1,1 +1,0 @@
-"""Data sets, image and artefact files, and the guard around pixel ground truth."""

@@ -1,0 +1,1 @@
+"""Scores: confusion matrices, thresholds, bootstrap, and anybody's files against masks."""

@@ -1,0 +1,1 @@
+"""An experiment: config, graph of stages, plan, cache, run."""

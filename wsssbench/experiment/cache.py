@@ -1,0 +1,244 @@
+"""The content-hash cache: one directory per stage result, complete once its manifest is there.
+
+``cache/<stage>/<hash>/`` holds a stage's artefacts; `manifest.json` is written last. A directory without one is work
+that was interrupted: whole artefacts in it are used, the rest is made. On reuse every file is compared with the
+manifest (size and time; content checksum if those differ), and what does not match is removed and made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from wsssbench.files.atomic import remove_partials, write_atomically
+
+MANIFEST = "manifest.json"
+INTENT = "intent.json"  # the key of a directory that is not complete yet
+
+
+@dataclass(frozen=True)
+class Key:
+    """Everything a stage's result depends on. Workers, device, launcher and logging are not in it.
+
+    Attributes:
+        stage: kind of work.
+        config: resolved.
+        code: version of each package whose code takes part.
+        upstream: name of a stage it reads -> that one's hash.
+        data: fingerprint of the images, labels and masks it reads.
+        weights: checksum of each weight file that the config names.
+    """
+
+    stage: str
+    config: Mapping[str, Any]
+    code: Mapping[str, str]
+    upstream: Mapping[str, str]
+    data: str
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits."""
+        return hashlib.sha256(canonical(self.as_dict()).encode()).hexdigest()[:16]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "stage": self.stage,
+            "config": self.config,
+            "code": self.code,
+            "upstream": self.upstream,
+            "data": self.data,
+            "weights": self.weights,
+        }
+
+
+def canonical(value: Any) -> str:
+    """`value` as JSON text that does not depend on key order or on list versus tuple."""
+    return json.dumps(value, sort_keys=True, default=list)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The place of one stage result; `node` is what the experiment calls the stage."""
+
+    root: Path
+    key: Key
+    node: str = ""
+
+    @property
+    def directory(self) -> Path:
+        return self.root / self.key.stage / self.key.hash
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock the process holds that makes this result; beside the directory, which may be removed."""
+        return self.root / self.key.stage / f"{self.key.hash}.lock"
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest if the stage is complete, else None."""
+        return _read_json(self.directory / MANIFEST)
+
+    def started(self) -> bool:
+        """Is there interrupted work?"""
+        return (self.directory / INTENT).is_file() and self.manifest() is None
+
+    def open(self) -> None:
+        """Make the directory ready for work: note the key, sweep half-written files away."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        write_json(self.directory / INTENT, self.key.as_dict())
+        for folder in (self.directory, *(p for p in self.directory.rglob("*") if p.is_dir())):
+            remove_partials(folder)
+
+    def close(self, result: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Declare the stage complete: checksum its files and write the manifest."""
+        files = {
+            str(path.relative_to(self.directory)): _fingerprint(path)
+            for path in sorted(self.directory.rglob("*"))
+            if path.is_file() and path.name not in (MANIFEST, INTENT)
+        }
+        content = {**self.key.as_dict(), **facts, "result": dict(result), "files": files}
+        write_json(self.directory / MANIFEST, content)
+
+    def damage(self) -> list[str]:
+        """Files of a complete stage that are missing or not what was written."""
+        manifest = self.manifest()
+        if manifest is None:
+            return []
+        return [
+            name
+            for name, (size, time, checksum) in manifest["files"].items()
+            if not _unchanged(self.directory / name, size, time, checksum)
+        ]
+
+    def reopen(self, damaged: list[str]) -> None:
+        """Remove `damaged` files and the manifest, so that the stage makes them again."""
+        (self.directory / MANIFEST).unlink(missing_ok=True)
+        for name in damaged:
+            (self.directory / name).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Forget this result."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def reason(self) -> str:
+        """Why this has to be computed, told by the most similar earlier result of the same node."""
+        changes, _ = self._most_similar()
+        if changes is None:
+            return "no earlier result"
+        return "; ".join(changes[:3]) + (" ..." if len(changes) > 3 else "")
+
+    def seconds(self) -> float | None:
+        """The wall time in which this result was made; None if there is none."""
+        manifest = self.manifest() or {}
+        return manifest.get("seconds")
+
+    def estimate(self) -> float | None:
+        """The wall time of the most similar earlier result of the same node; None if there is none."""
+        return self._most_similar()[1]
+
+    def _most_similar(self) -> tuple[list[str] | None, float | None]:
+        """How this differs from the earlier result of the same node with the fewest changes, and that one's time."""
+        now = json.loads(canonical(self.key.as_dict()))
+        best: tuple[list[str] | None, float | None] = (None, None)
+        for path in sorted((self.root / self.key.stage).glob("*/")):
+            earlier = _summary(path / MANIFEST)
+            if earlier is None or earlier.get("node", "") != self.node:
+                continue
+            changes = _changes(earlier, now)
+            if best[0] is None or len(changes) < len(best[0]):
+                best = (changes, earlier.get("seconds"))
+        return best
+
+
+def _summary(path: Path) -> dict[str, Any] | None:
+    """A manifest without its list of files; a matrix looks at the same ones again and again."""
+    try:
+        return _read_summary(path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _read_summary(path: Path, _: int) -> dict[str, Any] | None:
+    manifest = _read_json(path)
+    if manifest is not None:
+        manifest.pop("files", None)
+    return manifest
+
+
+def _changes(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    changes = []
+    old, new = _flat(earlier.get("config", {})), _flat(now["config"])
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            changes.append(f"{name} changed {_show(old.get(name))} -> {_show(new.get(name))}")
+    for package, release in now["code"].items():
+        before = earlier.get("code", {}).get(package)
+        if before != release:
+            changes.append(f"code of {package} changed")
+    for name, digest in now["upstream"].items():
+        if earlier.get("upstream", {}).get(name) != digest:
+            changes.append(f"{name} changed")
+    for name, digest in now["weights"].items():
+        if earlier.get("weights", {}).get(name, digest) != digest:
+            changes.append(f"weight file {name} changed")
+    if earlier.get("data") != now["data"]:
+        changes.append("the data changed")
+    return changes
+
+
+def _show(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        result.update(_flat(item, f"{prefix}.{key}".lstrip(".")))
+    return result
+
+
+def _fingerprint(path: Path) -> tuple[int, int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, _checksum(path)
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value
+
+
+def _unchanged(path: Path, size: int, time: int, checksum: int) -> bool:
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    if stat.st_size != size:
+        return False
+    return stat.st_mtime_ns == time or _checksum(path) == checksum
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` to `path` in one step: never half a file."""
+    write_atomically(path, (json.dumps(content, indent=1, default=list) + "\n").encode())
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,247 @@
+"""Running an experiment: reuse what the cache has, compute the rest, resume what was interrupted.
+
+    config = resolve(apply_overrides(read_config(path), overrides))
+    plan = make_plan(config, settings)
+    execute(plan, settings)
+
+Every rank of a torchrun executes the same plan; rank 0 decides what is reused and writes the manifests.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.experiment.cache import Entry
+from wsssbench.experiment.graph import Node
+from wsssbench.experiment.plan import FORCED, Plan, Settings, State, Step, outlook
+from wsssbench.files.ground_truth import allow_masks, forbid
+from wsssbench.interfaces import Dataset, RunContext
+from wsssbench.parallel import ranks
+from wsssbench.plugins import load
+from wsssbench.progress import Progress
+from wsssbench.stages.work import StageWork
+
+_PATIENCE = 5.0  # seconds between two looks at a lock that another process holds
+
+
+def execute(plan: Plan, settings: Settings) -> dict[str, State]:
+    """Run every step that is not in the cache; same command again continues where it was.
+
+    Of several processes that need the same stage at once, one computes it and the others wait.
+
+    Returns:
+        What happened to each node.
+    """
+    ranks.init(settings.device)
+    happened: dict[str, State] = {}
+    for number, step in enumerate(plan.steps, start=1):
+        name = f"[{number}/{len(plan.steps)}] {step.node.name}"
+        state = ranks.from_main(step.state)
+        if state != "reused":
+            with _held(step.entry, name, settings.progress):
+                state, reason = ranks.from_main(_outlook_now(step))
+                if state != "reused":
+                    settings.progress.say(f"{name}: {state} ({reason})")
+                    now = Step(step.node, step.entry, state, reason)
+                    _run_repairing(plan, now, settings)
+        if state == "reused":
+            settings.progress.say(f"{name}: reused")
+        if ranks.is_main():
+            _tell(plan, step, settings, reused=state == "reused")
+        happened[step.node.name] = state
+    return happened
+
+
+def _outlook_now(step: Step) -> tuple[State, str]:
+    """What is to be done now that the stage's lock is held: another process may have done it meanwhile."""
+    return (step.state, step.reason) if step.reason == FORCED else outlook(step.entry, False)
+
+
+@contextmanager
+def _held(entry: Entry, name: str, progress: Progress) -> Iterator[None]:
+    """Hold the lock of a stage result, whose death with its process no kill prevents; every rank waits for it."""
+    lock = FileLock(entry.lock)
+    waits = 0
+    while not ranks.from_main(ranks.is_main() and _acquired(lock, progress)):
+        if waits == 0:
+            progress.say(f"{name}: another process is computing it, waiting")
+        waits += 1
+    try:
+        yield
+    finally:
+        if ranks.is_main():
+            lock.release()
+
+
+def _acquired(lock: FileLock, progress: Progress) -> bool:
+    lock_file = Path(lock.lock_file)
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # a short time-out: the other ranks of a torchrun must hear from this one now and then
+        lock.acquire(timeout=_PATIENCE, poll_interval=0.2)
+    except Timeout:
+        return False
+    except NotImplementedError:
+        progress.warn(
+            f"the file system of {lock_file.parent} has no file locks: runs at the same time may compute a stage twice"
+        )
+    return True
+
+
+def _run_repairing(plan: Plan, step: Step, settings: Settings) -> None:
+    """Run a step; an artefact above it that turns out unreadable is made again first."""
+    for _ in range(3):
+        try:
+            return _run_step(plan, step, settings)
+        except CorruptArtefactError as error:
+            owner = _owner(plan, Path(str(error.path)))
+            if owner is None or ranks.world_size() > 1:
+                raise UserError(
+                    f"{error}; run the same command again to have it made again"
+                ) from error
+            settings.progress.warn(f"{error}; {owner.node.name} makes it again")
+            if owner.node.name == step.node.name:
+                _remake(plan, owner, Path(str(error.path)), settings)
+            else:
+                with _held(owner.entry, owner.node.name, settings.progress):
+                    _remake(plan, owner, Path(str(error.path)), settings)
+    raise UserError(f"{step.node.name}: artefacts it reads stay unreadable; check the disk")
+
+
+def _remake(plan: Plan, owner: Step, path: Path, settings: Settings) -> None:
+    owner.entry.reopen([str(path.relative_to(owner.entry.directory))])
+    _run_step(plan, Step(owner.node, owner.entry, "resumed", ""), settings)
+
+
+def _owner(plan: Plan, path: Path) -> Step | None:
+    return next((s for s in plan.steps if s.entry.directory in path.parents), None)
+
+
+def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
+    node, entry = step.node, step.entry
+    if ranks.is_main():
+        if step.state == "computed":
+            entry.remove()
+        entry.reopen(entry.damage())
+        entry.open()
+        _notify("before_stage", plan, step, settings)
+    ranks.barrier()
+    started = time.monotonic()
+    with _peak_memory() as peak, _guard(plan.dataset, node):
+        work = _orders(plan, step, settings)
+        result = _function(node)(work)
+    ranks.barrier()
+    if ranks.is_main():
+        facts = {"node": node.name, "seconds": time.monotonic() - started, "peak_mib": peak()}
+        entry.close(result, facts)
+    ranks.barrier()
+
+
+def _tell(plan: Plan, step: Step, settings: Settings, reused: bool) -> None:
+    """Call the plugins' ``after_stage`` with what the manifest says."""
+    manifest = step.entry.manifest() or {}
+    facts = {key: manifest.get(key) for key in ("seconds", "peak_mib")}
+    result = {**manifest.get("result", {}), **facts, "reused": reused}
+    _notify("after_stage", plan, step, settings, result=result)
+
+
+def _notify(hook: str, plan: Plan, step: Step, settings: Settings, **more: Any) -> None:
+    """Call every plugin's `hook`. One that fails costs a warning, neither the experiment nor the others' calls."""
+    facts = {
+        "node": step.node.name,
+        "config": dict(step.node.config),
+        "directory": str(step.entry.directory),
+        "run": _run_facts(plan, step, settings),
+        **more,
+    }
+    for observer in getattr(load().hooks, hook).get_hookimpls():
+        try:
+            observer.function(*(facts[name] for name in observer.argnames))
+        except Exception as error:  # whatever a third party's hook raises
+            settings.progress.warn(
+                f"{hook} of plugin '{observer.plugin_name}' failed at {step.node.name}: "
+                f"{type(error).__name__}: {error}"
+            )
+
+
+def _run_facts(plan: Plan, step: Step, settings: Settings) -> dict[str, Any]:
+    return {
+        "name": plan.config["name"],
+        "run_id": plan.run_id,
+        "seed": plan.config["seed"],
+        "directory": str(plan.directory(settings.work_dir)),
+        "title": step.node.title,
+    }
+
+
+def _orders(plan: Plan, step: Step, settings: Settings) -> StageWork:
+    context = RunContext(
+        step.entry.directory,
+        settings.device,
+        settings.workers,
+        int(step.node.config.get("seed", plan.config["seed"])),
+        settings.progress,
+    )
+    inputs = {role: plan[name].entry.directory for role, name in step.node.inputs.items()}
+    inputs.update(step.node.outside)
+    dataset = plan.dataset
+    if step.node.stage == "generate":
+        dataset = load().registries.dataset.build(plan.config["data"], where="data")
+    return StageWork(step.node.config, inputs, dataset, context)
+
+
+def _function(node: Node) -> Any:
+    module, _, function = node.run.partition(":")
+    return getattr(importlib.import_module(f"wsssbench.stages.{module}"), function)
+
+
+def _guard(dataset: Dataset, node: Node) -> AbstractContextManager[None]:
+    if node.truth or node.stage == "generate":
+        return allow_masks(node.name)
+    return forbid(dataset.mask_directories(), node.name)
+
+
+@contextmanager
+def _peak_memory() -> Iterator[Any]:
+    """Peak memory of this process in MiB since here (Linux; elsewhere since the process began), plus the GPU's."""
+    reset = Path("/proc/self/clear_refs")
+    with suppress(OSError):
+        reset.write_text("5")
+    import torch
+
+    gpu = torch.cuda.is_available()
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
+
+    def peak() -> float:
+        extra = torch.cuda.max_memory_allocated() / 2**20 if gpu else 0.0
+        return round(_resident_peak() + extra, 1)
+
+    yield peak
+
+
+def _resident_peak() -> float:
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    except (OSError, ValueError, IndexError):
+        scale = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
+
+
+def default_workers() -> int:
+    """CPU cores for each rank of this machine."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (available or 1) // local)

@@ -1,0 +1,43 @@
+"""The names of the K foreground classes, in the order of the label-map values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wsssbench.files.image_lists import read_names
+from wsssbench.ops import MAX_CLASSES
+
+
+def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """`classes` as a tuple.
+
+    Raises:
+        ValueError: not 1 to 254 names; a name twice; 'background'; a name that labels could not
+        mean without doubt: empty, a number, or with a ``;``.
+    """
+    if not 1 <= len(classes) <= MAX_CLASSES:
+        raise ValueError(
+            f"classes has {len(classes)} names, but a label map holds 1 to {MAX_CLASSES}"
+        )
+    seen: set[str] = set()
+    for name in classes:
+        if name in seen:
+            raise ValueError(f"classes has '{name}' twice")
+        seen.add(name)
+    if "background" in seen:
+        raise ValueError("classes lists 'background', but has to list the foreground classes only")
+    bad = [name for name in classes if not name.strip() or ";" in name or name.isdigit()]
+    if bad:
+        raise ValueError(f"classes has {bad[0]!r}, but a name is text without ';' and not a number")
+    return tuple(classes)
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """The names in a text file, one a line; empty lines and lines starting with ``#`` are skipped.
+
+    Raises:
+        UserError: missing, unreadable or empty file; a name twice.
+        ValueError: see `checked_classes`.
+    """
+    return checked_classes(read_names(path))

@@ -1,0 +1,112 @@
+"""Lists of images: plain ids, or AffinityNet's lines of paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from wsssbench.errors import UserError
+from wsssbench.files.images import IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class ListEntry:
+    """One line of a list: the id, and its paths relative to the data set's root, if given."""
+
+    id: str
+    image: str | None = None
+    mask: str | None = None
+
+
+def read_list(path: Path) -> list[ListEntry]:
+    """Read a list of one image per line; empty lines and lines starting with ``#`` are skipped.
+
+    A line is an id (``2007_000032``) or, as AffinityNet's lists have it, the image's path and
+    optionally the mask's (``/JPEGImages/2007_000032.jpg /SegmentationClassAug/2007_000032.png``);
+    the id is the image's name then.
+
+    Raises:
+        UserError: missing, unreadable or empty list; a line of another form; an id twice.
+    """
+    entries: list[ListEntry] = []
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        entry = _entry(words, f"line {number} of list {path}")
+        if entry.id in first_line:
+            raise UserError(
+                f"list {path} has '{entry.id}' twice, in lines {first_line[entry.id]} and "
+                f"{number}: remove one"
+            )
+        first_line[entry.id] = number
+        entries.append(entry)
+    if not entries:
+        raise UserError(f"list {path} is empty: it has to name one image per line")
+    return entries
+
+
+def read_id_list(path: Path) -> list[str]:
+    """The ids of a list, in its order. See `read_list`."""
+    return [entry.id for entry in read_list(path)]
+
+
+def read_names(path: Path) -> list[str]:
+    """The lines of a text file that are neither empty nor start with ``#``; a line may hold spaces.
+
+    Raises:
+        UserError: missing, unreadable or empty file; a line twice.
+    """
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        name = line.strip()
+        if not name or name.startswith("#"):
+            continue
+        if name in first_line:
+            raise UserError(
+                f"list {path} has '{name}' twice, in lines {first_line[name]} and {number}: "
+                "remove one"
+            )
+        first_line[name] = number
+    if not first_line:
+        raise UserError(f"list {path} is empty: it has to have one name per line")
+    return list(first_line)
+
+
+def some(names: Sequence[str], limit: int = 3) -> str:
+    """The first few of many names, for an error message: ``'a', 'b', 'c' and 97 more``."""
+    shown = ", ".join(f"'{name}'" for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def _text(path: Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"list {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"list {path} cannot be read as text: {error}") from error
+
+
+def _entry(words: list[str], where: str) -> ListEntry:
+    if len(words) > 2:
+        raise UserError(
+            f"{where} has {len(words)} words, but a line is an id, or paths of image and mask"
+        )
+    image = PurePosixPath(words[0])
+    if len(words) == 2 and "/" not in words[1] and not _is_file_name(words[1]):
+        raise UserError(
+            f"{where} has '{words[1]}' after the id, which is no path of a mask: use a list of "
+            "ImageSets/Segmentation (those of ImageSets/Main carry flags of one class)"
+        )
+    mask = words[1].lstrip("/") if len(words) == 2 else None
+    id = image.stem if _is_file_name(image.name) else image.name
+    if not id:
+        raise UserError(f"{where} is '{words[0]}', which names no image")
+    return ListEntry(id, words[0].lstrip("/") if "/" in words[0] else None, mask)
+
+
+def _is_file_name(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES

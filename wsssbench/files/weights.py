@@ -1,0 +1,213 @@
+"""Weight files: read without running their code, loaded with one sentence about what misfits."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wsssbench.errors import UserError
+from wsssbench.files.mxnet_params import begins_as_params, read_params
+
+_SHOWN = 3  # names per kind of mismatch in the sentence
+_ZIP = b"PK"  # how torch.save begins
+_WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+)  # where training frameworks keep the tensors
+
+_TOLD = "WeightsUnpickler error:"
+_ADVICE = ("Weights only load failed", "Please file an issue", "Check the documentation")
+
+FromMXNet = Callable[[Mapping[str, np.ndarray]], dict[str, Tensor]]
+
+
+def load_state_dict_file(
+    path: str | os.PathLike[str], from_mxnet: FromMXNet | None = None
+) -> dict[str, Tensor]:
+    """The tensors of a weight file, on the CPU.
+
+    Plain state dicts and checkpoints that hold one under ``state_dict`` or ``model`` are read; a
+    common ``module.`` prefix (left by DataParallel) is dropped. The file's code is never run
+    (``weights_only``).
+
+    Args:
+        path: a PyTorch file, or MXNet's ``.params`` file if `from_mxnet` is given. Its content
+            decides which of them it is.
+        from_mxnet: turns MXNet's names and arrays into the network's; a ValueError is its reason
+            to refuse.
+
+    Raises:
+        UserError: missing, unreadable, or no state dict.
+    """
+    file = Path(path)
+    if not file.is_file():
+        kinds = "a PyTorch state dict" + (" or of MXNet's .params file" if from_mxnet else "")
+        raise UserError(
+            f"weight file {file} does not exist (looked in {file.parent.absolute()}): give the path of {kinds}, "
+            "e.g. with --set classifier.backbone.weights=PATH, wherever the config names it"
+        )
+    if is_mxnet(file):
+        if from_mxnet is None:
+            raise UserError(
+                f"weight file {file} is an MXNet file, which is read for ResNet38d only: save the "
+                "network's weights as a PyTorch state dict (.pth) and give that file"
+            )
+        try:
+            return from_mxnet(read_params(file))
+        except ValueError as error:
+            raise UserError(f"weight file {file}: {error}") from error
+    return _load_pytorch(file)
+
+
+def is_mxnet(file: Path) -> bool:
+    """Whether `file` has to be read as MXNet's: by its first bytes; a damaged one by its name."""
+    try:
+        if begins_as_params(file):
+            return True
+        with file.open("rb") as start:
+            return file.suffix == ".params" and start.read(len(_ZIP)) != _ZIP
+    except OSError as error:
+        raise UserError(f"weight file {file} cannot be read: {error.strerror}") from error
+
+
+def _load_pytorch(file: Path) -> dict[str, Tensor]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of an unusual pickle protocol: it works, or fails below
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = _reason(error)
+        raise UserError(
+            f"weight file {file} is damaged or holds more than tensors ({reason}): save its "
+            "state_dict() with torch.save and give that file"
+        ) from error
+    except Exception as error:  # damaged bytes make torch raise all sorts of things
+        reason = _reason(error)
+        raise UserError(
+            f"weight file {file} cannot be read ({reason}): it may be incomplete; fetch it again"
+        ) from error
+    return _tensors(content, file)
+
+
+def _reason(error: Exception) -> str:
+    """The line of torch's text that tells what is wrong; the others advise to trust the file."""
+    text = str(error)
+    told = text.partition(_TOLD)[2] or text
+    lines = [line.strip() for line in told.splitlines()]
+    return next((n for n in lines if n and not n.startswith(_ADVICE)), type(error).__name__)
+
+
+def _tensors(content: Any, file: Path) -> dict[str, Tensor]:
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not (
+        isinstance(content, Mapping)
+        and content
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
+    ):
+        raise UserError(
+            f"weight file {file} holds no state dict (a non-empty mapping of names to tensors): "
+            "save the model's state_dict() with torch.save"
+        )
+    prefix = "module." if all(name.startswith("module.") for name in content) else ""
+    return {name[len(prefix) :]: value for name, value in content.items()}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a state dict fits a network: names, all of them.
+
+    Args:
+        wanted: the network's tensors, without those left out.
+        ignored: tensors of the file that are left out on purpose.
+        missing: tensors the network has and the file has not. Counters of batch normalisation
+            (``num_batches_tracked``) may be absent.
+        unexpected: tensors the file has and the network has not.
+        misshaped: (name, shape in the file, the network's shape).
+    """
+
+    wanted: tuple[str, ...]
+    ignored: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshaped: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
+
+    @property
+    def good(self) -> bool:
+        return not (self.missing or self.unexpected or self.misshaped)
+
+
+def compare(module: nn.Module, state: Mapping[str, Tensor], ignore: Collection[str] = ()) -> Fit:
+    """How `state` fits `module`, which may be on the meta device; `ignore` as in `load_into`."""
+    own = module.state_dict()
+    skip = tuple(ignore)
+    wanted = {name: value for name, value in own.items() if not name.startswith(skip)}
+    given = {name: value for name, value in state.items() if not name.startswith(skip)}
+    return Fit(
+        wanted=tuple(wanted),
+        ignored=tuple(name for name in state if name.startswith(skip)),
+        missing=tuple(
+            n for n in wanted if n not in given and not n.endswith("num_batches_tracked")
+        ),
+        unexpected=tuple(name for name in given if name not in wanted),
+        misshaped=tuple(
+            (name, tuple(value.shape), tuple(wanted[name].shape))
+            for name, value in given.items()
+            if name in wanted and value.shape != wanted[name].shape
+        ),
+    )
+
+
+def load_into(
+    module: nn.Module, state: Mapping[str, Tensor], where: str, ignore: Collection[str] = ()
+) -> None:
+    """Load all of `state` into `module`, or nothing.
+
+    Args:
+        module: takes the tensors.
+        state: names to tensors. Counters of batch normalisation (``num_batches_tracked``) may be
+            absent.
+        where: names the file in the sentence.
+        ignore: prefixes of names that may be missing in `state` or in `module` (e.g. the ImageNet
+            classifier's).
+
+    Raises:
+        UserError: one sentence that names missing, unexpected and mis-shaped tensors.
+    """
+    fit = compare(module, state, ignore)
+    misshaped = [f"{name} {given} instead of {own}" for name, given, own in fit.misshaped]
+    kinds = {
+        "missing": fit.missing,
+        "unexpected": [printable(name) for name in fit.unexpected],
+        "of another shape": misshaped,
+    }
+    problems = [f"{len(n)} {kind} ({_some(n)})" for kind, n in kinds.items() if n]
+    if problems:
+        raise UserError(
+            f"{where} does not fit {type(module).__name__}: of {len(fit.wanted)} tensors, "
+            f"{'; '.join(problems)}: give the weights of the same architecture"
+        )
+    loaded = {name: value for name, value in state.items() if name not in fit.ignored}
+    module.load_state_dict(loaded, strict=False)
+
+
+def printable(name: str) -> str:
+    """`name`, which comes from a file, on one line and without control characters."""
+    return name if name.isprintable() else repr(name)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -1,0 +1,144 @@
+"""The contracts of the classification network, and the classifier that is made of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wsssbench.interfaces.values import Batch, Cam, Losses, Output, Pooled
+
+
+class Pooling(nn.Module, ABC):
+    """Class maps -> image-level logits. ``__init__(num_classes, *, ...)``."""
+
+    @abstractmethod
+    def forward(self, maps: Tensor) -> Pooled:
+        """Pool `maps` (N, K, h, w) to logits (N, K)."""
+
+
+class Erasing(nn.Module, ABC):
+    """A training objective beside the classification loss. ``__init__(num_classes, channels, *, ...)``.
+
+    `channels` are those of the backbone's feature maps, coarse last. Its own parameters are trained and saved with the
+    classifier. It may run the classifier again, on other images or from ``classifier.classify(features)``.
+    """
+
+    @abstractmethod
+    def losses(self, classifier: Classifier, batch: Batch, output: Output) -> Losses:
+        """The losses for `batch`, given the classifier's `output` on ``batch.images``."""
+
+    def maps(self, output: Output) -> Tensor:
+        """The class maps to infer CAMs from, (N, K, h, w); by default the classifier's own."""
+        return output.maps
+
+
+class Backbone(nn.Module, ABC):
+    """Images -> feature maps. ``__init__(*, ...)``.
+
+    Attributes:
+        channels: channels of each returned feature map, coarse last.
+        strides: stride of each returned feature map w.r.t. the image, coarse last.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps (N, C_i, h_i, w_i) of `images` (N, 3, H, W), with h_i = ceil(H / stride_i), coarse last."""
+
+
+class Classifier(nn.Module):
+    """Multi-label classifier whose class maps f are the last convolution's result.
+
+    Args:
+        backbone: images -> feature maps.
+        pooling: class maps -> logits.
+        num_classes: K.
+        erasing: objectives beside the classification loss; their parameters are trained and saved
+            along.
+        dropout: share of channels of the last feature map dropped in training.
+        hidden: channels of a 1 x 1 convolution with ReLU between dropout and head, without bias as
+            the head; 0: none. AEFT's released code has 256; its paper mentions no such layer.
+
+    Raises:
+        ValueError: `num_classes`, `dropout` or `hidden` out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        pooling: Pooling,
+        num_classes: int,
+        erasing: Sequence[Erasing] = (),
+        dropout: float = 0.0,
+        hidden: int = 0,
+    ) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"num_classes={num_classes}, but has to be at least 1")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout}, but has to be in [0, 1)")
+        if hidden < 0:
+            raise ValueError(f"hidden={hidden}, but has to be 0 (none) or the number of channels")
+        self.num_classes = num_classes
+        self.backbone = backbone
+        self.dropout = nn.Dropout2d(
+            dropout
+        )  # on channels: as dropout after a global average pooling
+        channels = backbone.channels[-1]
+        self.hidden = _convolution(channels, hidden) if hidden else None
+        self.head = _convolution(hidden or channels, num_classes)
+        self.pooling = pooling
+        self.erasing = nn.ModuleList(erasing)
+
+    def forward(self, images: Tensor) -> Output:
+        """Classify `images` (N, 3, H, W), ImageNet-normalised."""
+        return self.classify(self.backbone(images))
+
+    def classify(self, features: tuple[Tensor, ...]) -> Output:
+        """Classify from the backbone's feature maps on; features[-1] is (N, C, h, w)."""
+        x = self.dropout(features[-1])
+        if self.hidden is not None:
+            x = F.relu(self.hidden(x))
+        maps = self.head(x)
+        pooled = self.pooling(maps)
+        return Output(tuple(features), maps, pooled.logits, pooled.attention)
+
+    def cam_maps(self, images: Tensor) -> Tensor:
+        """The maps CAMs are made of, (N, K, h, w): passed through each erasing method in order."""
+        output: Output = self(images)
+        for erasing in self.erasing:
+            maps = cast(Erasing, erasing).maps(output)
+            output = replace(output, maps=maps)
+        return output.maps
+
+    @staticmethod
+    def new_parameters() -> tuple[str, ...]:
+        """Prefixes of parameters that no ImageNet training has seen: for a higher learning rate.
+
+        No backbone of the core has a parameter whose name contains one of them, so they also serve
+        as substrings.
+        """
+        return ("hidden.", "head.", "pooling.", "erasing.")
+
+
+def _convolution(given: int, out: int) -> nn.Conv2d:
+    """1 x 1, without bias, initialised as by Glorot & Bengio (Xavier)."""
+    layer = nn.Conv2d(given, out, 1, bias=False)
+    nn.init.xavier_uniform_(layer.weight)
+    return layer
+
+
+class CamInference(ABC):
+    """A trained classifier and one image -> CAM. ``__init__(*, ...)``."""
+
+    @abstractmethod
+    def infer(self, classifier: Classifier, image: np.ndarray, labels: np.ndarray) -> Cam:
+        """CAMs of `image` (H, W, 3) uint8 RGB for the classes present in `labels` (K,)."""

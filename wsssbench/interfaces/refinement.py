@@ -1,0 +1,44 @@
+"""The contract of refinements: CAM or scores -> better scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from wsssbench.interfaces.values import Cam, RunContext, Scores
+
+
+@dataclass(frozen=True)
+class FitItem:
+    """One training image of a refinement: its id, its file, and the artefact file it is refined from."""
+
+    id: str
+    image: Path
+    given: Path
+
+
+class Refinement(ABC):
+    """CAM (or scores) -> better scores. ``__init__(*, ...)``. Instances must pickle: `refine` runs in worker processes.
+
+    A refinement that has to be trained first sets `fitted` and overrides `fit`; the pipeline then runs `fit` once, and
+    `load` in every process before `refine`.
+    """
+
+    fitted: ClassVar[bool] = False
+    title: ClassVar[str] = ""  # what the ladder calls it, e.g. "CRF"
+
+    @abstractmethod
+    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
+        """Refine what an earlier stage made of `image` (H, W, 3) uint8 RGB."""
+
+    def fit(self, items: Sequence[FitItem], num_classes: int, context: RunContext) -> None:
+        """Train on image-level artefacts; leave what `load` needs in ``context.directory``."""
+        raise TypeError(f"{type(self).__name__} is not a refinement that is trained")
+
+    def load(self, directory: Path, device: str) -> None:  # noqa: B027 - most have nothing to load
+        """Read back what `fit` left in `directory`."""

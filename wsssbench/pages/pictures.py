@@ -1,0 +1,138 @@
+"""What lies over a photo: a CAM's heat or a label map, as few colours with opacity. Pure functions of arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from wsssbench.ops import IGNORE
+
+# Heat to colour, one polynomial in the heat per channel, constant term first: our least-squares fit
+# to the map "plasma" (Smith & van der Walt, CC0), whose lightness grows evenly. Error < 0.02.
+_HEAT = np.array(
+    [
+        [0.068, 1.981, -1.019, -0.475, 1.279, -0.897],
+        [0.048, -0.777, 2.874, 0.766, -4.588, 2.665],
+        [0.516, 1.554, -5.098, 4.492, -1.882, 0.560],
+    ]
+)
+HEAT_LEVELS = 48  # steps that no eye tells apart once the photo shows through
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """A picture of few colours.
+
+    Attributes:
+        indices: (h, w) uint8.
+        colours: of the indices, (n, 4) uint8: red, green, blue, opacity (not premultiplied).
+    """
+
+    indices: np.ndarray
+    colours: np.ndarray
+
+
+def heat_colours(heat: np.ndarray) -> np.ndarray:
+    """Colours of `heat` (...) in [0, 1]: (..., 3) uint8, deep blue over magenta to yellow."""
+    powers = np.clip(heat, 0.0, 1.0)[..., None] ** np.arange(_HEAT.shape[1])
+    return np.clip(np.rint(255 * (powers @ _HEAT.T)), 0, 255).astype(np.uint8)
+
+
+def heat_overlay(heat: np.ndarray, *, strength: float = 0.75) -> Overlay:
+    """A CAM over its photo: clear where nothing is active, the more colour the more active.
+
+    Args:
+        heat: (h, w) float in [0, 1], e.g. the maximum over the present classes; clipped.
+        strength: opacity of the colour at heat 1.
+
+    Raises:
+        ValueError: not of that shape.
+    """
+    if heat.ndim != 2:
+        raise ValueError(f"heat is (h, w), not {heat.shape}")
+    # The square root lets weak activations show; a linear ramp hides all below 0.3. Levels that are even in it have
+    # no visible steps.
+    roots = np.linspace(0.0, 1.0, HEAT_LEVELS)
+    opacity = np.rint(255 * strength * roots).astype(np.uint8)
+    indices = np.rint(np.sqrt(np.clip(heat, 0.0, 1.0)) * (HEAT_LEVELS - 1)).astype(np.uint8)
+    return Overlay(indices, np.column_stack([heat_colours(roots**2), opacity]))
+
+
+def label_overlay(label: np.ndarray, palette: np.ndarray, *, strength: float = 0.6) -> Overlay:
+    """A label map over its photo: class colours, white lines between classes, 255 hatched.
+
+    Args:
+        label: (h, w) uint8; 0 = background (clear), 255 = ignored.
+        palette: (256, 3) uint8 colour per label value.
+        strength: opacity of the class colours.
+
+    Raises:
+        ValueError: the shapes are others.
+    """
+    if label.ndim != 2 or label.dtype != np.uint8:
+        raise ValueError(f"a label map is (h, w) uint8, not {label.shape} {label.dtype}")
+    if palette.shape != (256, 3):
+        raise ValueError(f"a palette is (256, 3), not {palette.shape}")
+    values, indices = np.unique(label, return_inverse=True)
+    indices = indices.reshape(label.shape).astype(np.uint8)
+    colours = [(*palette[v], 0 if v == 0 else round(255 * strength)) for v in values]
+    ignored = label == IGNORE
+    if ignored.any():
+        colours[-1] = (*_WHITE, round(255 * 0.45))
+        y, x = np.indices(label.shape)
+        period = max(4, max(label.shape) // 50)  # so that the stripes survive a thumbnail
+        indices[ignored & ((x + y) % period < period // 2)] = len(colours)
+        colours.append((*_WHITE, round(255 * 0.85)))
+    edge = contours(label)
+    if edge.any():
+        indices[edge] = len(colours)
+        colours.append((*_WHITE, 255))
+    return Overlay(indices, np.array(colours, np.uint8))
+
+
+def contours(label: np.ndarray) -> np.ndarray:
+    """Where `label` (H, W) changes to the right or below: (H, W) bool, one pixel wide.
+
+    The border of an ignored region is not a contour: the hatching shows it.
+    """
+    edge = np.zeros(label.shape, bool)
+    for here, there, mine in (
+        (label[:, :-1], label[:, 1:], edge[:, :-1]),
+        (label[:-1], label[1:], edge[:-1]),
+    ):
+        mine |= (here != there) & (here != IGNORE) & (there != IGNORE)
+    return edge
+
+
+def shrink(picture: np.ndarray, side: int) -> np.ndarray:
+    """`picture` (H, W, 3) uint8 with its longer side at most `side` pixels; never enlarged."""
+    size = shrunk(picture.shape[:2], side)
+    if size == picture.shape[:2]:
+        return picture
+    resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
+    return np.asarray(resized)
+
+
+def shrink_heat(heat: np.ndarray, side: int) -> np.ndarray:
+    """`heat` (h, w) float with its longer side at most `side` pixels, float32; never enlarged."""
+    size = shrunk(heat.shape, side)
+    given = Image.fromarray(np.ascontiguousarray(heat, np.float32))
+    return np.asarray(given.resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def shrink_label(label: np.ndarray, side: int) -> np.ndarray:
+    """`label` (H, W) uint8 with its longer side at most `side` pixels: the values at pixel centres."""
+    high, wide = shrunk(label.shape, side)
+    rows = ((np.arange(high) + 0.5) * label.shape[0] / high).astype(int)
+    columns = ((np.arange(wide) + 0.5) * label.shape[1] / wide).astype(int)
+    return label[np.ix_(rows, columns)]
+
+
+def shrunk(size: tuple[int, ...], side: int) -> tuple[int, int]:
+    """The (height, width) that a picture of `size` has at the longer side `side` at most."""
+    high, wide = size[:2]
+    factor = min(1.0, side / max(high, wide))
+    return max(1, round(high * factor)), max(1, round(wide * factor))

@@ -1,0 +1,1 @@
+"""Several processes: ranks of a torchrun, per-image jobs."""

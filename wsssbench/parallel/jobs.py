@@ -1,0 +1,188 @@
+"""Going through many images: what is there and whole is kept, the rest is made, by one process or several.
+
+A job writes one artefact per image, by temporary name and rename, so a run that was killed at any moment continues
+where it was, also with another number of workers or ranks.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.files.ground_truth import GuardState, guard_state, restore_guard
+from wsssbench.interfaces import RunContext
+from wsssbench.parallel import ranks
+
+Item = TypeVar("Item")
+_POOL_FROM = 32  # images per worker from which starting processes pays: each imports torch first
+_job: ImageJob[Any] | None = None  # of this worker process
+
+
+class ImageJob(ABC, Generic[Item]):
+    """A computation per image; pickled to worker processes."""
+
+    def prepare(self) -> None:
+        """Called once per process, before the first image: load networks here."""
+
+    @abstractmethod
+    def target(self, item: Item) -> Path:
+        """The artefact that `item` becomes."""
+
+    @abstractmethod
+    def valid(self, path: Path) -> None:
+        """Raise CorruptArtefactError if the existing artefact at `path` is not whole."""
+
+    @abstractmethod
+    def run(self, item: Item) -> None:
+        """Compute and write ``target(item)``, by temporary name and rename."""
+
+
+def run_images(
+    job: ImageJob[Item],
+    items: Sequence[Item],
+    context: RunContext,
+    title: str,
+    in_process: bool = False,
+) -> None:
+    """Make every artefact of this rank's share of `items` that is not there and whole.
+
+    Args:
+        in_process: the job uses a GPU, which one process per rank drives.
+
+    Raises:
+        UserError: a worker process died.
+    """
+    mine = ranks.shard(items)
+    missing = [item for item in mine if not _is_whole(job, job.target(item))]
+    done = len(mine) - len(missing)
+    if done:
+        context.progress.say(f"{title}: {done} of {len(mine)} images are done already")
+    with context.progress.track(title, total=len(mine), done=done) as task:
+        alone = in_process or context.workers <= 1 or len(missing) < _POOL_FROM * context.workers
+        made = _run_here(job, missing) if alone else _run_pool(job, missing, context.workers)
+        for _ in made:
+            task.advance()
+
+
+def _is_whole(job: ImageJob[Any], path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        job.valid(path)
+    except CorruptArtefactError:
+        path.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _run_here(job: ImageJob[Item], items: Sequence[Item]) -> Iterator[None]:
+    with single_thread():
+        if items:
+            job.prepare()
+        for item in items:
+            job.run(item)
+            yield
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """One torch thread: parallelism is by process, and sums are in one order whatever the number of workers."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _run_pool(job: ImageJob[Item], items: Iterable[Item], workers: int) -> Iterator[None]:
+    with worker_pool(workers, job) as pool:
+        for future in as_completed([pool.submit(_run_one, item) for item in items]):
+            future.result()
+            yield
+
+
+@contextmanager
+def worker_pool(workers: int, job: ImageJob[Any] | None = None) -> Iterator[ProcessPoolExecutor]:
+    """Processes with one torch thread each that keep the leak guard and end when this process is killed.
+
+    Args:
+        job: what the processes are for; they prepare it once.
+
+    Raises:
+        UserError: one of them died.
+    """
+    # spawn: forking a process that holds threads or CUDA is unsafe
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, spawn, _start, (job, list(sys.path), guard_state()))
+    try:
+        with _ctrl_c_for_us_alone():
+            for _ in range(workers):
+                pool.submit(_nothing)
+        yield pool
+    except BrokenProcessPool:
+        raise UserError(
+            f"one of the {workers} worker processes died (out of memory?): run the same command again with a "
+            "smaller --workers; finished images are kept"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_for_us_alone() -> Iterator[None]:
+    """Processes started inside never hear of Ctrl-C, which a terminal sends to all: they would print tracebacks."""
+    resource_tracker.ensure_running()  # its start lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _nothing() -> None:
+    """A pool starts its processes when it is given work."""
+
+
+def _start(job: ImageJob[Any] | None, path: list[str], guard: GuardState) -> None:
+    global _job
+    _end_with_parent()
+    sys.path[:] = path
+    restore_guard(guard)
+    import torch
+
+    torch.set_num_threads(1)
+    if job is not None:
+        job.prepare()
+    _job = job
+
+
+def _end_with_parent() -> None:
+    """Do not wait for work for ever when the run is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _run_one(item: Any) -> None:
+    assert _job is not None
+    _job.run(item)

@@ -1,0 +1,63 @@
+"""Where a run keeps what: the files in ``runs/<name>/<run id>/``, and its stages' results in the cache."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wsssbench.errors import UserError
+from wsssbench.experiment.cache import MANIFEST
+
+RUN = "run.json"
+
+
+def image_counts_path(run: Path, node: str) -> Path:
+    """Where the folder of a `run` keeps the counts per image of the rung of `node`."""
+    return run / "image_counts" / f"{node}.npz"
+
+
+def config_values(text: str) -> dict[str, Any]:
+    """A resolved config, the text of a run's ``config.py``, as plain values; nothing of it is run.
+
+    Raises:
+        ValueError: not such a text.
+    """
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
+def read_stages(run: Path) -> dict[str, dict[str, Any]]:
+    """What ``run.json`` of the folder of a `run` says about its stages, by node.
+
+    Raises:
+        UserError: not the folder of a run.
+    """
+    try:
+        stages = json.loads((run / RUN).read_text(encoding="utf-8"))["stages"]
+        return {
+            node: {**stage, "directory": str(stage["directory"]), "hash": str(stage["hash"])}
+            for node, stage in stages.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{run} is not the folder of a run: give one such as work/runs/<name>/<id>"
+        ) from None
+
+
+def stage_directory(run: Path, stage: Mapping[str, Any]) -> Path | None:
+    """Where the results of a `stage` of `read_stages` are; None if they are not complete in the cache any more.
+
+    The work folder may have been moved since, or the run may have been given paths relative to another folder.
+    """
+    directory = Path(stage["directory"])
+    work = run.resolve().parent.parent.parent
+    for place in (directory, work / "cache" / directory.parent.name / stage["hash"]):
+        if (place / MANIFEST).is_file():
+            return place
+    return None

@@ -1,0 +1,96 @@
+"""From photos to the classifier's input: normalisation, resizing, and the training augmentation.
+
+Every random choice is drawn from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from torchvision.transforms import functional as TF
+
+from wsssbench.models.preprocess import normalise, resize_image
+
+
+class TrainTransform:
+    """AffinityNet's augmentation: random size, flip, colour jitter, crop with zero padding.
+
+    Args:
+        resize_long: the longer side becomes a random length of this range (both ends included);
+            None keeps the size.
+        crop: side of the square output, pixels.
+        flip: mirror half of the images.
+        jitter: strength of brightness, contrast, saturation and hue; AEFT's values.
+        jitter_probability: share of the images whose colours are changed.
+
+    Raises:
+        ValueError: a parameter out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        resize_long: tuple[int, int] | None = None,
+        crop: int,
+        flip: bool = True,
+        jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1),
+        jitter_probability: float = 0.8,
+    ) -> None:
+        if resize_long is not None and not 1 <= resize_long[0] <= resize_long[1]:
+            raise ValueError(f"resize_long={resize_long} is not a range of lengths (low, high)")
+        if crop < 1:
+            raise ValueError(f"crop={crop} has to be at least 1")
+        if min(jitter) < 0 or jitter[3] > 0.5:
+            raise ValueError(f"jitter={jitter} has to be non-negative, and the hue at most 0.5")
+        if not 0 <= jitter_probability <= 1:
+            raise ValueError(f"jitter_probability={jitter_probability} has to be in [0, 1]")
+        self.resize_long = resize_long
+        self.crop = crop
+        self.flip = flip
+        self.jitter = jitter
+        self.jitter_probability = jitter_probability
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """`image` (H, W, 3) uint8 -> (3, crop, crop) float32, normalised; 0 outside the image."""
+        if self.resize_long is not None:
+            image = _resize_long(image, int(rng.integers(*self.resize_long, endpoint=True)))
+        if self.flip and rng.random() < 0.5:
+            image = image[:, ::-1]
+        if rng.random() < self.jitter_probability and any(self.jitter):
+            image = _jitter(image, self.jitter, rng)
+        return _crop(image, self.crop, rng)
+
+
+def _resize_long(image: np.ndarray, longer: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    factor = longer / max(height, width)
+    return resize_image(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+
+
+def _jitter(
+    image: np.ndarray, strength: tuple[float, float, float, float], rng: np.random.Generator
+) -> np.ndarray:
+    """Brightness, contrast, saturation and hue by random factors, in random order."""
+    adjust = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
+    low = [max(0.0, 1 - s) for s in strength[:3]] + [-strength[3]]
+    high = [1 + s for s in strength[:3]] + [strength[3]]
+    factors = rng.uniform(low, high)
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    for i in rng.permutation(4):
+        if strength[i] > 0:
+            picture = adjust[i](picture, float(factors[i]))
+    return np.array(picture)
+
+
+def _crop(image: np.ndarray, crop: int, rng: np.random.Generator) -> np.ndarray:
+    """A random window where the image is larger than `crop`, a random place where it is smaller."""
+    windows = []
+    for length in image.shape[:2]:
+        offset = int(rng.integers(0, abs(length - crop), endpoint=True))
+        kept = min(length, crop)
+        source, target = (offset, 0) if length > crop else (0, offset)
+        windows.append((slice(source, source + kept), slice(target, target + kept)))
+    (rows, to_rows), (columns, to_columns) = windows
+    output = np.zeros((3, crop, crop), dtype=np.float32)
+    output[:, to_rows, to_columns] = normalise(image[rows, columns])
+    return output
