@@ -23,11 +23,11 @@ import torch
 from bench_artefacts import imitated_cam
 
 from wsssbench.evaluation.confusion import confusion_of_labels, curve, metrics
+from wsssbench.evaluation.score_files import score_files
 from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.images import read_label
 from wsssbench.ops.cam import upsample
 from wsssbench.progress import Silent
-from wsssbench.stages.evaluate import score_files
 
 NUM_CLASSES = 20
 Files = list[tuple[Path, Path]]
@@ -66,7 +66,7 @@ def load_all(files: Files) -> None:
 def one_pass(files: Files, thresholds: np.ndarray) -> list[float]:
     """What ``wsssbench evaluate`` does: `score_files` on the stored CAMs."""
     masks = {cam_file.stem: mask for cam_file, mask in files}
-    tally = score_files(
+    accumulator = score_files(
         files[0][0].parent,
         list(masks),
         lambda id: read_label(masks[id]),
@@ -75,8 +75,8 @@ def one_pass(files: Files, thresholds: np.ndarray) -> list[float]:
         thresholds,
         Silent(),
     )
-    assert tally.histogram is not None
-    return [point["miou"] for point in curve(tally.histogram)]
+    assert accumulator.histogram is not None
+    return [point["miou"] for point in curve(accumulator.histogram)]
 
 
 def naive(files: Files, thresholds: np.ndarray) -> list[float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ KINDS = {
     "cam": "CamInference",
     "refinement": "Refinement",
     "segmenter": "Segmenter",
+    "stage": "Stage",
 }
 
 
@@ -54,7 +56,27 @@ class Parameter:
 
     @property
     def type_name(self) -> str:
-        return inspect.formatannotation(self.annotation).replace("typing.", "")
+        return _type_text(self.annotation)
+
+
+def _type_text(annotation: Any) -> str:
+    """`annotation` as one would write it; of ``Annotated[float, Field(ge=0)]`` the type and the range."""
+    if typing.get_origin(annotation) is not typing.Annotated:
+        parts = typing.get_args(annotation)
+        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            return " | ".join(map(_type_text, parts))
+        text = inspect.formatannotation(annotation)
+        return "None" if annotation is type(None) else text.replace("typing.", "")
+    plain, *constraints = typing.get_args(annotation)
+    words = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    limits = [
+        f"{words[name]} {getattr(one, name)}"
+        for constraint in constraints
+        for one in getattr(constraint, "metadata", [constraint])
+        for name in words
+        if getattr(one, name, None) is not None
+    ]
+    return " ".join([_type_text(plain), " and ".join(limits)]).strip()
 
 
 class Registry(mmengine.Registry):
@@ -133,6 +155,7 @@ class Registries:
     cam: Registry
     refinement: Registry
     segmenter: Registry
+    stage: Registry
 
     def __init__(self) -> None:
         for kind in KINDS:
@@ -168,7 +191,7 @@ class Registries:
 def signature_parameters(function: Any) -> dict[str, Parameter]:
     """The keyword-only arguments of a class or function, with resolved annotations."""
     target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
-    hints = typing.get_type_hints(target)
+    hints = typing.get_type_hints(target, include_extras=True)
     return {
         p.name: Parameter(p.name, hints.get(p.name, Any), p.default)
         for p in inspect.signature(target).parameters.values()
@@ -197,10 +220,26 @@ def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dic
     return resolved
 
 
+def artefact_class(annotation: Any) -> Any:
+    """The `wsssbench.interfaces.Artefact` class in `annotation`, also in ``X | None`` and ``tuple[X, ...]``; else None.
+
+    A parameter with such an annotation is given as the name of a stage that makes it.
+    """
+    interfaces = sys.modules.get("wsssbench.interfaces")
+    if interfaces is None:  # then nobody can have used it in an annotation
+        return None
+    if isinstance(annotation, type) and typing.get_origin(annotation) is None:
+        return annotation if issubclass(annotation, interfaces.Artefact) else None
+    parts = map(artefact_class, typing.get_args(annotation))
+    return next((part for part in parts if part is not None), None)
+
+
 def check_value(parameter: Parameter, value: Any, where: str) -> Any:
     """`value` as its annotation has it (a list may become a tuple); UserError if it is of another type."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+    if artefact_class(parameter.annotation) is not None and _names_stages(value):
+        return value
     if isinstance(value, bool) and not _accepts_bool(parameter.annotation):
         raise UserError(f"{where}: {parameter.name}={value!r} has to be {parameter.type_name}")
     if isinstance(value, list):  # a config may write either
@@ -216,9 +255,17 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
         ) from None
 
 
+def _names_stages(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(_names_stages, value))
+    return isinstance(value, str) and bool(value.strip())
+
+
 def _accepts_bool(annotation: Any) -> bool:
     if annotation in (bool, Any):
         return True
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _accepts_bool(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return any(_accepts_bool(part) for part in typing.get_args(annotation))
     return typing.get_origin(annotation) is dict

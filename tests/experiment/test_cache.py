@@ -12,7 +12,7 @@ import pytest
 from wsssbench.experiment.cache import Entry, Key
 
 KEY = Key(
-    "cam", {"scales": (1.0,), "cam": {"flip": True}}, {"wsssbench": "1"}, {"classify": "ab"}, "d"
+    "cam", {"scales": (1.0,), "cam": {"flip": True}}, {"wsssbench": "1"}, {"classifier": "ab"}, "d"
 )
 
 
@@ -46,7 +46,7 @@ def test_hash_ignores_order_and_list_versus_tuple() -> None:
         {"stage": "label"},
         {"config": {"scales": (1.5,), "cam": {"flip": True}}},
         {"code": {"wsssbench": "2"}},
-        {"upstream": {"classify": "cd"}},
+        {"upstream": {"classifier": "cd"}},
         {"data": "e"},
     ],
 )
@@ -77,22 +77,38 @@ def test_the_reason_tells_what_changed(tmp_path: Path) -> None:
     made(tmp_path)
     other = dataclasses.replace(KEY, config={"scales": (0.5, 1.0), "cam": {"flip": True}})
     assert Entry(tmp_path, other).reason() == "scales changed [1.0] -> [0.5, 1.0]"
-    assert (
-        "classify changed"
-        in Entry(tmp_path, dataclasses.replace(KEY, upstream={"classify": "x"})).reason()
-    )
+    trained_anew = dataclasses.replace(KEY, upstream={"classifier": "x"})
+    reads = {"classifier": "ordinary.classify"}
+    assert Entry(tmp_path, trained_anew, reads=reads).reason() == "ordinary.classify changed"
     assert (
         "code of wsssbench"
         in Entry(tmp_path, dataclasses.replace(KEY, code={"wsssbench": "9"})).reason()
     )
-    with_weights = dataclasses.replace(KEY, weights={"a.pth": "1"})
-    made(tmp_path / "trained", with_weights)
-    other = dataclasses.replace(KEY, weights={"a.pth": "2"})
-    assert Entry(tmp_path / "trained", other).reason() == "weight file a.pth changed"
     assert (
         Entry(tmp_path, other, "refine.crf").reason() == "no earlier result"
     )  # only another node's
     assert Entry(tmp_path / "empty", KEY).reason() == "no earlier result"
+
+
+def test_an_entry_is_outdated_once_what_it_read_came_out_differently(tmp_path: Path) -> None:
+    read = made(tmp_path / "upstream")
+    entry = Entry(tmp_path, KEY, reads={"classifier": "classify"})
+    entry.open()
+    entry.close({}, {}, {"classifier": str(read.content())})
+    assert entry.outdated({"classifier": read.content()}) == []
+    assert entry.outdated({"classifier": None}) == []  # not complete: to be seen later
+    (read.directory / "a.npz").write_bytes(b"other")
+    read.close({}, {})
+    assert entry.outdated({"classifier": read.content()}) == ["classify"]
+
+
+def test_the_content_is_of_the_files_not_of_their_times(tmp_path: Path) -> None:
+    first, again = made(tmp_path / "one"), made(tmp_path / "two")
+    assert first.content() == again.content() and len(str(first.content())) == 16
+    (again.directory / "a.npz").write_bytes(b"alphb")
+    again.close({"images": 2}, {})
+    assert first.content() != again.content()
+    assert Entry(tmp_path / "none", KEY).content() is None
 
 
 def test_opening_sweeps_half_written_files(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_no_advice_to_add_what_would_be_refused(tiny: dict[str, Any]) -> None:
         ("+refine.bad={}", ["refine.bad"]),
         ("+extra=1", ["unknown parameter 'extra'"]),
         ("evaluate.thresholds=(0.5, 0.1, 0.1)", ["first <= last"]),
-        ("evaluate.threshold=2", ["has to be in [0, 1]"]),
+        ("evaluate.threshold=2", ["threshold=2", "has to be float >= 0 and <= 1"]),
         ("classifier.schedule.iterations=5", ["exactly one"]),
         ("data=1", ["data"]),
     ],

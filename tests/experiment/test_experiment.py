@@ -12,8 +12,10 @@ from tiny_experiment import TINY
 
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import resolve
-from wsssbench.experiment.graph import Node, nodes_of, unscored_splits
+from wsssbench.experiment.graph import Graph, unscored_splits
 from wsssbench.interfaces import Dataset
+from wsssbench.stages.evaluate import Evaluate
+from wsssbench.stages.stage import Node
 
 SEGMENTER = {
     "type": "DeepLab",
@@ -48,11 +50,11 @@ class Fake(Dataset):
 
 def nodes(masked: set[str], **sections: Any) -> dict[str, Node]:
     config = resolve({**copy.deepcopy(TINY), "segmenter": SEGMENTER, **sections})
-    return {node.name: node for node in nodes_of(config, Fake(masked))}
+    return {node.name: node for node in Graph(config, Fake(masked)).build()}
 
 
 def evaluated(found: dict[str, Node]) -> list[str]:
-    return [name for name, node in found.items() if node.stage == "evaluate"]
+    return [name for name, node in found.items() if isinstance(node.kind, Evaluate)]
 
 
 def test_every_node_comes_after_what_it_reads() -> None:
@@ -76,19 +78,20 @@ def test_what_has_no_masks_is_not_scored_but_made() -> None:
 
 
 def test_the_splits_that_are_left_out_are_named() -> None:
-    config = resolve({**copy.deepcopy(TINY), "segmenter": SEGMENTER})
-    assert unscored_splits(config, Fake({"val"})) == ["train"]
-    assert unscored_splits(config, Fake({"train", "val"})) == []
+    found = nodes({"val"}).values()
+    assert unscored_splits(found, Fake({"val"})) == ["train"]
+    assert unscored_splits(found, Fake({"train", "val"})) == []
 
 
 def test_a_test_split_is_predicted_and_scored_only_if_it_can_be() -> None:
     splits = {"test": "test"}
     without = nodes({"train", "val"}, splits=splits)
     assert without["predict.test"].config["split"] == "test"
-    assert without["predict.test"].inputs == {"segment": "segment"}
+    assert without["predict.test"].inputs == {"segmenter": "segment"}
     assert "evaluate.predict.test" not in without
     scored = nodes({"train", "val", "test"}, splits=splits)["evaluate.predict.test"]
-    assert (scored.config["folder"], scored.title) == ("test", "DeepLab test")
+    assert scored.title == "DeepLab test"
+    assert nodes({"train", "val", "test"}, splits=splits)["predict.test"].folder == "test"
 
 
 def test_a_test_split_changes_nothing_before_it() -> None:
@@ -102,14 +105,14 @@ def test_a_heldout_split_gets_cams_and_selects_the_threshold() -> None:
         {"train", "val", "held"}, splits={"heldout": "held"}, evaluate={"selection": "heldout"}
     )
     assert "held" in found["cam"].splits and "held" not in found["refine.crf"].splits
-    assert found["threshold"].truth and found["threshold"].splits == ("held",)
+    assert found["threshold"].masks == found["threshold"].splits == ("held",)
     assert found["evaluate.cam"].inputs["threshold"] == "threshold"
     assert "threshold" not in found["evaluate.crf"].inputs
 
 
 def test_otsu_reads_no_truth() -> None:
     found = nodes({"train", "val"}, evaluate={"selection": "otsu"})
-    assert not found["threshold"].truth
+    assert not found["threshold"].masks
     assert found["threshold"].inputs == {"given": "cam"}
     assert found["evaluate.cam"].inputs == {"given": "cam", "threshold": "threshold"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from wsssbench.experiment.fingerprint import weight_files
+from wsssbench.experiment.fingerprint import weight_checksums
 
 
 def test_every_file_that_a_config_names(tmp_path: Path) -> None:
@@ -24,12 +24,12 @@ def test_every_file_that_a_config_names(tmp_path: Path) -> None:
     expected = {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files.values()
     }
-    assert weight_files(config) == expected
+    assert weight_checksums(config) == expected
 
 
 def test_another_content_is_another_file(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     path.write_bytes(b"one")
-    before = weight_files({"weights": str(path)})
+    before = weight_checksums({"weights": str(path)})
     path.write_bytes(b"two, and of another size")
-    assert weight_files({"weights": str(path)}) != before
+    assert weight_checksums({"weights": str(path)}) != before

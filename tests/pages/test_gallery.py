@@ -12,11 +12,11 @@ from tiny_experiment import TINY
 from wsssbench.errors import UserError
 from wsssbench.files.artefacts import read_cam, read_label, read_scores
 from wsssbench.files.images import read_image
+from wsssbench.ops.label_map import label_map
 from wsssbench.pages.gallery import RunFiles, comparison_pictures, run_gallery
 from wsssbench.results.choice import choose
 from wsssbench.results.collection import load
 from wsssbench.results.image_pairs import extremes, image_pairs
-from wsssbench.stages.label import label_map
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_runs_images_go_through_its_pipeline(run):
     heat = read_cam(places["cam"] / f"{row.id}.npz").maps.max(axis=0)
     assert np.allclose(planes["CAM"], heat, atol=1e-6)
     scores = read_scores(places["refine.crf"] / f"{row.id}.npz")
-    assert (planes["+ CRF"] == label_map(scores)).all()
+    assert (planes["+ CRF"] == label_map(scores.planes, scores.classes, scores.size)).all()
     assert (planes["pseudo-label"] == read_label(places["label"] / f"{row.id}.png")).all()
     assert (
         planes["prediction"] == read_label(places["predict"] / "gallery" / f"{row.id}.png")

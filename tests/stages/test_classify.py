@@ -91,7 +91,9 @@ def test_what_imagenet_has_not_seen_learns_at_the_rate_of_new_layers(monkeypatch
     )
     context = SimpleNamespace(seed=0)
     with pytest.raises(Trained) as caught:
-        classify.run(SimpleNamespace(config=config, dataset=dataset, context=context))
+        classify.Classify().run(
+            SimpleNamespace(config=config, dataset=dataset, context=context)  # type: ignore[arg-type]
+        )
     task, multipliers = caught.value.args
     factors = {
         name: {factor for part, factor in multipliers.items() if part in name}

@@ -14,15 +14,16 @@ import torch
 from PIL import Image
 
 from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.evaluation.score_files import score_files, summarise, threshold_grid
+from wsssbench.experiment.export_cams import write_cams
 from wsssbench.files.artefacts import read_cam
+from wsssbench.files.contents import content_id
 from wsssbench.interfaces import Dataset, RunContext
 from wsssbench.parallel import jobs
 from wsssbench.progress import Silent
 from wsssbench.stages import import_cams
-from wsssbench.stages.evaluate import score_files, summarise, threshold_grid
-from wsssbench.stages.export_cams import write_cams
-from wsssbench.stages.import_cams import check_import, fingerprint
-from wsssbench.stages.work import StageWork
+from wsssbench.stages.import_cams import ImportCams, check_import, foreign_files
+from wsssbench.stages.stage import StageWork
 
 SIZES = {"a": (20, 31), "b": (17, 16), "c": (24, 24), "none": (9, 12)}
 PRESENT = {"a": [1, 3], "b": [2], "c": [1, 2, 4], "none": []}
@@ -91,9 +92,8 @@ class Given:
         config = {"format": form, "splits": ("train", "val"),
                   "checksum": ""}  # fmt: skip
         context = RunContext(directory, "cpu", workers, 0, self.told)
-        return directory, import_cams.run(
-            StageWork(config, {"cams": self.cams}, self.dataset, context)
-        )
+        work = StageWork("cam", config, {}, {"cams": self.cams}, self.dataset, context)
+        return directory, ImportCams().run(work)
 
     def check(self, form: str = "psa") -> None:
         check_import(self.cams, form, self.dataset, ("train", "val"))
@@ -280,45 +280,23 @@ def test_unknown_formats(given: Given) -> None:
     with pytest.raises(UserError, match="unknown CAM format 'pas': did you mean psa"):
         given.check("pas")
     with pytest.raises(UserError, match="known: irn, psa"):
-        fingerprint(given.cams, "npz", ["a"])
+        foreign_files(given.cams, "npz", ["a"])
 
 
-def test_fingerprint_is_of_the_contents(given: Given, tmp_path: Path) -> None:
+def test_the_content_that_is_hashed_is_of_the_files_that_are_read(
+    given: Given, tmp_path: Path
+) -> None:
+    def content(directory: Path, format: str, ids: list[str]) -> str:
+        return content_id(foreign_files(directory, format, ids))
+
     ids = list(SIZES)
-    first = fingerprint(given.cams, "psa", ids)
-    assert len(first) == 16 and fingerprint(given.cams, "psa", ids[::-1]) == first
+    first = content(given.cams, "psa", ids)
+    assert len(first) == 16 and content(given.cams, "psa", ids[::-1]) == first
     copy = tmp_path / "copy"
     copy.mkdir()
     for path in given.cams.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-        os.utime(copy / path.name, (1, 1))
-    assert fingerprint(copy, "psa", ids) == first
+    assert content(copy, "psa", ids) == first
     (copy / "other.npy").write_bytes(b"not of the data set")
-    assert fingerprint(copy, "psa", ids) == first
-    data = bytearray((copy / "c.npy").read_bytes())
-    data[len(data) // 2] ^= 1
-    (copy / "c.npy").write_bytes(data)
-    changed = fingerprint(copy, "psa", ids)
-    assert changed != first
-    (copy / "c.npy").unlink()
-    assert fingerprint(copy, "psa", ids) not in (first, changed)
-    assert fingerprint(given.cams, "psa", ids[:2]) != first != fingerprint(given.cams, "irn", ids)
-
-
-def test_fingerprint_remembers_what_it_read(
-    given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    memo, ids = tmp_path / "deep" / "memo.json", list(SIZES)
-    first = fingerprint(given.cams, "psa", ids, memo)
-    monkeypatch.setattr(import_cams, "_known", {})  # another process
-    with monkeypatch.context() as patch:
-        patch.setattr(import_cams.zlib, "crc32", None)
-        assert fingerprint(given.cams, "psa", ids, memo) == first
-    given.change("a", {0: given.maps["a"][1], 2: given.maps["a"][1]})
-    second = fingerprint(given.cams, "psa", ids, memo)
-    assert second != first
-    monkeypatch.setattr(import_cams, "_known", {})
-    assert fingerprint(given.cams, "psa", ids, memo) == second
-    memo.write_text("{broken")
-    monkeypatch.setattr(import_cams, "_known", {})
-    assert fingerprint(given.cams, "psa", ids, memo) == second
+    assert content(copy, "psa", ids) == first
+    assert content(given.cams, "psa", ids[:2]) != first != content(given.cams, "irn", ids)

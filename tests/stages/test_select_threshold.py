@@ -16,9 +16,9 @@ from wsssbench.interfaces import Cam, RunContext
 from wsssbench.ops.cam import upsample
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
-from wsssbench.stages.evaluate import read_selected
-from wsssbench.stages.select_threshold import run
-from wsssbench.stages.work import StageWork
+from wsssbench.stages.handles import CamFiles
+from wsssbench.stages.select_threshold import SelectThreshold, read_selected
+from wsssbench.stages.stage import StageWork
 
 GRID = (0.0, 0.9, 0.05)
 IDS = ("a1", "b2", "c3")
@@ -60,8 +60,9 @@ def select(root: Path, directory: Path, method: str) -> dict[str, Any]:
     directory.mkdir(exist_ok=True)
     dataset = load().registries.dataset.build({"type": "VOC2012", "root": str(root)})
     config = {"method": method, "split": "held", "thresholds": GRID}
-    inputs = {"given": root / "cams"}
-    return run(StageWork(config, inputs, dataset, RunContext(directory, "cpu", 0, 0, Silent())))
+    inputs = {"given": CamFiles(root / "cams")}
+    context = RunContext(directory, "cpu", 0, 0, Silent())
+    return SelectThreshold().run(StageWork("threshold", config, inputs, {}, dataset, context))
 
 
 def naive(root: Path, truth_of: Callable[[str], np.ndarray]) -> float:

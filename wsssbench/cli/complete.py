@@ -20,7 +20,6 @@ Offer = list[tuple[str, str]]  # what may be written, and one line about it
 
 _SHELL = "_WSSSBENCH_COMPLETE"  # typer's; also set when a script is only shown or installed
 _KEY = "_WSSSBENCH_COMPLETE_KEY"  # ours: what stands before the equals sign in bash
-_ERASING = "classifier.erasing"
 
 
 def component_names(registries: Registries) -> dict[str, str]:
@@ -59,10 +58,10 @@ def assignments(incomplete: str) -> Offer:
 
 def grids(incomplete: str) -> Offer:
     """``AXIS=COMPONENT,COMPONENT``: the same for the axes of a sweep, which take several."""
-    from wsssbench.sweep.matrix import AXES
+    from wsssbench.stages import short_places
 
     slots = _slots()
-    axes = {axis: slots[key] for axis, key in AXES.items()}
+    axes = {axis: slots[place] for axis, place in short_places().items()}
     return _assigned(incomplete, {**axes, **slots}, several=True)
 
 
@@ -115,10 +114,11 @@ def _registries() -> Registries | None:
 
 
 def _slots() -> Mapping[str, str]:
-    """Slot -> kind of component."""
-    from wsssbench.experiment.overrides import SLOTS
+    """Every place of a config that a component has, but for those with a name of the user's -> kind of component."""
+    from wsssbench.stages import places
 
-    return {**SLOTS, _ERASING: "erasing"}
+    every = {**places("slots"), **places("lists")}
+    return {place: kind for place, kind in every.items() if "*" not in place}
 
 
 def _assigned(incomplete: str, slots: Mapping[str, str], several: bool) -> Offer:
@@ -151,8 +151,10 @@ def _assigned(incomplete: str, slots: Mapping[str, str], several: bool) -> Offer
 
 
 def _of_kind(kind: str, registries: Registries) -> dict[str, str]:
-    found = {c.name: c.summary for c in registries[kind].components.values()}
-    return {**found, "none": "no erasing"} if kind == "erasing" else found
+    from wsssbench.stages import places
+
+    known = {c.name: c.summary for c in registries[kind].components.values()}
+    return {**known, "none": f"no {kind}"} if kind in places("lists").values() else known
 
 
 def _matching(offers: Iterable[tuple[str, str]], incomplete: str) -> Offer:

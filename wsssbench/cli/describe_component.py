@@ -119,7 +119,7 @@ def _usage(
     required = [p for p in parameters.values() if p.default is inspect.Parameter.empty]
     written = {"type": component.name, **{p.name: _value(p, registries) for p in required}}
     section, nested, path = _place(component.kind, written)
-    named = len(written) == 1 and component.kind != "refinement"  # a slot takes a name alone
+    named = len(written) == 1 and not path.startswith("+")  # a slot takes a name alone
     lines = [
         "in a config",
         textwrap.indent(f"{section} = {_code(nested, width - 6 - len(section))}", "  "),
@@ -131,14 +131,14 @@ def _usage(
 
 def _place(kind: str, written: dict[str, Any]) -> tuple[str, Any, str]:
     """Where a component of a kind stands: the config's section, its content, and the path of an override."""
-    if kind in ("backbone", "pooling"):
-        return "classifier", {kind: written}, f"classifier.{kind}"
-    if kind == "erasing":
-        return "classifier", {kind: [written]}, "classifier.erasing"
-    if kind == "refinement":
-        return "refine", {"mine": written}, "+refine.mine"
-    section = "data" if kind == "dataset" else kind
-    return section, written, section
+    from wsssbench.stages import places
+
+    lists = places("lists")
+    place = next(place for place, other in {**places("slots"), **lists}.items() if other == kind)
+    section, _, key = place.replace("*", "mine").partition(".")
+    content: Any = [written] if place in lists else written
+    path = place.replace("*", "mine")
+    return section, {key: content} if key else content, f"+{path}" if "*" in place else path
 
 
 def _code(value: Any, width: int) -> str:

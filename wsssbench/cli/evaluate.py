@@ -13,7 +13,7 @@ from wsssbench.cli.console import ConsoleProgress, make_console
 from wsssbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from wsssbench.stages.evaluate import Truth
+    from wsssbench.evaluation.score_files import MaskReader
 
 EXAMPLES = """Formats: png = label maps (0 background, 1..K, 255 ignored); cam = our CAM artefacts (.npz);
 psa = AffinityNet-style .npy dicts of class index 0..K-1 -> float map (background = the threshold);
@@ -48,8 +48,8 @@ def evaluate(
     json_: Annotated[Path | None, typer.Option("--json", help="write the result here")] = None,
 ) -> None:
     """Score predictions: mIoU, precision, recall in per cent, over the classes that occur."""
+    from wsssbench.evaluation.score_files import FORMATS, score_files, summarise
     from wsssbench.files.image_lists import read_id_list
-    from wsssbench.stages.evaluate import FORMATS, score_files, summarise
 
     allowed = [name for name in FORMATS if name != "scores"]
     if format_ not in allowed:
@@ -61,11 +61,16 @@ def evaluate(
         raise UserError(f"--json {json_}: {problem}")
     ids = read_id_list(list_)
     console = make_console()
-    truth = _truth(gt, ids)
-    tally = score_files(
-        pred, ids, truth, format_, num_classes, grid, ConsoleProgress(make_console())
+    accumulator = score_files(
+        pred,
+        ids,
+        _mask_reader(gt, ids),
+        format_,
+        num_classes,
+        grid,
+        ConsoleProgress(make_console()),
     )
-    result = summarise(tally, threshold)
+    result = summarise(accumulator, threshold)
     if not result["iou"]:
         raise UserError(
             f"--gt {gt}: the masks of the list hold nothing but 255, so there is no score"
@@ -77,7 +82,7 @@ def evaluate(
 
 
 def _grid(thresholded: bool, threshold: float | None, thresholds: str | None) -> np.ndarray:
-    from wsssbench.stages.evaluate import threshold_grid
+    from wsssbench.evaluation.score_files import threshold_grid
 
     if not thresholded:
         if threshold is not None or thresholds is not None:
@@ -101,7 +106,7 @@ def _grid(thresholded: bool, threshold: float | None, thresholds: str | None) ->
     return threshold_grid(first, last, step)
 
 
-def _truth(folder: Path, ids: list[str]) -> Truth:
+def _mask_reader(folder: Path, ids: list[str]) -> MaskReader:
     from wsssbench.files.images import read_label
 
     if not folder.is_dir():

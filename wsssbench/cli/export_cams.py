@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -30,9 +30,9 @@ def export_cams(
     ] = None,
 ) -> None:
     """Write a run's CAMs as other repositories' files; what was interrupted goes on."""
+    from wsssbench.experiment.export_cams import write_cams
     from wsssbench.experiment.run import default_workers
     from wsssbench.interfaces import RunContext
-    from wsssbench.stages.export_cams import write_cams
     from wsssbench.stages.import_cams import find_format
 
     find_format(format_)
@@ -56,9 +56,10 @@ def cam_directory(run: Path) -> Path:
         UserError: no run, or its CAMs are not in the cache any more.
     """
     from wsssbench.results.run_files import read_stages, stage_directory
+    from wsssbench.stages.infer_cams import NODE
 
     try:
-        stage = read_stages(run)["cam"]
+        stage = read_stages(run)[NODE]
     except (UserError, KeyError):
         raise UserError(
             f"{run} is not the folder of a run with CAMs: give one such as work/runs/<name>/<id>"
@@ -67,7 +68,7 @@ def cam_directory(run: Path) -> Path:
     if directory is None:
         raise UserError(
             f"the CAMs of {run} are not in {stage['directory']} any more: "
-            "run the experiment again with --until cam"
+            f"run the experiment again with --until {NODE}"
         )
     return directory
 
@@ -75,10 +76,9 @@ def cam_directory(run: Path) -> Path:
 def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
     from wsssbench.experiment.config import read_config
     from wsssbench.files.image_lists import some
-    from wsssbench.plugins import load
+    from wsssbench.stages.generate import build_dataset
 
-    config: dict[str, Any] = read_config(run / "config.py")
-    ids = load().registries.dataset.build(config["data"], where="data").ids(split)
+    ids = build_dataset(read_config(run / "config.py")).ids(split)
     missing = [id for id in ids if not (directory / f"{id}.npz").is_file()]
     if missing:
         raise UserError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,12 +58,11 @@ def export_submission(
         )
     if not split:
         raise UserError("--split is empty: give the name of a split, e.g. test or val")
-    config = _config(run, split)
+    config, name = _config(run, split)
     work = work_dir or _work_dir(run, recompute)
     target = _target(out, run / f"voc2012-{split}-{competition}.tar.gz")
     progress = ConsoleProgress(make_console())
     with log_noise(work / "logs" / "export.txt", progress):
-        name = "predict" if split == config["splits"]["val"] else "predict.test"
         settings = settings_of(work, device, workers, progress, None, name)
         plan = _plan(config, settings, name, recompute)
         execute(plan, settings)
@@ -72,35 +70,39 @@ def export_submission(
     _tell(report, split, competition, plan.dataset.classes, progress)
 
 
-def _config(run: Path, split: str) -> dict[str, Any]:
-    """The run's config, to predict `split`, too.
+def _config(run: Path, split: str) -> tuple[dict[str, Any], str]:
+    """The run's config, to predict `split`, too, and the node that does.
 
     Raises:
         UserError: no segmenter in it; not VOC's classes.
     """
-    from wsssbench.datasets.voc.dataset import VOC_CLASSES
+    from wsssbench.datasets.voc.dataset import VOC2012, VOC_CLASSES
     from wsssbench.experiment.config import read_config, resolve
+    from wsssbench.stages.generate import build_dataset
+    from wsssbench.stages.segment import predicting
 
     config = resolve(read_config(run / "config.py"))
-    if config["segmenter"] is None:
-        raise UserError(f"run {run} has no segmenter, so it predicts nothing that could be scored")
-    data = config["data"]
-    if data["type"] != "VOC2012" or tuple(data["classes"]) != VOC_CLASSES:
+    try:
+        config, name = predicting(config, split)
+    except UserError as error:
+        raise UserError(f"run {run}: {error}") from error
+    dataset = build_dataset(config)
+    if not isinstance(dataset, VOC2012) or dataset.classes != VOC_CLASSES:
         raise UserError(
-            f"run {run} is on {data['type']} with {len(data.get('classes', ()))} classes of its own, but the server "
+            f"run {run} is on {type(dataset).__name__} with {len(dataset.classes)} classes of its own, but the server "
             "scores VOC2012 with its 20 classes only"
         )
-    if split != config["splits"]["val"]:
-        config["splits"] = {**config["splits"], "test": split}
-    return config
+    return config, name
 
 
 def _work_dir(run: Path, recompute: bool) -> Path:
     """Where the run's cache is: three folders up, or, if the run was moved, where it says."""
+    from wsssbench.results.run_files import read_stages
+    from wsssbench.stages.segment import NODE
+
     try:
-        stages = json.loads((run / "run.json").read_text(encoding="utf-8"))["stages"]
-        trained = Path(stages["segment"]["directory"])
-    except (OSError, ValueError, KeyError, TypeError):
+        trained = Path(read_stages(run)[NODE]["directory"])
+    except (UserError, KeyError):
         raise UserError(
             f"{run / 'run.json'} does not say where the run's segmenter is: has the run come to an end?"
         ) from None

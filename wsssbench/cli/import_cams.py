@@ -37,7 +37,7 @@ def import_cams(
     """Bring another repository's CAMs into the pipeline, score them, and say how to go on from them."""
     from wsssbench.experiment.config import read_config
     from wsssbench.experiment.overrides import apply_overrides
-    from wsssbench.stages.import_cams import find_format
+    from wsssbench.stages.import_cams import NODE, ImportCams, find_format
 
     find_format(format_)
     console = make_console()
@@ -45,16 +45,16 @@ def import_cams(
     log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
     with log_noise(log, progress):
         loaded = apply_overrides(read_config(config), set_ or [])
-        loaded["import_cams"] = {"directory": str(directory), "format": format_}
-        settings = settings_of(work_dir, "cpu", workers, progress, None, "cam")
+        loaded[ImportCams.section] = {"directory": str(directory), "format": format_}
+        settings = settings_of(work_dir, "cpu", workers, progress, None, NODE)
         plan = plan_of(loaded, loaded.get("seed", 0), settings)
         run_one(plan, settings, console, log)
     if ranks.is_main():
         place = directory if len(directory.parts) > 1 else f"./{directory}"  # 2012 were a number
         options = [
             *(set_ or []),
-            f"import_cams.directory={place}",
-            f"import_cams.format={format_}",
+            f"{ImportCams.section}.directory={place}",
+            f"{ImportCams.section}.format={format_}",
         ]
         where = [] if work_dir == Path("work") else ["--work-dir", str(work_dir)]
         sets = [word for option in options for word in ("--set", option)]

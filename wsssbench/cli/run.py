@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -155,6 +156,7 @@ def run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResul
     if not ranks.is_main():
         return None
     from wsssbench.pages import html
+    from wsssbench.pages.gallery import OF_RUN, RunFiles, run_gallery
     from wsssbench.results import tables
     from wsssbench.results.collect import collect, write_run
     from wsssbench.results.ladder import aggregate
@@ -162,7 +164,8 @@ def run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResul
     result = collect(plan, happened)
     directory = plan.directory(settings.work_dir)
     write_run(result, plan, directory)
-    html.write(result, directory / "report.html")
+    gallery = run_gallery(RunFiles.of_plan(plan), OF_RUN)
+    html.write(replace(result, gallery=gallery), directory / "report.html")
     console.print()
     if result.rungs:
         console.print(tables.terminal(aggregate([result])))

@@ -17,23 +17,26 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from wsssbench.files.atomic import remove_partials, write_atomically
+from wsssbench.files.atomic import remove_partials, write_json
 
 MANIFEST = "manifest.json"
 INTENT = "intent.json"  # the key of a directory that is not complete yet
+FORMAT = 2  # of keys; another one makes every entry anew
 
 
 @dataclass(frozen=True)
 class Key:
     """Everything a stage's result depends on. Workers, device, launcher and logging are not in it.
 
+    Nothing in it is a name that could be another: stages that are read go by their role, weight files by their
+    checksum, and titles are left out. So the same work is the same entry, whatever an experiment calls it.
+
     Attributes:
         stage: kind of work.
-        config: resolved.
+        config: resolved; references as what they have to make, weight files as their checksums.
         code: version of each package whose code takes part.
-        upstream: name of a stage it reads -> that one's hash.
+        upstream: role of a stage it reads -> that one's hash.
         data: fingerprint of the images, labels and masks it reads.
-        weights: checksum of each weight file that the config names.
     """
 
     stage: str
@@ -41,7 +44,6 @@ class Key:
     code: Mapping[str, str]
     upstream: Mapping[str, str]
     data: str
-    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -50,12 +52,12 @@ class Key:
 
     def as_dict(self) -> dict[str, Any]:
         return {
+            "format": FORMAT,
             "stage": self.stage,
             "config": self.config,
             "code": self.code,
             "upstream": self.upstream,
             "data": self.data,
-            "weights": self.weights,
         }
 
 
@@ -66,11 +68,19 @@ def canonical(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """The place of one stage result; `node` is what the experiment calls the stage."""
+    """The place of one stage result.
+
+    Attributes:
+        root: of the cache.
+        key: what the result depends on.
+        node: what the experiment calls the stage.
+        reads: role -> what the experiment calls the stage that it reads, for sentences.
+    """
 
     root: Path
     key: Key
     node: str = ""
+    reads: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def directory(self) -> Path:
@@ -96,15 +106,51 @@ class Entry:
         for folder in (self.directory, *(p for p in self.directory.rglob("*") if p.is_dir())):
             remove_partials(folder)
 
-    def close(self, result: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Declare the stage complete: checksum its files and write the manifest."""
+    def close(
+        self,
+        result: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        read: Mapping[str, str] | None = None,
+    ) -> None:
+        """Declare the stage complete: checksum its files and write the manifest.
+
+        Args:
+            result: its figures.
+            facts: about this time: node, seconds, peak memory.
+            read: role -> `content` of what it has read.
+        """
         files = {
             str(path.relative_to(self.directory)): _fingerprint(path)
             for path in sorted(self.directory.rglob("*"))
             if path.is_file() and path.name not in (MANIFEST, INTENT)
         }
-        content = {**self.key.as_dict(), **facts, "result": dict(result), "files": files}
-        write_json(self.directory / MANIFEST, content)
+        sums = [[name, size, checksum] for name, (size, _, checksum) in files.items()]
+        manifest = {
+            **self.key.as_dict(),
+            **facts,
+            "result": dict(result),
+            "read": dict(read or {}),
+            "content": hashlib.sha256(canonical(sums).encode()).hexdigest()[:16],
+            "files": files,
+        }
+        write_json(self.directory / MANIFEST, manifest)
+
+    def content(self) -> str | None:
+        """16 hex digits over the files of a complete stage; None if it is not complete."""
+        return (_summary(self.directory / MANIFEST) or {}).get("content")
+
+    def outdated(self, contents: Mapping[str, str | None]) -> list[str]:
+        """The stages it has read that were made again since, and came out differently, by name.
+
+        Args:
+            contents: role -> `content` of what it reads now; None for what is not complete.
+        """
+        read = (_summary(self.directory / MANIFEST) or {}).get("read", {})
+        return [
+            self.reads.get(role, role)
+            for role, content in contents.items()
+            if content is not None and read.get(role) != content
+        ]
 
     def damage(self) -> list[str]:
         """Files of a complete stage that are missing or not what was written."""
@@ -151,7 +197,7 @@ class Entry:
             earlier = _summary(path / MANIFEST)
             if earlier is None or earlier.get("node", "") != self.node:
                 continue
-            changes = _changes(earlier, now)
+            changes = _changes(earlier, now, self.reads)
             if best[0] is None or len(changes) < len(best[0]):
                 best = (changes, earlier.get("seconds"))
         return best
@@ -173,8 +219,12 @@ def _read_summary(path: Path, _: int) -> dict[str, Any] | None:
     return manifest
 
 
-def _changes(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _changes(
+    earlier: Mapping[str, Any], now: Mapping[str, Any], reads: Mapping[str, str]
+) -> list[str]:
     changes = []
+    if earlier.get("format") != now["format"]:
+        return ["it was made by an earlier version of the toolkit"]
     old, new = _flat(earlier.get("config", {})), _flat(now["config"])
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
@@ -183,12 +233,9 @@ def _changes(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         before = earlier.get("code", {}).get(package)
         if before != release:
             changes.append(f"code of {package} changed")
-    for name, digest in now["upstream"].items():
-        if earlier.get("upstream", {}).get(name) != digest:
-            changes.append(f"{name} changed")
-    for name, digest in now["weights"].items():
-        if earlier.get("weights", {}).get(name, digest) != digest:
-            changes.append(f"weight file {name} changed")
+    for role, digest in now["upstream"].items():
+        if earlier.get("upstream", {}).get(role) != digest:
+            changes.append(f"{reads.get(role, role)} changed")
     if earlier.get("data") != now["data"]:
         changes.append("the data changed")
     return changes
@@ -229,11 +276,6 @@ def _unchanged(path: Path, size: int, time: int, checksum: int) -> bool:
     if stat.st_size != size:
         return False
     return stat.st_mtime_ns == time or _checksum(path) == checksum
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` to `path` in one step: never half a file."""
-    write_atomically(path, (json.dumps(content, indent=1, default=list) + "\n").encode())
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

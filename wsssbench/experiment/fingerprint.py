@@ -1,65 +1,75 @@
-"""What identifies the data that a stage reads, without decoding it."""
+"""What identifies the files that a stage reads outside the cache: images, labels, masks, weight files."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from wsssbench.files.contents import content_id, file_content
 from wsssbench.interfaces import Dataset
+from wsssbench.progress import Progress
+from wsssbench.stages.stage import Node
+
+_KEY = "weights"  # a weight file is named under it, in whatever component
 
 
 def data_fingerprint(
-    dataset: Dataset, splits: Iterable[str], truth: bool, labels: bool = True
+    dataset: Dataset, node: Node, memory: Path | None = None, progress: Progress | None = None
 ) -> str:
-    """16 hex digits over the lists, the image-level labels and the sizes of the files of `splits`.
+    """16 hex digits over the lists, image-level labels and contents of what `node` reads of `dataset`.
 
-    Sizes, not times: a copied data set is the same data set.
+    Contents, not places or times: a copied data set is the same data set.
 
     Args:
-        truth: include the masks of the splits.
-        labels: include their image-level labels.
+        memory: see `wsssbench.files.contents.content_id`.
     """
     digest = hashlib.sha256("\0".join(dataset.classes).encode())
-    for split in splits:
+    files: dict[str, str] = {}
+    for split in node.splits:
         ids = dataset.ids(split)
-        digest.update(f"\n{split}\n".encode())
-        if labels:
+        digest.update("\n".join([f"\n{split}", *ids]).encode())
+        if node.labels:
             digest.update(dataset.labels(split).astype("uint8").tobytes())
-        for id in ids:
-            mask = dataset.mask_path(id, split) if truth else None
-            paths = [dataset.image_path(id), *([mask] if mask is not None else [])]
-            sizes = " ".join(str(path.stat().st_size) for path in paths if path.is_file())
-            digest.update(f"{id} {sizes}\n".encode())
+        files.update({f"image {id}": str(dataset.image_path(id)) for id in ids})
+    for split in node.masks:
+        masks = ((id, dataset.mask_path(id, split)) for id in dataset.ids(split))
+        files.update({f"mask {split} {id}": str(path) for id, path in masks if path is not None})
+    digest.update(content_id(files, memory, progress).encode())
     return digest.hexdigest()[:16]
 
 
-def weight_files(config: Any) -> dict[str, str]:
-    """Every weight file that `config` names, i.e. a file under a key ``weights``, with 16 hex digits of its SHA-256."""
-    found: dict[str, str] = {}
+def with_checksums(config: Any) -> Any:
+    """`config` with the checksum of every weight file in the place of its path.
+
+    A name that is no file stays: ``imagenet``, or a file that is missing, which the components complain about.
+    """
     if isinstance(config, Mapping):
-        name = config.get("weights")
-        if isinstance(name, str) and Path(name).is_file():
-            found[name] = file_checksum(Path(name))
-    items = config.values() if isinstance(config, Mapping) else config
-    if isinstance(items, Iterable) and not isinstance(items, str | bytes):
-        for item in items:
-            found.update(weight_files(item))
-    return found
+        return {
+            key: _checksum(item) if key == _KEY and isinstance(item, str) else with_checksums(item)
+            for key, item in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return [with_checksums(item) for item in config]
+    return config
 
 
-def file_checksum(path: Path) -> str:
-    """The first 16 hex digits of the file's SHA-256; read once per process and state of the file."""
-    stat = path.stat()
-    return _checksum(path, stat.st_size, stat.st_mtime_ns)
+def weight_checksums(config: Any) -> dict[str, str]:
+    """The path of every weight file that `config` names -> 16 hex digits of its SHA-256."""
+    return {name: file_content(Path(name)) for name in _named(config) if Path(name).is_file()}
 
 
-@lru_cache(maxsize=64)
-def _checksum(path: Path, _size: int, _time: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+def _checksum(name: str) -> str:
+    return f"SHA-256 {file_content(Path(name))}" if Path(name).is_file() else name
+
+
+def _named(config: Any) -> Iterator[str]:
+    if isinstance(config, Mapping):
+        if isinstance(config.get(_KEY), str):
+            yield config[_KEY]
+        for item in config.values():
+            yield from _named(item)
+    elif isinstance(config, (list, tuple)):
+        for item in config:
+            yield from _named(item)

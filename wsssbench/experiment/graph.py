@@ -2,243 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from wsssbench.experiment.config import ARCHITECTURE
-from wsssbench.interfaces import Dataset, Refinement
-from wsssbench.plugins import load
-from wsssbench.stages.import_cams import fingerprint
-from wsssbench.stages.work import ids_of
+from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.references import Reference, components, references, replaced
+from wsssbench.interfaces import Dataset
+from wsssbench.stages.classify import Classify
+from wsssbench.stages.custom import Custom
+from wsssbench.stages.evaluate import Evaluate
+from wsssbench.stages.generate import NODE as DATA
+from wsssbench.stages.generate import Generate
+from wsssbench.stages.import_cams import ImportCams
+from wsssbench.stages.infer_cams import InferCams
+from wsssbench.stages.label import Label
+from wsssbench.stages.refine import Fit, Refine
+from wsssbench.stages.segment import Predict, Segment
+from wsssbench.stages.select_threshold import SelectThreshold
+from wsssbench.stages.stage import Node, StageKind
 
-GALLERY = 8  # pictures per run in the report
-
-
-@dataclass(frozen=True)
-class Node:
-    """One stage of an experiment.
-
-    Attributes:
-        name: unique; what ``--force`` and ``--until`` take.
-        stage: the kind of work; names the cache folder.
-        run: ``module:function`` in `wsssbench.stages` that does it.
-        config: resolved; part of the content hash.
-        inputs: role -> name of the node it reads.
-        splits: splits whose images it reads.
-        truth: may it open pixel ground truth?
-        labels: does it read the image-level labels of its splits? A test split has none.
-        title: what the ladder calls an evaluation, or a refinement's result.
-        outside: role -> folder outside the cache that it reads; its content counts (a checksum in `config`), not where
-            it is.
-    """
-
-    name: str
-    stage: str
-    run: str
-    config: Mapping[str, Any]
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    splits: tuple[str, ...] = ()
-    truth: bool = False
-    labels: bool = True
-    title: str = ""
-    outside: Mapping[str, Path] = field(default_factory=dict)
+# In this order their sections are resolved and their nodes are wanted; a kind of stage is added by one word here.
+STAGES: tuple[StageKind, ...] = tuple(
+    kind()
+    for kind in (
+        *(Generate, Classify, InferCams, ImportCams, SelectThreshold, Custom),
+        *(Fit, Refine, Label, Segment, Predict, Evaluate),
+    )
+)
 
 
-def nodes_of(config: Mapping[str, Any], dataset: Dataset, memo: Path | None = None) -> list[Node]:
-    """The stages of a resolved `config`, each after what it reads.
+def stage_kind(name: str) -> StageKind | None:
+    """The kind of stage whose results are in the cache folder `name`; None if there is none (any more)."""
+    return next((kind for kind in STAGES if kind.name == name), None)
 
-    A split without masks is not evaluated; a generated data set is made by a stage of its own.
+
+class Graph:
+    """The stages of an experiment; see `wsssbench.stages.stage.Nodes`.
 
     Args:
-        memo: a file that remembers the checksums of imported CAMs from one process to the next.
+        config: resolved.
+        dataset: of the config.
+        memory: a folder that remembers the contents of files from one process to the next.
     """
-    chain = _chain(config, dataset, memo)
-    nodes = [n for n in chain if n.stage != "evaluate" or _scored(n, dataset)]
-    if not dataset.generated:
-        return nodes
-    made = Node("data", "generate", "generate:run", config["data"])
-    return [made, *(_with_data(node) for node in nodes)]
+
+    def __init__(
+        self, config: Mapping[str, Any], dataset: Dataset, memory: Path | None = None
+    ) -> None:
+        self.config = config
+        self.dataset = dataset
+        self.memory = memory
+        self._nodes: dict[str, Node] = {}  # each behind what it reads
+        self._making: list[str] = []
+        self._owners: dict[str, StageKind] = {}
+        for kind in STAGES:
+            for name in (*kind.names(self), *kind.lazy_names(self)):
+                self._owners[name] = kind
+
+    def build(self) -> list[Node]:
+        """Every stage of the experiment, each behind what it reads."""
+        for kind in STAGES:
+            for name in kind.names(self):
+                self._follow(self.need(name))
+        return self.nodes()
+
+    def need(self, name: str, by: str = "") -> Node:
+        """The node called `name` (or so for short, see `full_name`), built if need be.
+
+        Args:
+            by: who asks, for the sentence if there is none.
+
+        Raises:
+            UserError: there is no such stage, or it reads itself.
+        """
+        full = self.full_name(name)
+        if full in self._nodes:
+            return self._nodes[full]
+        if full in self._making:
+            circle = " -> ".join([*self._making[self._making.index(full) :], full])
+            raise UserError(f"stage {full} reads itself: {circle}")
+        if full not in self._owners:
+            raise UserError(f"{by or 'the experiment'}: {unknown('stage', name, self._owners)}")
+        self._making.append(full)
+        node = self._complete(self._owners[full].node(full, self))
+        self._making.pop()
+        self._nodes[full] = node
+        return node
+
+    def nodes(self) -> list[Node]:
+        """What was built so far, each behind what it reads."""
+        return list(self._nodes.values())
+
+    def names(self) -> list[str]:
+        """Every stage that the experiment could have."""
+        return list(self._owners)
+
+    def knows(self, name: str) -> bool:
+        """Is there a stage called `name`, also for short?"""
+        return self.full_name(name) in self._owners
+
+    def is_unused(self, name: str) -> bool:
+        """Was the stage called `name`, which the config gives, built for nobody?"""
+        return name in self.config[Custom.section] and name not in self._nodes
+
+    def full_name(self, name: str) -> str:
+        """`name`, or the node that may also be called so: ``refine.rw`` for ``rw``."""
+        longer = [f"{kind.prefix}{name}" for kind in STAGES if kind.prefix]
+        return next((full for full in (name, *longer) if full in self._owners), name)
+
+    def split(self, name: str) -> str:
+        return str(self.config["splits"][name])
+
+    def _complete(self, node: Node) -> Node:
+        """`node` with what it reads besides: the generated data set, and what its components refer to."""
+        inputs = dict(node.inputs)
+        if self.dataset.generated and node.name != DATA:
+            inputs = {"data": self.need(DATA).name, **inputs}
+        for reference in references(node.config):
+            inputs[reference.path] = self._target(node, reference).name
+        config = dict(node.config)
+        if node.kind.random or any(getattr(cls, "random", False) for cls in components(config)):
+            config["seed"] = self.config["seed"]
+        return replace(node, config=config, inputs=inputs)
+
+    def _target(self, node: Node, reference: Reference) -> Node:
+        where = f"{reference.path.rpartition('.')[2]} of {reference.component} in {node.name}"
+        target = self.need(reference.target, by=where)
+        if target.makes is None or not issubclass(target.makes, reference.artefact):
+            made = (
+                "leaves nothing to read" if target.makes is None else f"makes {target.makes.called}"
+            )
+            raise UserError(
+                f"{where}='{reference.target}' has to be the name of a stage that makes {reference.artefact.called}, "
+                f"but {target.name} {made}"
+            )
+        return target
+
+    def _follow(self, node: Node) -> None:
+        for kind in STAGES:
+            name = kind.follower(node, self)
+            if name:
+                self._owners[name] = kind
+                self.need(name)
 
 
-def unscored_splits(config: Mapping[str, Any], dataset: Dataset) -> list[str]:
-    """The splits whose rungs are left out, for want of masks."""
-    rungs = [node for node in _chain(config, dataset, None) if node.stage == "evaluate"]
-    return list(dict.fromkeys(n.config["split"] for n in rungs if not _scored(n, dataset)))
+def hashed(node: Node) -> Any:
+    """The part of a node's config that is hashed: references as what they have to make."""
+    return replaced(node.config, lambda reference: f"<{reference.artefact.called}>")
 
 
-def _scored(node: Node, dataset: Dataset) -> bool:
-    return dataset.generated or dataset.has_masks(node.config["split"])
+def ancestors(nodes: Iterable[Node], last: str) -> list[Node]:
+    """The node called `last`, what it needs, and what follows any of those with what that needs."""
+    by_name = {node.name: node for node in nodes}
+    wanted = set(_needed(by_name, [last]))
+    following = [
+        node.name
+        for node in by_name.values()
+        if node.kind.follows
+        and any(name in wanted and by_name[name].makes for name in node.inputs.values())
+    ]
+    wanted |= set(_needed(by_name, following))
+    return [node for node in by_name.values() if node.name in wanted]
 
 
-def _with_data(node: Node) -> Node:
-    return Node(**{**vars(node), "inputs": {"data": "data", **node.inputs}})
+def _needed(nodes: Mapping[str, Node], names: Iterable[str]) -> Iterator[str]:
+    """`names` and everything above them."""
+    waiting, seen = list(names), set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            yield name
+            waiting.extend(nodes[name].inputs.values())
 
 
-def _chain(config: Mapping[str, Any], dataset: Dataset, memo: Path | None) -> Iterator[Node]:
-    splits = config["splits"]
-    train, evaluate = splits["train"], splits["evaluate"]
-    both = tuple(dict.fromkeys((train, evaluate)))
-    with_maps = tuple(split for split in (*both, splits["heldout"]) if split)
-    if config["import_cams"] is None:
-        yield from _cams(config, with_maps)
-    else:
-        yield _imported(config["import_cams"], dataset, with_maps, memo)
-    yield from _threshold(config)
-    yield _evaluation(config, "cam", "cam", evaluate, "CAM")
-    yield from _refinements(config, train, both)
-    if config["label"] is not None:
-        yield from _labels(config, both)
-    if config["segmenter"] is not None:
-        yield from _segmentation(config, dataset)
-
-
-def _imported(
-    given: Mapping[str, str], dataset: Dataset, splits: tuple[str, ...], memo: Path | None
-) -> Node:
-    """The node called ``cam`` of somebody else's files."""
-    directory, form = Path(given["directory"]), given["format"]
-    checksum = fingerprint(directory, form, [id for id, _ in ids_of(dataset, splits)], memo)
-    order = {"format": form, "splits": splits, "checksum": checksum}
-    return Node(
-        *("cam", "import_cams", "import_cams:run"),
-        order,
-        splits=splits,
-        outside={"cams": directory},
-    )
-
-
-def _cams(config: Mapping[str, Any], splits: tuple[str, ...]) -> Iterator[Node]:
-    """A classifier, and the node called ``cam`` of its maps."""
-    yield _classify(config)
-    architecture = {key: config["classifier"][key] for key in ARCHITECTURE}
-    order = {"cam": config["cam"], "classifier": architecture, "splits": splits}
-    yield Node("cam", "infer_cams", "infer_cams:run", order, {"classify": "classify"}, splits)
-
-
-def _threshold(config: Mapping[str, Any]) -> Iterator[Node]:
-    """Where the CAM's threshold is not fixed in the config: the stage that selects it."""
-    method = config["evaluate"]["selection"]
-    if method == "fixed":
-        return
-    split = config["splits"]["heldout" if method == "heldout" else "evaluate"]
-    order: dict[str, Any] = {"method": method, "split": split}
-    if method == "heldout":
-        order["thresholds"] = config["evaluate"]["thresholds"]
-    yield Node(
-        "threshold",
-        "select_threshold",
-        "select_threshold:run",
-        order,
-        {"given": "cam"},
-        (split,),
-        truth=method == "heldout",
-    )
-
-
-def _classify(config: Mapping[str, Any]) -> Node:
-    splits = config["splits"]
-    return Node(
-        "classify",
-        "classify",
-        "classify:run",
-        {
-            "classifier": {key: config["classifier"][key] for key in ARCHITECTURE},
-            "transform": config["classifier"]["transform"],
-            "schedule": config["classifier"]["schedule"],
-            "supervised_images": config["classifier"]["supervised_images"],
-            "split": splits["train"],
-            "val": splits["val"],
-            "seed": config["seed"],
-        },
-        splits=tuple(split for split in (splits["train"], splits["val"]) if split),
-    )
-
-
-def _refinements(config: Mapping[str, Any], train: str, both: tuple[str, ...]) -> Iterator[Node]:
-    titles = {"cam": ""}
-    for name, section in config["refine"].items():
-        source = section["input"]
-        component = {key: value for key, value in section.items() if key != "input"}
-        cls = cast(type[Refinement], load().registries.refinement.get(component["type"]))
-        titles[name] = f"{titles[source]} + {cls.title or name}".strip()
-        order = {
-            "refinement": component,
-            "kind": "cam" if source == "cam" else "scores",
-            "title": f"refine.{name}",
-        }
-        given = source if source == "cam" else f"refine.{source}"
-        inputs = {"given": given}
-        if cls.fitted:
-            fit = {"refinement": component, "splits": (train,), "seed": config["seed"]}
-            yield Node(f"fit.{name}", "fit", "refine:fit", fit, inputs, (train,))
-            inputs = {**inputs, "fitted": f"fit.{name}"}
-        yield Node(
-            *(f"refine.{name}", "refine", "refine:run"),
-            {**order, "splits": both},
-            inputs,
-            both,
-            title=titles[name],
-        )
-        evaluate = config["splits"]["evaluate"]
-        yield _evaluation(config, f"refine.{name}", "scores", evaluate, titles[name])
-
-
-def _labels(config: Mapping[str, Any], both: tuple[str, ...]) -> Iterator[Node]:
-    source = config["label"]["input"]
-    given = "refine." + source
-    order = {"confidence": config["label"]["confidence"], "splits": both}
-    yield Node("label", "label", "label:run", order, {"given": given}, both)
-    yield _evaluation(config, "label", "png", config["splits"]["evaluate"], "pseudo-label")
-
-
-def _segmentation(config: Mapping[str, Any], dataset: Dataset) -> Iterator[Node]:
-    splits = config["splits"]
-    order = {"segmenter": config["segmenter"], "split": splits["train"], "seed": config["seed"]}
-    yield Node("segment", "segment", "segment:train", order, {"label": "label"}, (splits["train"],))
-    for name, split, gallery in (
-        ("predict", splits["val"], GALLERY),
-        ("predict.test", splits["test"], 0),
-    ):
-        if not split:
-            continue
-        order = {
-            "segmenter": config["segmenter"],
-            "split": split,
-            "gallery": gallery,
-            "gallery_split": splits["evaluate"],
-        }
-        # The framework's own test run scores what it predicts, so this stage counts as evaluation.
-        seen = (split, splits["evaluate"]) if gallery else (split,)
-        inputs = {"segment": "segment"}
-        yield Node(name, "predict", "segment:predict", order, inputs, seen, True, labels=False)
-        title = f"{config['segmenter']['type']} {split}"
-        yield _evaluation(config, name, "png", split, title, folder=split)
-
-
-def _evaluation(
-    config: Mapping[str, Any], given: str, form: str, split: str, title: str, folder: str = ""
-) -> Node:
-    section = config["evaluate"]
-    order = {
-        "format": form,
-        "split": split,
-        "folder": folder,
-        "threshold": section["threshold"],
-        "thresholds": section["thresholds"],
-    }
-    inputs = {"given": given}
-    if given == "cam" and section["selection"] != "fixed":
-        inputs["threshold"] = "threshold"
-    return Node(
-        f"evaluate.{given.removeprefix('refine.')}",
-        "evaluate",
-        "evaluate:run",
-        order,
-        inputs,
-        (split,),
-        truth=True,
-        labels=False,
-        title=title,
-    )
+def unscored_splits(nodes: Iterable[Node], dataset: Dataset) -> list[str]:
+    """The splits that cannot be scored: they have no masks."""
+    if dataset.generated:
+        return []
+    return sorted({n.scored for n in nodes if n.scored and not dataset.has_masks(n.scored)})

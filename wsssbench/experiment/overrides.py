@@ -1,25 +1,22 @@
-"""Changing a config from the command line: ``--set a.b=value`` and ``--smoke``."""
+"""Changing a config from the command line: ``--set a.b=value`` and ``--smoke``.
+
+One rule merges what is given with what is there: a bare name keeps the parameters of a component of the same type (in
+a list: of the item of that type), ``Name()`` has its defaults, a dict is merged key by key, a list replaces, a
+component of another type replaces, and ``none`` empties.
+"""
 
 from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wsssbench.errors import UserError, unknown
-from wsssbench.experiment.config import SECTIONS
+from wsssbench.experiment.config import PLAIN, top_keys
 from wsssbench.plugins import load
 from wsssbench.registry import signature_parameters
-
-SLOTS = {
-    "data": "dataset",
-    "classifier.backbone": "backbone",
-    "classifier.pooling": "pooling",
-    "cam": "cam",
-    "segmenter": "segmenter",
-    "segmenter.backbone": "backbone",
-}
+from wsssbench.stages import places
 
 
 def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
@@ -35,9 +32,9 @@ def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
 def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """`config` with ``a.b=value`` applied in order.
 
-    A key has to exist, or to be a parameter of the component at that place; ``+a.b=value`` adds any key. A slot may be
-    given by name alone, ``classifier.pooling=GAP``, or as it would be called, ``classifier.pooling=GPP(bins=(2, 4))``;
-    ``classifier.erasing=none`` empties it.
+    A key has to exist, or to be a parameter of the component at that place; ``+a.b=value`` adds any key. A component
+    may be given by name alone, ``classifier.pooling=GAP``, or as it would be called,
+    ``classifier.pooling=GPP(bins=(2, 4))``; ``classifier.erasing=none`` empties a list of them.
 
     Raises:
         UserError: not of that form, or an unknown key (with near matches).
@@ -53,11 +50,13 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     return result
 
 
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
+
+
 def _parse(text: str) -> Any:
     """A Python literal, a component as it would be called, ``GPP(bins=(2, 4))``, or the text itself."""
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if text.strip().lower() in words:
-        return words[text.strip().lower()]
+    if text.strip().lower() in _WORDS:
+        return _WORDS[text.strip().lower()]
     try:
         return _value(ast.parse(text.strip(), mode="eval").body)
     except (ValueError, SyntaxError):
@@ -65,7 +64,8 @@ def _parse(text: str) -> Any:
 
 
 def _value(node: ast.expr) -> Any:
-    """What an expression means: literals as in Python, ``Name(key=value)`` a component, ``dict(...)`` a section."""
+    """What an expression means: literals as in Python, ``Name(key=value)`` a component, ``dict(...)`` a section, and a
+    bare or dotted name inside one its own text."""
     if isinstance(node, ast.Call):
         if (
             not isinstance(node.func, ast.Name)
@@ -78,7 +78,14 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, (ast.List, ast.Tuple)):
         items = [_value(item) for item in node.elts]
         return items if isinstance(node, ast.List) else tuple(items)
+    if _is_name(node):
+        name = ast.unparse(node)
+        return _WORDS.get(name.lower(), name)
     return ast.literal_eval(node)
+
+
+def _is_name(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and _is_name(node.value))
 
 
 def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
@@ -88,7 +95,10 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
         node = _child(node, part, ".".join(parents[:depth]), path, add)
     here = ".".join(parents)
     if isinstance(node, list):
-        node[_index(node, last, here, path)] = value
+        of_components = _kind(places("lists"), here) is not None
+        index = _index(node, last, here, path, append=of_components)
+        there = node[index] if index < len(node) else None
+        node[index : index + 1] = [merged(there, value, of_components)]
         return
     if not add:
         declared = _allowed_keys(node, here)
@@ -96,7 +106,36 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
         if last not in allowed:  # where keys are declared, no other one would be accepted
             hint = "" if declared else f"; write +{path}=... to add a new one"
             raise UserError(f"--set {path}: {unknown('key', last, allowed)}{hint}")
-    node[last] = _as_slot(path, value)
+    if value is None and last in node and "*" in _pattern(places("slots"), path):
+        del node[last]  # an entry of the user's own, such as a refinement
+    elif _kind(places("lists"), path) is not None:
+        node[last] = _merged_list(node.get(last) or [], value)
+    else:
+        node[last] = merged(node.get(last), value, _kind(places("slots"), path) is not None)
+
+
+def merged(there: Any, value: Any, component: bool) -> Any:
+    """What stands in a place once `value` is given where `there` is; see the module.
+
+    Args:
+        component: is it a place of a component, which may be given by its name alone?
+    """
+    if component and isinstance(value, str):
+        same = isinstance(there, Mapping) and there.get("type") == value
+        return there if same else {"type": value}
+    if not (isinstance(value, Mapping) and isinstance(there, Mapping)) or "type" in value:
+        return value
+    return {**there, **{key: merged(there.get(key), item, False) for key, item in value.items()}}
+
+
+def _merged_list(there: Sequence[Any], value: Any) -> list[Any]:
+    if value is None:
+        return []
+    items = value if isinstance(value, (list, tuple)) else [value]
+    by_type = {item["type"]: item for item in there if isinstance(item, Mapping)}
+    return [
+        merged(by_type.get(item) if isinstance(item, str) else None, item, True) for item in items
+    ]
 
 
 def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
@@ -108,7 +147,7 @@ def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
         allowed = set(node) | set(_allowed_keys(node, here))
         if not add and part not in allowed:
             raise UserError(f"--set {path}: {unknown('key', part, allowed)}")
-        node[part] = {}
+        node[part] = [] if _kind(places("lists"), f"{here}.{part}".lstrip(".")) else {}
     if not isinstance(node[part], (dict, list)):
         raise UserError(
             f"--set {path}: {f'{here}.{part}'.lstrip('.')} is {node[part]!r}, not a section"
@@ -116,49 +155,36 @@ def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
     return node[part]
 
 
-def _index(node: list[Any], part: str, here: str, path: str) -> int:
-    if not part.isdigit() or int(part) >= len(node):
-        raise UserError(
-            f"--set {path}: {here} is a list of {len(node)}, '{part}' is no index in it"
-        )
-    return int(part)
+def _index(node: list[Any], part: str, here: str, path: str, append: bool = False) -> int:
+    if part.isascii() and part.isdigit() and int(part) < len(node) + append:
+        return int(part)
+    raise UserError(f"--set {path}: {here} is a list of {len(node)}, '{part}' is no index in it")
 
 
-def _as_slot(path: str, value: Any) -> Any:
-    if path == "classifier.erasing":
-        if value is None:
-            return []
-        return [{"type": value}] if isinstance(value, str) else (
-            [value] if isinstance(value, dict) else value
-        )  # fmt: skip
-    if isinstance(value, str) and path in SLOTS:
-        return {"type": value}
-    return value
+def _kind(patterns: Mapping[str, str], path: str) -> str | None:
+    """The kind of component that stands at `path`, by these `patterns`."""
+    pattern = _pattern(patterns, path)
+    return patterns[pattern] if pattern else None
+
+
+def _pattern(patterns: Iterable[str], path: str) -> str:
+    parts = path.split(".")
+    for pattern in patterns:
+        names = pattern.split(".")
+        if len(names) == len(parts) and all(
+            a in ("*", b) for a, b in zip(names, parts, strict=True)
+        ):
+            return pattern
+    return ""
 
 
 def _allowed_keys(node: Mapping[str, Any], here: str) -> list[str]:
     """Keys that may be set at `here` although the config does not spell them out."""
-    if here in SECTIONS:
-        return list(signature_parameters(SECTIONS[here]))
+    if not here:
+        return top_keys()
     name = node.get("type")
     registries = load().registries
     if isinstance(name, str):
         return [p for c in registries.find(name) for p in registries[c.kind].parameters(c.name)]
-    return _nested_parameters(here)
-
-
-def _nested_parameters(here: str) -> list[str]:
-    """Parameters of the plain (typeless) sections inside components."""
-    from wsssbench.segmenters.settings import InitSettings, TestSettings
-    from wsssbench.training.engine import Schedule
-    from wsssbench.training.transforms import TrainTransform
-
-    if here.endswith("schedule"):
-        return list(signature_parameters(Schedule))
-    if here == "classifier.transform":
-        return list(signature_parameters(TrainTransform))
-    if here == "segmenter.test":
-        return list(signature_parameters(TestSettings))
-    if here == "segmenter.init":
-        return list(signature_parameters(InitSettings))
-    return []
+    pattern = _pattern(PLAIN, here)
+    return list(signature_parameters(PLAIN[pattern])) if pattern else []

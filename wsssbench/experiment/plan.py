@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from wsssbench.datasets.check import check_dataset, check_masks
-from wsssbench.errors import IncompatibleError, UserError, unknown
+from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.cache import Entry, Key, canonical
-from wsssbench.experiment.config import ARCHITECTURE
-from wsssbench.experiment.fingerprint import data_fingerprint, weight_files
-from wsssbench.experiment.graph import Node, nodes_of, unscored_splits
+from wsssbench.experiment.fingerprint import data_fingerprint, with_checksums
+from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
 from wsssbench.experiment.provenance import code_version
+from wsssbench.experiment.references import Reference, components, replaced
 from wsssbench.files.ground_truth import allow_masks
-from wsssbench.files.image_lists import some
-from wsssbench.interfaces import Batch, Dataset, Erasing
-from wsssbench.plugins import load
+from wsssbench.interfaces import Cams, Dataset, TrainedClassifier
 from wsssbench.progress import Progress
-from wsssbench.stages.generate import FOLDER
-from wsssbench.stages.import_cams import check_import
+from wsssbench.stages.generate import build_dataset, located
+from wsssbench.stages.stage import Node
 
 FORCED = "forced"  # the reason of a stage that is computed again on request
 MANY = 5000  # masks whose check takes long enough to show
+MEMORY = "contents"  # the folder that remembers what is in data sets, beside the cache
 State = Literal["reused", "resumed", "computed"]
 
 
@@ -77,6 +74,23 @@ class Plan:
         """Where the results of this run go."""
         return work_dir / "runs" / str(self.config["name"]) / self.run_id
 
+    def contents(self, node: Node) -> dict[str, str | None]:
+        """Role -> the content id of what `node` reads, as it is in the cache now; None if it is not complete."""
+        return {role: self[name].entry.content() for role, name in node.inputs.items()}
+
+    def artefact(self, name: str) -> Any:
+        """The result of the node called `name` as those receive it who read it."""
+        step = self[name]
+        return step.node.kind.handle(step.node, step.entry.directory, self.dataset)
+
+    def card(self, name: str) -> dict[str, Any]:
+        """The protocol card's entries on how the result of the node called `name` was made; raw values."""
+        node = self[name].node
+        above: dict[str, Any] = {}
+        for upstream in node.inputs.values():
+            above |= self.card(upstream)
+        return node.kind.card(node, above)
+
 
 def make_plan(
     config: Mapping[str, Any], settings: Settings, checked: set[str] | None = None
@@ -90,41 +104,97 @@ def make_plan(
         IncompatibleError: components that do not go together.
         UserError: the data set or a component of the config cannot be used; an unknown --force or --until.
     """
-    dataset = load().registries.dataset.build(config["data"], where="data")
-    if config["import_cams"] is not None:
-        _check_import(config, dataset)
-    nodes = nodes_of(config, dataset, settings.work_dir / "imports.json")
-    _check_names(nodes, settings)
-    if settings.until is not None:
-        nodes = _ancestors(nodes, _full_name(nodes, settings.until))
+    dataset = build_dataset(config)
+    memory = settings.work_dir / MEMORY
+    graph = Graph(config, dataset, memory)
+    nodes = _wanted(graph, settings)
+    _check_taint(nodes)
     once = _Once(set() if checked is None else checked)
-    parts = {key: config[key] for key in _WITH_COMPONENTS}
-    once(lambda: _check_components(config, dataset), {**parts, "data": config["data"]})
-    on_data = {"data": config["data"], "splits": config["splits"], "nodes": [n.name for n in nodes]}
+    _check_components(nodes, config, dataset, settings.progress, once)
+    on_data = {**{key: config[key] for key in ("data", "splits")}, "nodes": [n.name for n in nodes]}
     if not dataset.generated:
-        once(
-            lambda: _check_data(nodes, dataset, settings),
-            {**on_data, "evaluate": config["evaluate"]},
-        )
-    for split in unscored_splits(config, dataset):
+        scored = [n.config for n in nodes if n.masks]
+        once(lambda: _check_data(nodes, dataset, settings), {**on_data, "scored": scored})
+    for split in unscored_splits(nodes, dataset):
         settings.progress.say(f"split '{split}' has no masks: it is not scored")
-    forced = {_full_name(nodes, name) for name in settings.force}
-    steps: list[Step] = []
-    entries: dict[str, Entry] = {}
+    steps = _steps(nodes, dataset, settings, {graph.full_name(name) for name in settings.force})
+    # An image-level stage takes long: what cannot be scored afterwards has to show before.
+    long = (TrainedClassifier, Cams)
+    if not dataset.generated and any(s.node.makes in long and s.state == "computed" for s in steps):
+        once(lambda: _check_masks(nodes, dataset, settings), {**on_data, "masks": True})
+    directories = {step.node.name: step.entry.directory for step in steps}
+    return Plan(config, located(dataset, directories) or dataset, steps)
+
+
+def _wanted(graph: Graph, settings: Settings) -> list[Node]:
+    nodes = graph.build()
+    for option, names in (("--force", settings.force), ("--until", (settings.until,))):
+        for name in names:
+            if name is not None and not graph.knows(name):
+                raise UserError(f"{option}: {unknown('stage', name, graph.names())}")
+    for name in graph.names():
+        if graph.is_unused(name) and graph.full_name(settings.until or "") != name:
+            settings.progress.warn(
+                f"stage '{name}' is read by no other stage, so it is not made; --until {name} makes it"
+            )
+    if settings.until is None:
+        return nodes
+    last = graph.need(settings.until)
+    return ancestors(graph.nodes(), last.name)
+
+
+def _steps(
+    nodes: Sequence[Node], dataset: Dataset, settings: Settings, forced: set[str]
+) -> tuple[Step, ...]:
+    """Every node with its entry and its state; what descends from a forced stage is made again, too."""
+    steps: dict[str, Step] = {}
     for node in nodes:
-        entry = Entry(settings.work_dir / "cache", _key(node, entries, dataset), node.name)
-        entries[node.name] = entry
-        steps.append(Step(node, entry, *outlook(entry, node.name in forced)))
-    computed = any(s.node.name in ("classify", "cam") and s.state == "computed" for s in steps)
-    if computed:
-        once(lambda: _check_truth(nodes, dataset, settings), {**on_data, "truth": True})
-    made = entries.get("data")
-    if made is not None:
-        dataset = dataset.at(made.directory / FOLDER)
-    return Plan(config, dataset, tuple(steps))
+        upstream = {role: steps[name].entry for role, name in node.inputs.items()}
+        key = _key(node, upstream, dataset, settings)
+        entry = Entry(settings.work_dir / "cache", key, node.name, node.inputs)
+        again = [n for n in node.inputs.values() if steps[n].reason.startswith(FORCED)]
+        if node.name in forced:
+            state: tuple[State, str] = ("computed", FORCED)
+        elif again:
+            state = ("computed", f"{FORCED}: {again[0]} is computed again")
+        else:
+            state = state_of(entry, {role: e.content() for role, e in upstream.items()})
+        steps[node.name] = Step(node, entry, *state)
+    return tuple(steps.values())
 
 
-_WITH_COMPONENTS = ("classifier", "cam", "refine", "segmenter", "import_cams")
+def _key(node: Node, upstream: Mapping[str, Entry], dataset: Dataset, settings: Settings) -> Key:
+    modules = [type(node.kind).__module__, *(cls.__module__ for cls in components(node.config))]
+    data = ""
+    if not dataset.generated:
+        memory = settings.work_dir / MEMORY
+        data = data_fingerprint(dataset, node, memory, settings.progress)
+    return Key(
+        node.kind.name,
+        with_checksums(hashed(node)),
+        code_version(modules),
+        {role: entry.key.hash for role, entry in upstream.items()},
+        data,
+    )
+
+
+def state_of(entry: Entry, contents: Mapping[str, str | None]) -> tuple[State, str]:
+    """What will happen to a stage result, and why.
+
+    Args:
+        contents: role -> content id of what it reads, None for what is not complete.
+    """
+    if entry.manifest() is not None:
+        outdated = entry.outdated(contents)
+        if outdated:
+            return "computed", f"{outdated[0]} was made again since, and came out differently"
+        damaged = entry.damage()
+        if damaged:
+            return "resumed", f"{len(damaged)} damaged files are made again, e.g. {damaged[0]}"
+        return "reused", ""
+    if entry.started():
+        return "resumed", "was interrupted"
+    return "computed", entry.reason()
 
 
 class _Once:
@@ -133,191 +203,82 @@ class _Once:
     def __init__(self, passed: set[str]) -> None:
         self.passed = passed
 
-    def __call__(self, check: Callable[[], None], of: Mapping[str, Any]) -> None:
+    def __call__(self, check: Callable[[], None], of: Any) -> None:
         text = canonical(of)
         if text not in self.passed:
             check()
             self.passed.add(text)
 
 
-def _check_names(nodes: list[Node], settings: Settings) -> None:
-    for option, names in (("--force", settings.force), ("--until", (settings.until,))):
-        for name in names:
-            if name is not None and not _matches(nodes, name):
-                raise UserError(f"{option}: {unknown('stage', name, [n.name for n in nodes])}")
+def _check_taint(nodes: Sequence[Node]) -> None:
+    """Nothing that may not see masks may descend from a stage that used some."""
+    tainted: dict[str, str] = {}  # node -> the stage above it that used masks
+    for node in nodes:
+        sources = [tainted[name] for name in node.inputs.values() if name in tainted]
+        if sources and not node.masks:
+            raise UserError(
+                f"stage {node.name} has to do with image-level labels, but reads what {sources[0]} made from "
+                "masks: no such stage may descend from one that used masks"
+            )
+        if node.masks and node.kind.taints:
+            tainted[node.name] = node.name
+        elif sources:
+            tainted[node.name] = sources[0]
 
 
-def _matches(nodes: list[Node], name: str) -> list[str]:
-    """A stage may be called by the last part of its name, if that is unambiguous: ``rw`` for ``refine.rw``."""
-    names = [node.name for node in nodes]
-    return [name] if name in names else [n for n in names if n == f"refine.{name}"]
-
-
-def _full_name(nodes: list[Node], name: str) -> str:
-    return (_matches(nodes, name) or [name])[0]
-
-
-def _ancestors(nodes: list[Node], last: str) -> list[Node]:
-    """The node called `last`, what it needs, and the evaluations of any of those with what they need."""
-    wanted = _needed(nodes, [last])
-    scores = [n.name for n in nodes if n.stage == "evaluate" and n.inputs["given"] in wanted]
-    wanted |= _needed(nodes, scores)
-    return [node for node in nodes if node.name in wanted]
-
-
-def _needed(nodes: list[Node], names: list[str]) -> set[str]:
-    """`names` and everything above them."""
-    by_name = {node.name: node for node in nodes}
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(by_name[name].inputs.values())
-    return found
-
-
-def _check_components(config: Mapping[str, Any], dataset: Dataset) -> None:
+def _check_components(
+    nodes: Sequence[Node],
+    config: Mapping[str, Any],
+    dataset: Dataset,
+    progress: Progress,
+    once: _Once,
+) -> None:
     """Build everything once: a wrong parameter or a missing weight file shows before any work."""
-    registries = load().registries
-    registries.cam.build(config["cam"], where="cam")
-    for name, section in config["refine"].items():
-        own = {key: value for key, value in section.items() if key != "input"}
-        registries.refinement.build(own, where=f"refine.{name}")
-    if config["segmenter"] is not None:
-        registries.segmenter.build(config["segmenter"], dataset.classes, where="segmenter")
-    if config["import_cams"] is None:
-        _rehearse(config["classifier"], len(dataset.classes))
+    made = {node.name: node for node in nodes}
+
+    def blank(node: Node) -> Node:
+        """`node` with objects that know a place only where it refers to stages: nothing is made yet."""
+
+        def handle(reference: Reference) -> Any:
+            target = made[node.inputs[reference.path]]
+            return target.kind.handle(target, Path("not-made-yet"), dataset)
+
+        return replace(node, config=replaced(node.config, handle))
+
+    for node in nodes:
+        of = {"kind": node.kind.name, "config": node.config, "data": config["data"]}
+        once(partial(node.kind.check, blank(node), dataset, progress), of)
 
 
-def _check_import(config: Mapping[str, Any], dataset: Dataset) -> None:
-    given, splits = config["import_cams"], config["splits"]
-    used = [splits[name] for name in ("train", "evaluate", "heldout") if splits[name]]
-    check_import(Path(given["directory"]), given["format"], dataset, tuple(dict.fromkeys(used)))
-
-
-def _rehearse(section: Mapping[str, Any], num_classes: int) -> None:
-    """One training step's losses on a small blank batch.
-
-    Raises:
-        IncompatibleError: the methods do not go together.
-    """
-    import torch
-
-    from wsssbench.models.classifier import build_classifier
-
-    classifier = build_classifier({key: section[key] for key in ARCHITECTURE}, num_classes)
-    if not classifier.erasing:
-        return
-    labels = torch.eye(2, num_classes)
-    batch = Batch(torch.zeros(2, 3, 64, 64), labels, progress=0.999)  # also what starts late
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # e.g. that 64 pixels are small
-        output = classifier(batch.images)
-        for erasing in classifier.erasing:
-            assert isinstance(erasing, Erasing)
-            try:
-                erasing.losses(classifier, batch, output)
-            except UserError as error:
-                raise IncompatibleError(str(error)) from error
-
-
-def _check_data(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
+def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
     labelled = {split for node in nodes if node.labels for split in node.splits}
     others = {split for node in nodes for split in node.splits} - labelled
-    scored = sorted({node.config["split"] for node in nodes if _opens_masks(node)})
     problems = check_dataset(dataset, sorted(labelled), masks=False, workers=settings.workers)
     problems += check_dataset(dataset, sorted(others), False, settings.workers, labels=False)
-    problems += _check_heldout(nodes, dataset, settings.progress)
+    by_name = {node.name: node for node in nodes}
+    for node in nodes:
+        problems += node.kind.check_data(node, by_name, dataset, settings.progress)
     if not problems:
-        problems = check_dataset(dataset, scored, True, settings.workers, labels=False)
+        splits = sorted(_masked(nodes))
+        problems = check_dataset(dataset, splits, True, settings.workers, labels=False)
     _raise_first(problems)
 
 
-def _check_heldout(nodes: list[Node], dataset: Dataset, progress: Progress) -> list[str]:
-    """Images whose truth selects the threshold must not be those that are scored at it, but be like them."""
-    selecting = [n.config["split"] for n in nodes if n.stage == "select_threshold" and n.truth]
-    scored = [n.config["split"] for n in nodes if n.name == "evaluate.cam"]
-    if not (selecting and scored):
-        return []
-    held, split = selecting[0], scored[0]
-    occurs, there = (dataset.labels(name).any(axis=0) for name in (split, held))
-    names = [dataset.classes[k] for k in np.flatnonzero(occurs & ~there).tolist()]
-    if names:
-        progress.warn(
-            f"splits.heldout '{held}' ({len(dataset.ids(held))} images) has no image of {some(names)}, which "
-            f"'{split}' has: its best threshold may be far from that of '{split}'"
-        )
-    shared = sorted(set(dataset.ids(held)) & set(dataset.ids(split)))
-    if not shared:
-        return []
-    return [
-        f"splits.heldout '{held}' shares {len(shared)} images with the scored split '{split}' "
-        f"({some(shared)}): hold out images that are not scored"
-    ]
-
-
-def _check_truth(nodes: list[Node], dataset: Dataset, settings: Settings) -> None:
-    """Decode every mask that will be scored, before a training whose results could not be."""
-    if dataset.generated:
-        return
+def _check_masks(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
+    """Decode every mask that will be opened, before a training whose results could not be scored."""
     problems = []
     with allow_masks("the check of the masks"):
-        for split in sorted({node.config["split"] for node in nodes if _opens_masks(node)}):
+        for split in sorted(set(_masked(nodes))):
             shown = settings.progress if len(dataset.ids(split)) > MANY else None
             problems += check_masks(dataset, split, settings.workers, shown)
     _raise_first(problems)
 
 
-def _opens_masks(node: Node) -> bool:
-    return node.stage == "evaluate" or (node.stage == "select_threshold" and node.truth)
+def _masked(nodes: Sequence[Node]) -> Iterator[str]:
+    yield from dict.fromkeys(split for node in nodes for split in node.masks)
 
 
-def _raise_first(problems: list[str]) -> None:
+def _raise_first(problems: Sequence[str]) -> None:
     if problems:
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise UserError(problems[0] + more)
-
-
-def _key(node: Node, entries: Mapping[str, Entry], dataset: Dataset) -> Key:
-    modules = [f"wsssbench.stages.{node.run.partition(':')[0]}", *_component_modules(node.config)]
-    data = (
-        "" if dataset.generated else data_fingerprint(dataset, node.splits, node.truth, node.labels)
-    )
-    return Key(
-        node.stage,
-        node.config,
-        code_version(modules),
-        {name: entries[name].key.hash for name in node.inputs.values()},
-        data,
-        weight_files(node.config),
-    )
-
-
-def _component_modules(value: Any) -> Iterator[str]:
-    """Modules of every component named anywhere in a config."""
-    if isinstance(value, Mapping):
-        name = value.get("type")
-        if isinstance(name, str):
-            for component in load().registries.find(name):
-                yield component.target.partition(":")[0]
-        for item in value.values():
-            yield from _component_modules(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _component_modules(item)
-
-
-def outlook(entry: Entry, forced: bool) -> tuple[State, str]:
-    """What will happen to a stage result, and why."""
-    if forced:
-        return "computed", FORCED
-    if entry.manifest() is not None:
-        damaged = entry.damage()
-        if damaged:
-            return "resumed", f"{len(damaged)} damaged files are made again, e.g. {damaged[0]}"
-        return "reused", ""
-    if entry.started():
-        return "resumed", "was interrupted"
-    return "computed", entry.reason()

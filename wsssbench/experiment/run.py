@@ -9,7 +9,6 @@ Every rank of a torchrun executes the same plan; rank 0 decides what is reused a
 
 from __future__ import annotations
 
-import importlib
 import os
 import resource
 import sys
@@ -23,16 +22,16 @@ from filelock import FileLock, Timeout
 
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.experiment.cache import Entry
-from wsssbench.experiment.graph import Node
-from wsssbench.experiment.plan import FORCED, Plan, Settings, State, Step, outlook
+from wsssbench.experiment.plan import FORCED, Plan, Settings, State, Step, state_of
+from wsssbench.experiment.references import replaced
 from wsssbench.files.ground_truth import allow_masks, forbid
 from wsssbench.interfaces import Dataset, RunContext
 from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
-from wsssbench.stages.work import StageWork
+from wsssbench.stages.stage import Node, StageWork
 
-_PATIENCE = 5.0  # seconds between two looks at a lock that another process holds
+_LOCK_POLL_SECONDS = 5.0  # between two looks at a lock that another process holds
 
 
 def execute(plan: Plan, settings: Settings) -> dict[str, State]:
@@ -47,10 +46,11 @@ def execute(plan: Plan, settings: Settings) -> dict[str, State]:
     happened: dict[str, State] = {}
     for number, step in enumerate(plan.steps, start=1):
         name = f"[{number}/{len(plan.steps)}] {step.node.name}"
-        state = ranks.from_main(step.state)
+        state = ranks.from_main(_state_now(plan, step))[0]
         if state != "reused":
             with _held(step.entry, name, settings.progress):
-                state, reason = ranks.from_main(_outlook_now(step))
+                # another process may have done it while this one waited for the lock
+                state, reason = ranks.from_main(_state_now(plan, step))
                 if state != "reused":
                     settings.progress.say(f"{name}: {state} ({reason})")
                     now = Step(step.node, step.entry, state, reason)
@@ -63,14 +63,17 @@ def execute(plan: Plan, settings: Settings) -> dict[str, State]:
     return happened
 
 
-def _outlook_now(step: Step) -> tuple[State, str]:
-    """What is to be done now that the stage's lock is held: another process may have done it meanwhile."""
-    return (step.state, step.reason) if step.reason == FORCED else outlook(step.entry, False)
+def _state_now(plan: Plan, step: Step) -> tuple[State, str]:
+    """What is to be done, now that everything the stage reads is there."""
+    if step.reason.startswith(FORCED):
+        return step.state, step.reason
+    return state_of(step.entry, plan.contents(step.node))
 
 
 @contextmanager
 def _held(entry: Entry, name: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock of a stage result, whose death with its process no kill prevents; every rank waits for it."""
+    """Hold the lock of a stage's result; every rank waits for it. It is released when the process dies, even by
+    kill -9."""
     lock = FileLock(entry.lock)
     waits = 0
     while not ranks.from_main(ranks.is_main() and _acquired(lock, progress)):
@@ -89,7 +92,7 @@ def _acquired(lock: FileLock, progress: Progress) -> bool:
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     try:
         # a short time-out: the other ranks of a torchrun must hear from this one now and then
-        lock.acquire(timeout=_PATIENCE, poll_interval=0.2)
+        lock.acquire(timeout=_LOCK_POLL_SECONDS, poll_interval=0.2)
     except Timeout:
         return False
     except NotImplementedError:
@@ -139,12 +142,12 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
     ranks.barrier()
     started = time.monotonic()
     with _peak_memory() as peak, _guard(plan.dataset, node):
-        work = _orders(plan, step, settings)
-        result = _function(node)(work)
+        result = node.kind.run(_stage_work(plan, step, settings))
     ranks.barrier()
     if ranks.is_main():
         facts = {"node": node.name, "seconds": time.monotonic() - started, "peak_mib": peak()}
-        entry.close(result, facts)
+        read = {role: str(content) for role, content in plan.contents(node).items()}
+        entry.close(result, facts, read)
     ranks.barrier()
 
 
@@ -185,29 +188,22 @@ def _run_facts(plan: Plan, step: Step, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _orders(plan: Plan, step: Step, settings: Settings) -> StageWork:
+def _stage_work(plan: Plan, step: Step, settings: Settings) -> StageWork:
+    node = step.node
+    artefacts = {role: plan.artefact(name) for role, name in node.inputs.items()}
     context = RunContext(
         step.entry.directory,
         settings.device,
         settings.workers,
-        int(step.node.config.get("seed", plan.config["seed"])),
+        int(node.config.get("seed", 0)),
         settings.progress,
     )
-    inputs = {role: plan[name].entry.directory for role, name in step.node.inputs.items()}
-    inputs.update(step.node.outside)
-    dataset = plan.dataset
-    if step.node.stage == "generate":
-        dataset = load().registries.dataset.build(plan.config["data"], where="data")
-    return StageWork(step.node.config, inputs, dataset, context)
-
-
-def _function(node: Node) -> Any:
-    module, _, function = node.run.partition(":")
-    return getattr(importlib.import_module(f"wsssbench.stages.{module}"), function)
+    config = replaced(node.config, lambda reference: artefacts[reference.path])
+    return StageWork(node.name, config, artefacts, node.outside, plan.dataset, context)
 
 
 def _guard(dataset: Dataset, node: Node) -> AbstractContextManager[None]:
-    if node.truth or node.stage == "generate":
+    if node.masks or node.kind.writes_masks:
         return allow_masks(node.name)
     return forbid(dataset.mask_directories(), node.name)
 

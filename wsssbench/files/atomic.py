@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 from wsssbench.errors import UserError
 
@@ -38,6 +40,11 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` to `path` in one step: never half a file."""
+    write_atomically(path, (json.dumps(content, indent=1, default=list) + "\n").encode())
 
 
 def remove_partials(directory: Path) -> None:

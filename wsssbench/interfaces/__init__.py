@@ -17,10 +17,21 @@ Convention for every component's ``__init__``: *positional* parameters are suppl
 A ``ValueError`` raised by ``__init__`` becomes one sentence for the user.
 """
 
+from wsssbench.interfaces.artefacts import (
+    Artefact,
+    Cams,
+    LabelMaps,
+    Photo,
+    Photos,
+    ScoreMaps,
+    TrainedClassifier,
+    TrainedSegmenter,
+)
 from wsssbench.interfaces.dataset import Dataset
 from wsssbench.interfaces.network import Backbone, CamInference, Classifier, Erasing, Pooling
 from wsssbench.interfaces.refinement import FitItem, Refinement
 from wsssbench.interfaces.segmenter import SegmentationItem, Segmenter
+from wsssbench.interfaces.stage import Stage
 from wsssbench.interfaces.values import (
     IGNORE,
     Batch,
@@ -34,21 +45,30 @@ from wsssbench.interfaces.values import (
 
 __all__ = [
     "IGNORE",
+    "Artefact",
     "Backbone",
     "Batch",
     "Cam",
     "CamInference",
+    "Cams",
     "Classifier",
     "Dataset",
     "Erasing",
     "FitItem",
+    "LabelMaps",
     "Losses",
     "Output",
+    "Photo",
+    "Photos",
     "Pooled",
     "Pooling",
     "Refinement",
     "RunContext",
+    "ScoreMaps",
     "Scores",
     "SegmentationItem",
     "Segmenter",
+    "Stage",
+    "TrainedClassifier",
+    "TrainedSegmenter",
 ]

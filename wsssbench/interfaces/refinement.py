@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,13 @@ class Refinement(ABC):
     @abstractmethod
     def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
         """Refine what an earlier stage made of `image` (H, W, 3) uint8 RGB."""
+
+    def card(self) -> Mapping[str, Any]:
+        """What it adds to the protocol card, e.g. ``{"crf": ("psa",)}``.
+
+        A tuple goes behind what earlier refinements put under the same key; anything else replaces it.
+        """
+        return {}
 
     def fit(self, items: Sequence[FitItem], num_classes: int, context: RunContext) -> None:
         """Train on image-level artefacts; leave what `load` needs in ``context.directory``."""

@@ -93,7 +93,7 @@ class RunContext:
         directory: a directory of its own that survives a kill; checkpoints and results go here.
         device: ``"cpu"`` or ``"cuda"`` (with torchrun: this rank's device is current).
         workers: processes for loading or for CPU-bound work; must not influence any result.
-        seed: of this run.
+        seed: of this run; 0 in a stage whose result is the same for every seed.
         progress: where to report.
     """
 

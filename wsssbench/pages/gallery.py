@@ -14,28 +14,26 @@ from typing import Any
 import numpy as np
 
 from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.experiment.graph import stage_kind
 from wsssbench.experiment.plan import Plan
-from wsssbench.files.artefacts import read_cam, read_label, read_scores
 from wsssbench.files.ground_truth import allow_masks, read_mask
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Dataset
 from wsssbench.pages.gallery_view import Pictures
 from wsssbench.pages.pictures import shrink, shrink_heat, shrink_label
-from wsssbench.plugins import load
 from wsssbench.progress import Progress, Silent
 from wsssbench.results.choice import Choice
 from wsssbench.results.image_pairs import ImagePair
 from wsssbench.results.run import GalleryRow, Layer
 from wsssbench.results.run_files import config_values, read_stages, stage_directory
-from wsssbench.stages.generate import FOLDER
-from wsssbench.stages.label import label_map
-from wsssbench.stages.segment import gallery_ids
+from wsssbench.stages.generate import build_dataset, located
+from wsssbench.stages.segment import spread
+from wsssbench.stages.stage import StageKind
 
 OF_RUN, OF_COMPARISON = 8, 24  # images, if nobody says how many
 TRUTH = "truth"
 _LOST = "the results are not in the cache any more, run again for pictures"
 _SIDE = 640  # pixels; nothing larger is ever shown
-_TITLES = {"cam": "CAM", "label": "pseudo-label", "predict": "prediction"}
 
 
 @dataclass(frozen=True)
@@ -47,26 +45,30 @@ class RunFiles:
         dataset: where its files are.
         directories: of the stages' results, by node; only those that are complete.
         titles: what people call the result of a node.
+        kinds: what kind of stage a node is.
     """
 
     config: Mapping[str, Any]
     dataset: Dataset
     directories: Mapping[str, Path]
     titles: Mapping[str, str]
+    kinds: Mapping[str, StageKind]
 
     @classmethod
     def of_plan(cls, plan: Plan) -> RunFiles:
-        """Those of a plan that was executed."""
+        """The files of an executed plan."""
+        nodes = {step.node.name: step.node for step in plan.steps}
         return cls(
             plan.config,
             plan.dataset,
             {step.node.name: step.entry.directory for step in plan.steps},
-            {step.node.name: step.node.title for step in plan.steps} | _TITLES,
+            {name: node.title or name for name, node in nodes.items()},
+            {name: node.kind for name, node in nodes.items()},
         )
 
     @classmethod
     def of_run(cls, run: Path) -> RunFiles:
-        """Those that the folder of a `run` names.
+        """The files of a finished run, which its folder names.
 
         Raises:
             UserError: not the folder of a run, its data set cannot be used any more, or its results are lost.
@@ -74,43 +76,53 @@ class RunFiles:
         stages = read_stages(run)
         try:
             config = config_values((run / "config.py").read_text(encoding="utf-8"))
-            dataset = load().registries.dataset.build(config["data"], where="data")
+            dataset = build_dataset(config)
         except (OSError, ValueError, KeyError, SyntaxError) as error:
             raise UserError(f"{run}/config.py cannot be read ({error})") from None
-        found = {node: stage_directory(run, stage) for node, stage in stages.items()}
-        directories = {node: place for node, place in found.items() if place is not None}
-        if not directories or (dataset.generated and "data" not in directories):
+        places = {node: stage_directory(run, stage) for node, stage in stages.items()}
+        directories = {node: place for node, place in places.items() if place is not None}
+        placed = located(dataset, directories) if directories else None
+        if placed is None:
             raise UserError(_LOST)
-        if dataset.generated:
-            dataset = dataset.at(directories["data"] / FOLDER)
-        titles = {node: str(stage.get("title") or node) for node, stage in stages.items()}
-        return cls(config, dataset, directories, titles | _TITLES)
+        # The folder in the cache is called by the kind of stage.
+        kinds = {node: stage_kind(place.parent.name) for node, place in directories.items()}
+        known = {node: kind for node, kind in kinds.items() if kind is not None}
+        titles = {
+            node: str(stages[node].get("title") or kind.title or node)
+            for node, kind in known.items()
+        }
+        return cls(config, placed, {node: directories[node] for node in known}, titles, known)
 
     def plane(self, node: str, id: str, split: str) -> np.ndarray | None:
         """What lies over the photo of `id`: the heat of its CAM, or its label map; None if there is no such file.
 
         Args:
-            node: ``cam``, a refinement, ``label`` or a prediction.
             split: of `id`; predictions are kept by split.
         """
         directory = self.directories.get(node)
         if directory is None:
             return None
         try:
-            if node == "cam":
-                maps = read_cam(directory / f"{id}.npz").maps
-                return shrink_heat(maps.max(axis=0), _SIDE) if maps.size else np.zeros((1, 1))
-            return shrink_label(_label(directory, node, id, split), _SIDE)
+            plane = self.kinds[node].picture(directory, id, split)
         except CorruptArtefactError:
             return None
+        if plane is None:
+            return None
+        return shrink_label(plane, _SIDE) if plane.dtype == np.uint8 else shrink_heat(plane, _SIDE)
+
+    def shown(self) -> list[str]:
+        """The nodes that have pictures of their own."""
+        doubled = {n for kind in self.kinds.values() for n in kind.stands_for(self.config)}
+        return [
+            node for node, kind in self.kinds.items() if kind.has_picture and node not in doubled
+        ]
 
 
 def run_gallery(files: RunFiles, count: int, progress: Progress | None = None) -> list[GalleryRow]:
     """`count` images through the pipeline of one run: the truth, then every result."""
     split = files.config["splits"]["evaluate"]
-    ids = gallery_ids(files.dataset.ids(split), count)
-    nodes = [node for node in files.directories if _is_shown(files, node)]
-    sources = [(files.titles[node], files, node) for node in nodes]
+    ids = spread(files.dataset.ids(split), count)
+    sources = [(files.titles[node], files, node) for node in files.shown()]
     return list(_rows(files.dataset, ids, split, sources, progress or Silent()))
 
 
@@ -132,7 +144,7 @@ def comparison_pictures(
     split = choice.scored[sources[0][0]][0][1].split
     try:
         known = dataset.ids(split)
-        shown = gallery_ids(known, count)
+        shown = spread(known, count)
         pairs = [[pair.id for pair in part if pair.id in set(known)] for part in extremes]
         every = list(dict.fromkeys([*pairs[0], *pairs[1], *shown]))
         rows = _rows(dataset, every, split, sources, progress or Silent())
@@ -203,31 +215,3 @@ def _rows(
                     layers.append(Layer(title, plane))
             yield GalleryRow(id, shrink(read_image(dataset.image_path(id)), _SIDE), layers)
             task.advance()
-
-
-def _label(directory: Path, node: str, id: str, split: str) -> np.ndarray:
-    if node.startswith("refine."):
-        return label_map(read_scores(directory / f"{id}.npz"))
-    if node == "label":
-        return read_label(directory / f"{id}.png")
-    path = directory / split / f"{id}.png"
-    return read_label(path if path.is_file() else directory / "gallery" / f"{id}.png")
-
-
-def _is_shown(files: RunFiles, node: str) -> bool:
-    """Has `node` pictures of its own?"""
-    if node.startswith("refine."):
-        return not _is_label(files, node.removeprefix("refine."))
-    return node in _TITLES
-
-
-def _is_label(files: RunFiles, name: str) -> bool:
-    """Is this the refinement of a refinement that becomes the pseudo-label pixel by pixel? One picture will do."""
-    label = files.config["label"]
-    return (
-        label is not None
-        and not label["confidence"]
-        and name == label["input"]
-        and files.config["refine"][name]["input"] != "cam"
-        and "label" in files.directories
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -58,12 +59,16 @@ class DenseCRF(Refinement):
             if not value > 0:
                 raise ValueError(f"{name}={value} has to be greater than 0")
         self.alpha = alpha
+        self.preset = preset
         self.parameters = replace(find_preset(preset), **changed)
 
     def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
         """Posterior of the CRF at the image's size; background alone if no class is present."""
         planes = start_planes(image, given, self.alpha)
         return Scores(given.classes, dense_crf(image, planes, self.parameters), given.size)
+
+    def card(self) -> Mapping[str, Any]:
+        return {"crf": (self.preset,)}
 
 
 def find_preset(name: str) -> CrfParameters:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wsssbench.errors import UserError
-from wsssbench.experiment.cache import write_json
+from wsssbench.files.atomic import write_json
 
 SCHEMA = "wsssbench.sweep/1"
 FILE = "sweep.json"

@@ -6,27 +6,153 @@ seed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from wsssbench.errors import UserError
+from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.evaluation.ranking import average_precision
 from wsssbench.files.images import read_image
-from wsssbench.interfaces import Batch, Classifier, Dataset, Erasing, Losses
+from wsssbench.interfaces import Batch, Classifier, Dataset, Erasing, Losses, TrainedClassifier
 from wsssbench.models.classifier import build_classifier
 from wsssbench.models.preprocess import normalise
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import single_thread
-from wsssbench.stages.work import StageWork
+from wsssbench.progress import Progress
+from wsssbench.registry import Registries, check_parameters
+from wsssbench.stages.handles import ClassifierFile
+from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct
 from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, train
 from wsssbench.training.image_labels import ImageLabels
 from wsssbench.training.schedule import equal_share
 from wsssbench.training.transforms import TrainTransform
+
+NODE = "classify"
+ARCHITECTURE = ("backbone", "pooling", "erasing", "dropout", "hidden")  # what makes the network
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSection:
+    """What is trained: backbone -> dropout (-> 1x1 to `hidden` channels) -> 1x1 head -> maps -> pooling, beside any
+    number of erasings. The first `supervised_images` of a batch get the classification loss; None: all."""
+
+    backbone: dict[str, Any]
+    pooling: dict[str, Any]
+    erasing: tuple[dict[str, Any], ...] = ()
+    dropout: float = 0.0
+    hidden: Annotated[int, Field(ge=0)] = 0
+    supervised_images: Annotated[int, Field(ge=1)] | None = None
+    transform: dict[str, Any]
+    schedule: dict[str, Any]
+
+
+class Classify(StageKind):
+    """The classifier of an experiment that does not start from somebody else's CAMs."""
+
+    name = "classify"
+    section = "classifier"
+    required = True
+    slots = {"classifier.backbone": "backbone", "classifier.pooling": "pooling"}
+    lists = {"classifier.erasing": "erasing"}
+    plain = {
+        "classifier": ClassifierSection,
+        "classifier.transform": TrainTransform,
+        "classifier.schedule": Schedule,
+    }
+    random = True
+
+    def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        if isinstance(given, Mapping) and isinstance(given.get("erasing", ()), Mapping):
+            raise UserError(
+                "classifier.erasing is a dict, but has to be a list: [dict(type='Name', ...)]"
+            )
+        checked = check_parameters(ClassifierSection, given, "classifier")
+        for slot in ("backbone", "pooling"):
+            checked[slot] = registries[slot].resolve(checked[slot], f"classifier.{slot}")
+        checked["erasing"] = [
+            registries.erasing.resolve(item, f"classifier.erasing.{i}")
+            for i, item in enumerate(checked["erasing"])
+        ]
+        for part, cls in (("transform", TrainTransform), ("schedule", Schedule)):
+            checked[part] = check_parameters(cls, checked[part], f"classifier.{part}")
+        Schedule.from_config(checked["schedule"], "classifier.schedule")
+        return checked
+
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        return () if nodes.config["import_cams"] else (NODE,)
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        section = nodes.config[self.section]
+        train, val = nodes.split("train"), nodes.split("val")
+        return Node(
+            name=name,
+            kind=self,
+            config={
+                "classifier": {key: section[key] for key in ARCHITECTURE},
+                "transform": section["transform"],
+                "schedule": section["schedule"],
+                "supervised_images": section["supervised_images"],
+                "split": train,
+                "val": val,
+            },
+            splits=distinct((train, val)),
+            makes=TrainedClassifier,
+        )
+
+    def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
+        """One training step's losses on a small blank batch: the methods have to go together."""
+        num_classes = len(dataset.classes)
+        classifier = build_classifier(node.config["classifier"], num_classes)
+        if not classifier.erasing:
+            return
+        labels = torch.eye(2, num_classes)
+        # near the end of the schedule, so that what starts late takes part
+        batch = Batch(torch.zeros(2, 3, 64, 64), labels, progress=0.999)
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # e.g. that 64 pixels are small
+            output = classifier(batch.images)
+            for erasing in classifier.erasing:
+                assert isinstance(erasing, Erasing)
+                try:
+                    erasing.losses(classifier, batch, output)
+                except UserError as error:
+                    raise IncompatibleError(str(error)) from error
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Train, then report the mean average precision of the image-level predictions on the val split."""
+        config, dataset = work.config, work.dataset
+        seed_everything(work.context.seed)
+        classifier = build_classifier(config["classifier"], len(dataset.classes))
+        ids = dataset.ids(config["split"])
+        data = ImageLabels(
+            [dataset.image_path(id) for id in ids],
+            dataset.labels(config["split"]),
+            TrainTransform(**config["transform"]),
+            work.context.seed,
+        )
+        schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
+        faster = dict.fromkeys(
+            (f"classifier.{prefix}" for prefix in classifier.new_parameters()),
+            schedule.new_layers_lr,
+        )
+        task = ClassificationTask(classifier, config["supervised_images"])
+        weights = train(task, data, schedule, work.context, faster, title="classify")
+        task.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return {"val mAP": _mean_average_precision(task.classifier, work)}
+
+    def handle(self, node: Node, directory: Path, dataset: Dataset) -> TrainedClassifier:
+        return ClassifierFile(directory, node.config["classifier"], len(dataset.classes))
+
+    def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
+        return {"initial weights": {"backbone": node.config["classifier"]["backbone"]}}
 
 
 class ClassificationTask(TrainingTask):
@@ -73,32 +199,9 @@ def _share(supervised_images: int | None) -> int | None:
     return equal_share("classifier.supervised_images", supervised_images, ranks.world_size())
 
 
-def run(work: StageWork) -> dict[str, Any]:
-    """Train, then report the mean average precision of the image-level predictions on the val split."""
-    config, dataset = work.config, work.dataset
-    seed_everything(work.context.seed)
-    classifier = build_classifier(config["classifier"], len(dataset.classes))
-    ids = dataset.ids(config["split"])
-    data = ImageLabels(
-        [dataset.image_path(id) for id in ids],
-        dataset.labels(config["split"]),
-        TrainTransform(**config["transform"]),
-        work.context.seed,
-    )
-    schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
-    faster = dict.fromkeys(
-        (f"classifier.{prefix}" for prefix in classifier.new_parameters()), schedule.new_layers_lr
-    )
-    task = ClassificationTask(classifier, config["supervised_images"])
-    weights = train(task, data, schedule, work.context, faster, title="classify")
-    task.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return {"val mAP": _mean_average_precision(task.classifier, dataset, config, work)}
-
-
-def _mean_average_precision(
-    classifier: Classifier, dataset: Dataset, config: Mapping[str, Any], work: StageWork
-) -> float | None:
-    """Per cent, over the classes that occur; whole images, one at a time (sizes differ)."""
+def _mean_average_precision(classifier: Classifier, work: StageWork) -> float | None:
+    """Mean AP on the val split in per cent, over the classes that occur; whole images, one at a time (sizes differ)."""
+    dataset, config = work.dataset, work.config
     if not config["val"]:
         return None
     ids = dataset.ids(config["val"])

@@ -1,23 +1,71 @@
-"""generate: write a generated data set to disk. Config: the dataset component."""
+"""generate: write a generated data set to disk; every other stage of the experiment reads it.
+
+Config: the data set's component.
+"""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from wsssbench.interfaces import Dataset
 from wsssbench.parallel import ranks
-from wsssbench.stages.work import StageWork
+from wsssbench.plugins import load
+from wsssbench.registry import Registries
+from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork
 
-FOLDER = "dataset"  # where in the stage's directory the files are
+NODE = "data"
+_FOLDER = "dataset"  # where in the stage's directory the files are
 
 
-def run(work: StageWork) -> dict[str, Any]:
-    """Write the data set next to its place and move it there whole. One rank does it."""
-    target = work.directory / FOLDER
-    if ranks.is_main() and not target.is_dir():
-        partial = work.directory / "partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        work.dataset.generate(partial, work.context.progress)
-        partial.rename(target)
-    return {}
+class Generate(StageKind):
+    """The data set of an experiment: made here if it is generated, elsewhere only described here."""
+
+    name = "generate"
+    section = "data"
+    required = True
+    slots = {"data": "dataset"}
+    writes_masks = True
+    taints = False
+
+    def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        return registries.dataset.resolve(given, self.section)
+
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        return (NODE,) if nodes.dataset.generated else ()
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        return Node(name=name, kind=self, config=nodes.config[self.section])
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Write the data set next to its place and move it there whole. One rank does it."""
+        target = work.directory / _FOLDER
+        if ranks.is_main() and not target.is_dir():
+            partial = work.directory / "partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            dataset = load().registries.dataset.build(work.config, where=self.section)
+            dataset.generate(partial, work.context.progress)
+            partial.rename(target)
+        return {}
+
+
+def build_dataset(config: Mapping[str, Any]) -> Dataset:
+    """The data set of a resolved config; a generated one does not know its files yet."""
+    dataset: Dataset = load().registries.dataset.build(
+        config[Generate.section], where=Generate.section
+    )
+    return dataset
+
+
+def located(dataset: Dataset, directories: Mapping[str, Path]) -> Dataset | None:
+    """`dataset` with its files, of a run whose stages left their results in `directories`, by node.
+
+    None if it is generated and not there.
+    """
+    if not dataset.generated:
+        return dataset
+    directory = directories.get(NODE)
+    return None if directory is None else dataset.at(directory / _FOLDER)

@@ -1,6 +1,6 @@
 """import_cams: another repository's CAM files -> one exact CAM artefact ``<id>.npz`` per image.
 
-Config: format ("psa" or "irn"), splits, checksum (`fingerprint` of the files).
+Config: format ("psa" or "irn"), splits, checksum (of the files' contents).
 
 A file has maps of classes in the image-level labels of its image only; it may lack some of those. It may be missing if
 its image has no class.
@@ -8,15 +8,11 @@ its image has no class.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,19 +20,84 @@ from wsssbench.errors import UserError, unknown
 from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.cam_formats import FORMATS, CamFormat, bounded
+from wsssbench.files.contents import content_id
 from wsssbench.files.image_lists import some
 from wsssbench.files.images import image_size
-from wsssbench.interfaces import Cam, Dataset
+from wsssbench.interfaces import Cam, Cams, Dataset
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
-from wsssbench.stages.work import StageWork, ids_of
+from wsssbench.progress import Progress
+from wsssbench.registry import Registries, check_parameters
+from wsssbench.stages.handles import photos_of
+from wsssbench.stages.infer_cams import NODE, CamStage
+from wsssbench.stages.stage import Node, Nodes, StageWork, distinct, ids_of
 
 FIRST = 3  # files that are opened before any work
-_BLOCK = 1 << 20
-_THREADS = 8
-_NOTES = (
-    "notes.txt"  # what was noticed, a line per image; while processes work, each has one of its own
-)
+# what was noticed, a line per image; while processes work, each has a file of its own
+_NOTES = "notes.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSection:
+    """Another repository's CAMs instead of a classifier's: the folder of ``<id>.npy`` and their format."""
+
+    directory: str
+    format: Literal["psa", "irn"]
+
+
+class ImportCams(CamStage):
+    """The CAMs of an experiment that starts from another repository's."""
+
+    name = "import_cams"
+    section = "import_cams"
+    plain = {"import_cams": ImportSection}
+
+    def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        return None if given is None else check_parameters(ImportSection, given, self.section)
+
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        return (NODE,) if nodes.config[self.section] else ()
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        given = nodes.config[self.section]
+        directory, form = Path(given["directory"]), given["format"]
+        splits = distinct(nodes.split(key) for key in ("train", "evaluate", "heldout"))
+        ids = [id for id, _ in ids_of(nodes.dataset, splits)]
+        checksum = content_id(foreign_files(directory, form, ids), nodes.memory)
+        return Node(
+            name=name,
+            kind=self,
+            config={"format": form, "splits": splits, "checksum": checksum},
+            splits=splits,
+            makes=Cams,
+            title=self.title,
+            scored=nodes.split("evaluate"),
+            outside={"cams": directory},
+        )
+
+    def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
+        check_import(node.outside["cams"], node.config["format"], dataset, node.splits)
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Import the CAMs of every image of the splits."""
+        config, dataset = work.config, work.dataset
+        form = find_format(config["format"])
+        items = items_of(work.outside["cams"], form, dataset, config["splits"], work.directory)
+        run_images(ImportJob(config["format"], dataset.classes), items, work.context, "import")
+        ranks.barrier()
+        notes = _collect_notes(work.directory)
+        if notes["clipped"]:
+            work.context.progress.warn(
+                f"values of {notes['clipped']} of {len(items)} CAM files were slightly outside [0, 1], and clipped"
+            )
+        if notes["missing"]:
+            work.context.progress.warn(
+                f"{notes['missing']} of {len(items)} CAM files lack classes of their image-level labels"
+            )
+        return {"images": len(items), **notes}
+
+    def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
+        return {"imported": node.config["format"], "crf": (), "labels_at_inference": True}
 
 
 class ImportItem(NamedTuple):
@@ -122,16 +183,10 @@ def items_of(
     Raises:
         UserError: no such folder, or files missing in it: one sentence with their number and the first names.
     """
-    splits = tuple(splits)
-    labels = {
-        (split, id): row
-        for split in splits
-        for id, row in zip(dataset.ids(split), dataset.labels(split), strict=True)
-    }
-    pairs = ids_of(dataset, splits)
+    photos = photos_of(dataset, splits)
     if not directory.is_dir():
         raise UserError(f"the folder of CAMs {directory} does not exist")
-    names = [f"{id}{form.suffix}" for id, split in pairs if labels[split, id].any()]
+    names = [f"{photo.id}{form.suffix}" for photo in photos if photo.labels.any()]
     missing = [name for name in names if not (directory / name).is_file()]
     if missing:
         raise UserError(
@@ -139,13 +194,13 @@ def items_of(
         )
     return [
         ImportItem(
-            id,
-            dataset.image_path(id),
-            labels[split, id],
-            directory / f"{id}{form.suffix}",
-            target / f"{id}.npz",
+            photo.id,
+            photo.path,
+            photo.labels,
+            directory / f"{photo.id}{form.suffix}",
+            target / f"{photo.id}.npz",
         )
-        for id, split in pairs
+        for photo in photos
     ]
 
 
@@ -156,11 +211,20 @@ def check_import(directory: Path, format: str, dataset: Dataset, splits: Iterabl
         UserError: unknown format; see `items_of` and `convert`.
     """
     form = find_format(format)
-    items = items_of(Path(directory), form, dataset, splits, Path())
+    items = items_of(directory, form, dataset, splits, Path())
     if dataset.generated:  # its images may not be there yet
         return
     for item in items[:FIRST]:
         convert(item, form, dataset.classes)
+
+
+def foreign_files(directory: Path, format: str, ids: Iterable[str]) -> dict[str, str]:
+    """The files of `ids` in `directory` by name, some of which may be missing; the family of the format is a name, too.
+
+    Maps of one image have the same size whatever is in them: their contents have to count.
+    """
+    suffix = find_format(format).suffix
+    return {f"{format} {id}{suffix}": str(directory / f"{id}{suffix}") for id in sorted(ids)}
 
 
 def find_format(name: str) -> CamFormat:
@@ -168,87 +232,6 @@ def find_format(name: str) -> CamFormat:
     if name not in FORMATS:
         raise UserError(unknown("CAM format", name, FORMATS))
     return FORMATS[name]
-
-
-def fingerprint(directory: Path, format: str, ids: Iterable[str], memo: Path | None = None) -> str:
-    """16 hex digits over the names, sizes and contents of the files of `ids`.
-
-    The whole content, as maps of one image have the same size whatever is in them; not the times, so that a copy of
-    the folder is the same CAMs. 10,000 files are read about as fast as the disk can, so what was read before is
-    remembered, by size and time of the file, as the cache does with its own files.
-
-    Args:
-        directory: holds ``<id>`` + the suffix of `format`; missing files count as such.
-        memo: a JSON file that remembers checksums from one process to the next.
-
-    Raises:
-        UserError: unknown format.
-    """
-    form = find_format(format)
-    names = sorted({f"{id}{form.suffix}" for id in ids})
-    folder = Path(directory).resolve()
-    known = _known.get(folder) or _recall(memo).get(str(folder), {})
-    with ThreadPoolExecutor(_THREADS) as pool:
-        found = dict(zip(names, pool.map(partial(_state, folder, known), names), strict=True))
-    _known[folder] = {**known, **found}
-    if memo is not None and _known[folder] != known:
-        memo.parent.mkdir(parents=True, exist_ok=True)
-        content = {**_recall(memo), str(folder): _known[folder]}
-        write_atomically(memo, json.dumps(content).encode())
-    digest = hashlib.sha256(format.encode())
-    for name, (size, _, checksum) in found.items():
-        digest.update(f"\n{name} {size} {checksum}".encode())
-    return digest.hexdigest()[:16]
-
-
-_State = tuple[int, int, int]  # size, time, checksum; -1 for a missing file
-_known: dict[Path, dict[str, _State]] = {}  # what this process has read
-
-
-def _state(folder: Path, known: Mapping[str, _State], name: str) -> _State:
-    try:
-        with (folder / name).open("rb") as stream:
-            stat = os.fstat(stream.fileno())
-            before = known.get(name)
-            if before is not None and before[:2] == (stat.st_size, stat.st_mtime_ns):
-                return before
-            checksum = 0
-            while block := stream.read(_BLOCK):
-                checksum = zlib.crc32(block, checksum)
-            return stat.st_size, stat.st_mtime_ns, checksum
-    except OSError:
-        return -1, -1, -1
-
-
-def _recall(memo: Path | None) -> dict[str, dict[str, _State]]:
-    """What `memo` says, by folder and name; nothing if it is missing or damaged."""
-    try:
-        stored = {} if memo is None else json.loads(memo.read_text(encoding="utf-8"))
-        return {
-            folder: {name: (int(a), int(b), int(c)) for name, (a, b, c) in states.items()}
-            for folder, states in stored.items()
-        }
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
-
-
-def run(work: StageWork) -> dict[str, Any]:
-    """Import the CAMs of every image of the splits."""
-    config, dataset = work.config, work.dataset
-    form = find_format(config["format"])
-    items = items_of(work.inputs["cams"], form, dataset, config["splits"], work.directory)
-    run_images(ImportJob(config["format"], dataset.classes), items, work.context, "import")
-    ranks.barrier()
-    notes = _collect_notes(work.directory)
-    if notes["clipped"]:
-        work.context.progress.warn(
-            f"values of {notes['clipped']} of {len(items)} CAM files were slightly outside [0, 1], and clipped"
-        )
-    if notes["missing"]:
-        work.context.progress.warn(
-            f"{notes['missing']} of {len(items)} CAM files lack classes of their image-level labels"
-        )
-    return {"images": len(items), **notes}
 
 
 def _collect_notes(directory: Path) -> dict[str, int]:

@@ -1,24 +1,28 @@
-"""infer_cams: trained classifier -> one CAM artefact ``<id>.npz`` per image.
+"""infer_cams: a trained classifier -> one CAM artefact ``<id>.npz`` per image.
 
-Config: cam (component), classifier (backbone, pooling, erasing, dropout), splits.
+Config: cam (component), splits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.images import read_image
-from wsssbench.interfaces import Classifier
-from wsssbench.models.classifier import build_classifier
+from wsssbench.interfaces import Cam, Cams, Dataset, TrainedClassifier
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
-from wsssbench.stages.work import StageWork, ids_of
+from wsssbench.progress import Progress
+from wsssbench.registry import Registries
+from wsssbench.stages import classify
+from wsssbench.stages.handles import CamFiles, photos_of
+from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct
+
+NODE = "cam"
 
 
 class CamItem(NamedTuple):
@@ -30,20 +34,16 @@ class CamItem(NamedTuple):
 
 
 class CamJob(ImageJob[CamItem]):
-    """Infers one image's CAM with the classifier in `weights`."""
+    """Infers one image's CAM with a trained classifier."""
 
-    def __init__(
-        self, config: Mapping[str, Any], num_classes: int, weights: Path, device: str
-    ) -> None:
-        self.config = dict(config)
-        self.num_classes = num_classes
-        self.weights = weights
+    def __init__(self, cam: Mapping[str, Any], trained: TrainedClassifier, device: str) -> None:
+        self.cam = dict(cam)
+        self.trained = trained
         self.device = device
 
     def prepare(self) -> None:
-        self.method = load().registries.cam.build(self.config["cam"])
-        self.classifier = load_classifier(self.config["classifier"], self.num_classes, self.weights)
-        self.classifier.to(self.device).eval()
+        self.method = load().registries.cam.build(self.cam)
+        self.classifier = self.trained.build().to(self.device).eval()
 
     def target(self, item: CamItem) -> Path:
         return item.target
@@ -56,29 +56,68 @@ class CamJob(ImageJob[CamItem]):
         write_cam(item.target, cam)
 
 
-def load_classifier(config: Mapping[str, Any], num_classes: int, weights: Path) -> Classifier:
-    """The classifier of `config` with what `classify` trained."""
-    classifier = build_classifier(config, num_classes, pretrained=False)
-    state = torch.load(weights, map_location="cpu", weights_only=True)
-    classifier.load_state_dict(
-        {name.removeprefix("classifier."): value for name, value in state.items()}
-    )
-    return classifier
+class CamStage(StageKind):
+    """What the CAM stages have in common, wherever the CAMs are from."""
+
+    title = "CAM"
+
+    def handle(self, node: Node, directory: Path, dataset: Dataset) -> Cams:
+        return CamFiles(directory)
+
+    def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
+        files = CamFiles(directory)
+        return heat(files.read(id)) if files.path(id).is_file() else None
 
 
-def run(work: StageWork) -> dict[str, Any]:
-    """CAMs of every image of the splits, for the classes in its image-level labels."""
-    dataset = work.dataset
-    labels = {
-        (split, id): row
-        for split in work.config["splits"]
-        for id, row in zip(dataset.ids(split), dataset.labels(split), strict=True)
-    }
-    items = [
-        CamItem(dataset.image_path(id), labels[split, id], work.directory / f"{id}.npz")
-        for id, split in ids_of(dataset, work.config["splits"])
-    ]
-    weights = work.inputs["classify"] / "weights.pth"
-    job = CamJob(work.config, len(dataset.classes), weights, work.context.device)
-    run_images(job, items, work.context, "cam", in_process=work.context.device == "cuda")
-    return {"images": len(items)}
+class InferCams(CamStage):
+    """The CAMs of an experiment that trains a classifier."""
+
+    name = "infer_cams"
+    section = "cam"
+    required = True
+    slots = {"cam": "cam"}
+
+    def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        return registries.cam.resolve(given, self.section)
+
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        return () if nodes.config["import_cams"] else (NODE,)
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        splits = distinct(nodes.split(key) for key in ("train", "evaluate", "heldout"))
+        return Node(
+            name=name,
+            kind=self,
+            config={"cam": nodes.config[self.section], "splits": splits},
+            inputs={"classifier": nodes.need(classify.NODE).name},
+            splits=splits,
+            makes=Cams,
+            title=self.title,
+            scored=nodes.split("evaluate"),
+        )
+
+    def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
+        load().registries.cam.build(node.config["cam"], where=self.section)
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """CAMs of every image of the splits, for the classes in its image-level labels."""
+        photos = photos_of(work.dataset, work.config["splits"])
+        items = [
+            CamItem(photo.path, photo.labels, work.directory / f"{photo.id}.npz")
+            for photo in photos
+        ]
+        device = work.context.device
+        job = CamJob(work.config["cam"], work.inputs["classifier"], device)
+        run_images(job, items, work.context, "cam", in_process=device == "cuda")
+        return {"images": len(items)}
+
+    def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
+        cam = node.config["cam"]
+        views = {"scales": tuple(cam.get("scales", ())), "flip": bool(cam.get("flip", False))}
+        return {**views, "crf": (), **above, "labels_at_inference": True}
+
+
+def heat(cam: Cam) -> np.ndarray:
+    """The largest activation of any class at each place, (h, w) float in [0, 1]."""
+    maps = cam.maps
+    return maps.max(axis=0) if maps.size else np.zeros((1, 1), np.float32)

@@ -1,39 +1,59 @@
 """fit and refine: train a refinement if it has to be, and apply it to every image.
 
-Config of both: refinement (component), kind of the artefact it reads (``cam`` or ``scores``), splits.
-`refine` writes one scores artefact ``<id>.npz`` per image.
+Config of both: refinement (component), splits. `refine` writes one scores artefact ``<id>.npz`` per image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from wsssbench.files.artefacts import read_cam, read_scores, write_scores
+import numpy as np
+
+from wsssbench.errors import UserError, unknown
+from wsssbench.files.artefacts import read_scores, write_scores
 from wsssbench.files.images import read_image
-from wsssbench.interfaces import Cam, FitItem, Refinement, Scores
+from wsssbench.interfaces import (
+    Cam,
+    Cams,
+    Dataset,
+    FitItem,
+    Refinement,
+    ScoreMaps,
+    Scores,
+)
+from wsssbench.ops.label_map import label_map
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
-from wsssbench.stages.work import StageWork, ids_of
+from wsssbench.progress import Progress
+from wsssbench.registry import Registries
+from wsssbench.stages import infer_cams
+from wsssbench.stages.handles import ScoreFiles, photos_of
+from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct, with_nested
+from wsssbench.training.schedule import Schedule
 
-READERS: dict[str, Callable[[Path], Cam | Scores]] = {"cam": read_cam, "scores": read_scores}
+_SECTION = "refine"
+_PREFIX = "refine."
+_FIT = "fit."
 
 
 class RefineItem(NamedTuple):
-    """One image: its file, the artefact to refine, where the result goes."""
+    """One image: its id and file, where the result goes."""
 
+    id: str
     image: Path
-    given: Path
     target: Path
 
 
 class RefineJob(ImageJob[RefineItem]):
     """Refines one image's artefact; `fitted` is where `fit` left its network, if it has one."""
 
-    def __init__(self, refinement: Refinement, kind: str, fitted: Path | None, device: str) -> None:
+    def __init__(
+        self, refinement: Refinement, given: Cams | ScoreMaps, fitted: Path | None, device: str
+    ) -> None:
         self.refinement = refinement
-        self.kind = kind
+        self.given = given
         self.fitted = fitted
         self.device = device
 
@@ -48,33 +68,136 @@ class RefineJob(ImageJob[RefineItem]):
         read_scores(path)
 
     def run(self, item: RefineItem) -> None:
-        given = READERS[self.kind](item.given)
+        given: Cam | Scores = self.given.read(item.id)
         write_scores(item.target, self.refinement.refine(read_image(item.image), given))
 
 
-def fit(work: StageWork) -> dict[str, Any]:
-    """Train the refinement on the artefacts of the training split."""
-    dataset = work.dataset
-    items = [
-        FitItem(id, dataset.image_path(id), work.inputs["given"] / f"{id}.npz")
-        for id, _ in ids_of(dataset, work.config["splits"])
-    ]
-    refinement = load().registries.refinement.build(work.config["refinement"])
-    refinement.fit(items, len(dataset.classes), work.context)
-    return {"images": len(items)}
+class Fit(StageKind):
+    """Trains a refinement that is trained, on the training split."""
 
+    name = "fit"
+    random = True
 
-def run(work: StageWork) -> dict[str, Any]:
-    """Refine every image of the splits."""
-    dataset = work.dataset
-    items = [
-        RefineItem(
-            dataset.image_path(id), work.inputs["given"] / f"{id}.npz", work.directory / f"{id}.npz"
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        return ()  # each is read by its refinement
+
+    def lazy_names(self, nodes: Nodes) -> Iterable[str]:
+        return [
+            f"{_FIT}{name}" for name in nodes.config[_SECTION] if _class(nodes.config, name).fitted
+        ]
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        section = nodes.config[_SECTION][name.removeprefix(_FIT)]
+        splits = (nodes.split("train"),)
+        return Node(
+            name=name,
+            kind=self,
+            config={"refinement": _component(section), "splits": splits},
+            inputs={"given": nodes.need(section["input"], by=name).name},
+            splits=splits,
         )
-        for id, _ in ids_of(dataset, work.config["splits"])
-    ]
-    refinement = load().registries.refinement.build(work.config["refinement"])
-    job = RefineJob(refinement, work.config["kind"], work.inputs.get("fitted"), work.context.device)
-    on_gpu = refinement.fitted and work.context.device == "cuda"
-    run_images(job, items, work.context, work.config["title"], in_process=on_gpu)
-    return {"images": len(items)}
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Train the refinement on the artefacts of the training split."""
+        given = work.inputs["given"]
+        items = [
+            FitItem(photo.id, photo.path, given.path(photo.id))
+            for photo in photos_of(work.dataset, work.config["splits"])
+        ]
+        refinement = load().registries.refinement.build(work.config["refinement"])
+        refinement.fit(items, len(work.dataset.classes), work.context)
+        return {"images": len(items)}
+
+
+class Refine(StageKind):
+    """The refinements of an experiment, each reading the CAMs or what another one made."""
+
+    name = "refine"
+    prefix = _PREFIX
+    section = _SECTION
+    default = {}
+    slots = {"refine.*": "refinement", "refine.*.backbone": "backbone"}
+    plain = {"refine.*.schedule": Schedule}
+
+    def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        resolved: dict[str, dict[str, Any]] = {}
+        others = (infer_cams.NODE, *config["stages"])
+        previous = infer_cams.NODE
+        for name, section in given.items():
+            where = f"{_SECTION}.{name}"
+            if name in (*others, "label") or not name.replace("_", "").isalnum():
+                raise UserError(f"{where}: a refinement cannot be called '{name}'")
+            if not isinstance(section, Mapping):
+                raise UserError(f"{where} is {section!r}, but has to be dict(type='Name', ...)")
+            source = section.get("input", previous)
+            if source not in (*others, *resolved):
+                known = (*others, *resolved)
+                raise UserError(f"{where}.input: {unknown('artefact', str(source), known)}")
+            component = registries.refinement.resolve(_component(section), where)
+            resolved[name] = {"input": source, **with_nested(component, where, registries)}
+            previous = name
+        return resolved
+
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        return [f"{_PREFIX}{name}" for name in nodes.config[_SECTION]]
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        short = name.removeprefix(_PREFIX)
+        section = nodes.config[_SECTION][short]
+        given = nodes.need(section["input"], by=name)
+        inputs = {"given": given.name}
+        cls = _class(nodes.config, short)
+        if cls.fitted:
+            inputs["fitted"] = nodes.need(f"{_FIT}{short}").name
+        before = "" if given.kind.title else given.title
+        splits = distinct(nodes.split(key) for key in ("train", "evaluate"))
+        return Node(
+            name=name,
+            kind=self,
+            config={"refinement": _component(section), "splits": splits},
+            inputs=inputs,
+            splits=splits,
+            makes=ScoreMaps,
+            title=f"{before} + {cls.title or short}".strip(),
+            scored=nodes.split("evaluate"),
+        )
+
+    def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
+        load().registries.refinement.build(node.config["refinement"], where=node.name)
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Refine every image of the splits."""
+        photos = photos_of(work.dataset, work.config["splits"])
+        items = [RefineItem(p.id, p.path, work.directory / f"{p.id}.npz") for p in photos]
+        refinement = load().registries.refinement.build(work.config["refinement"])
+        device = work.context.device
+        job = RefineJob(refinement, work.inputs["given"], work.inputs.get("fitted"), device)
+        on_gpu = refinement.fitted and device == "cuda"
+        run_images(job, items, work.context, work.name, in_process=on_gpu)
+        return {"images": len(items)}
+
+    def handle(self, node: Node, directory: Path, dataset: Dataset) -> ScoreMaps:
+        return ScoreFiles(directory)
+
+    def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
+        own = load().registries.refinement.build(node.config["refinement"]).card()
+        return {
+            **above,
+            **{k: (*above.get(k, ()), *v) if isinstance(v, tuple) else v for k, v in own.items()},
+        }
+
+    def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
+        files = ScoreFiles(directory)
+        if not files.path(id).is_file():
+            return None
+        scores = files.read(id)
+        return label_map(scores.planes, scores.classes, scores.size)
+
+
+def _component(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "input"}
+
+
+def _class(config: Mapping[str, Any], name: str) -> type[Refinement]:
+    kind = config[_SECTION][name]["type"]
+    return cast(type[Refinement], load().registries.refinement.get(kind))

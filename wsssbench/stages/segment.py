@@ -1,55 +1,196 @@
 """segment: train the segmenter on the pseudo-labels; predict: its label maps, ``<split>/<id>.png``.
 
-Config: segmenter (component), split or splits, gallery (images of the training side that are predicted for the report).
+Config: segmenter (component), split; of predict also gallery (how many images of the training side are predicted for
+pictures) and gallery_split.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from wsssbench.interfaces import SegmentationItem
+import numpy as np
+
+from wsssbench.errors import UserError
+from wsssbench.interfaces import Dataset, LabelMaps, SegmentationItem, TrainedSegmenter
 from wsssbench.plugins import load
-from wsssbench.stages.work import StageWork
+from wsssbench.progress import Progress
+from wsssbench.registry import Registries
+from wsssbench.segmenters.settings import InitSettings, TestSettings
+from wsssbench.stages import label
+from wsssbench.stages.handles import LabelFiles
+from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct, with_nested
+from wsssbench.training.schedule import Schedule
+
+NODE = "segment"
+GALLERY = 8  # pictures per run
+_FOLDER = "gallery"  # of the pictures' predictions
+_SECTION = "segmenter"
+_PREDICTIONS = {"predict": "val", "predict.test": "test"}  # node -> key of its split
 
 
-def train(work: StageWork) -> dict[str, Any]:
-    """Train on the pseudo-labels of the training split; sees no pixel truth."""
-    items = [
-        SegmentationItem(id, work.dataset.image_path(id), work.inputs["label"] / f"{id}.png")
-        for id in work.dataset.ids(work.config["split"])
-    ]
-    segmenter = load().registries.segmenter.build(work.config["segmenter"], work.dataset.classes)
-    segmenter.train(items, work.context)
-    return {"images": len(items)}
+class Segment(StageKind):
+    """The segmentation network of an experiment that trains one."""
+
+    name = "segment"
+    section = _SECTION
+    slots = {"segmenter": "segmenter", "segmenter.backbone": "backbone"}
+    plain = {
+        "segmenter.schedule": Schedule,
+        "segmenter.test": TestSettings,
+        "segmenter.init": InitSettings,
+    }
+    random = True
+
+    def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        if given is None:
+            return None
+        component = registries.segmenter.resolve(given, _SECTION)
+        if config[label.Label.section] is None:
+            raise UserError("segmenter needs pseudo-labels: add label=dict(input='<refinement>')")
+        return with_nested(component, _SECTION, registries)
+
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        return (NODE,) if nodes.config[_SECTION] else ()
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        train = nodes.split("train")
+        return Node(
+            name=name,
+            kind=self,
+            config={"segmenter": nodes.config[_SECTION], "split": train},
+            inputs={"label": nodes.need(label.NODE).name},
+            splits=(train,),
+            makes=TrainedSegmenter,
+        )
+
+    def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
+        _build(node.config, dataset, where=_SECTION)
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Train on the pseudo-labels of the training split; sees no mask."""
+        labels = work.inputs["label"]
+        items = [
+            SegmentationItem(id, work.dataset.image_path(id), labels.path(id))
+            for id in work.dataset.ids(work.config["split"])
+        ]
+        _build(work.config, work.dataset).train(items, work.context)
+        return {"images": len(items)}
 
 
-def predict(work: StageWork) -> dict[str, Any]:
-    """Predict the split, into a folder of its name (with the framework's own score beside ours), and the gallery."""
-    dataset, split = work.dataset, work.config["split"]
-    segmenter = load().registries.segmenter.build(work.config["segmenter"], dataset.classes)
-    scored = [
-        SegmentationItem(id, dataset.image_path(id), dataset.mask_path(id, split))
-        for id in dataset.ids(split)
-    ]
-    shown = [
-        SegmentationItem(id, dataset.image_path(id))
-        for id in gallery_ids(dataset.ids(work.config["gallery_split"]), work.config["gallery"])
-    ]
-    own: dict[str, Any] = {}
-    for name, items in ((split, scored), ("gallery", shown)):
-        if not items:
-            continue
-        directory = work.directory / name
-        directory.mkdir(exist_ok=True)
-        context = replace(work.context, directory=directory)
-        metrics = segmenter.predict(items, work.inputs["segment"], context)
-        if items is scored:
-            own = {f"mmseg {key}": value for key, value in metrics.items()}
-    return own
+class Predict(StageKind):
+    """What the segmentation network says about the val split, and about a test split if there is one."""
+
+    name = "predict"
+    title = "prediction"
+
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        if not nodes.config[_SECTION]:
+            return ()
+        return [name for name, key in _PREDICTIONS.items() if nodes.config["splits"][key]]
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        split = nodes.split(_PREDICTIONS[name])
+        gallery = GALLERY if name == next(iter(_PREDICTIONS)) else 0
+        segmenter = nodes.config[_SECTION]
+        evaluate = nodes.split("evaluate")
+        masks = nodes.dataset.generated or nodes.dataset.has_masks(split)
+        return Node(
+            name=name,
+            kind=self,
+            config={
+                "segmenter": segmenter,
+                "split": split,
+                "gallery": gallery,
+                "gallery_split": evaluate,
+            },
+            inputs={"segmenter": nodes.need(NODE).name},
+            splits=distinct((split, evaluate if gallery else "")),
+            labels=False,
+            # The framework's own test run scores what it predicts.
+            masks=(split,) if masks else (),
+            makes=LabelMaps,
+            folder=split,
+            title=self.title,
+            scored=split,
+            scored_title=f"{segmenter['type']} {split}",
+        )
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Predict the split, into a folder of its name, and the pictures; tell the framework's own score."""
+        config, dataset, split = work.config, work.dataset, work.config["split"]
+        segmenter = _build(config, dataset)
+        scored = [
+            SegmentationItem(id, dataset.image_path(id), dataset.mask_path(id, split))
+            for id in dataset.ids(split)
+        ]
+        shown = [
+            SegmentationItem(id, dataset.image_path(id))
+            for id in spread(dataset.ids(config["gallery_split"]), config["gallery"])
+        ]
+        own: dict[str, Any] = {}
+        for name, items in ((split, scored), (_FOLDER, shown)):
+            if not items:
+                continue
+            directory = work.directory / name
+            directory.mkdir(exist_ok=True)
+            context = replace(work.context, directory=directory)
+            metrics = segmenter.predict(items, work.inputs["segmenter"].directory, context)
+            if items is scored:
+                own = {f"mmseg {key}": value for key, value in metrics.items()}
+        return own
+
+    def handle(self, node: Node, directory: Path, dataset: Dataset) -> LabelMaps:
+        return LabelFiles(directory / node.folder)
+
+    def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
+        """The network's own entries; of what it learnt from, only that the CAMs were somebody else's."""
+        segmenter = node.config["segmenter"]
+        test = segmenter.get("test") or {}
+        crf = test.get("crf")
+        start = {key: segmenter[key] for key in ("backbone", "init") if segmenter.get(key)}
+        return {
+            **{key: value for key, value in above.items() if key == "imported"},
+            "scales": tuple(test.get("scales", ())),
+            "flip": bool(test.get("flip", False)),
+            "crf": (crf,) if crf else (),
+            "initial weights": start,
+            "labels_at_inference": False,
+        }
+
+    def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
+        for folder in (split, _FOLDER):
+            files = LabelFiles(directory / folder)
+            if files.path(id).is_file():
+                return files.read(id)
+        return None
 
 
-def gallery_ids(ids: list[str], count: int) -> list[str]:
+def predicting(config: Mapping[str, Any], split: str) -> tuple[dict[str, Any], str]:
+    """The resolved `config` so that it predicts `split`, too, and the node that does.
+
+    Raises:
+        UserError: the experiment has no segmentation network.
+    """
+    if config[_SECTION] is None:
+        raise UserError(
+            "the experiment has no segmenter, so it predicts nothing that could be scored"
+        )
+    splits = config["splits"]
+    for name, key in _PREDICTIONS.items():
+        if splits[key] == split:
+            return dict(config), name
+    name, key = list(_PREDICTIONS.items())[-1]
+    return {**config, "splits": {**splits, key: split}}, name
+
+
+def spread(ids: list[str], count: int) -> list[str]:
     """`count` ids spread evenly over the list: the same ones for every method, so that pictures compare."""
     count = min(count, len(ids))
     return [ids[i * len(ids) // count] for i in range(count)] if count else []
+
+
+def _build(config: Mapping[str, Any], dataset: Dataset, where: str = "") -> Any:
+    return load().registries.segmenter.build(config["segmenter"], dataset.classes, where=where)

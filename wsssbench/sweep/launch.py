@@ -218,5 +218,5 @@ def leaders_first(cells: Sequence[Cell], plans: Mapping[str, Plan]) -> list[Cell
 
 def _first_to_make(plan: Plan) -> str | None:
     """The stage a cell begins with; a generated data set, which is made in moments, aside."""
-    made = (s for s in plan.steps if s.node.stage != "generate" and s.state != "reused")
+    made = (s for s in plan.steps if not s.node.kind.writes_masks and s.state != "reused")
     return next((step.entry.key.hash for step in made), None)

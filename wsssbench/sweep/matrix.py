@@ -28,9 +28,8 @@ from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.config import read_config
 from wsssbench.registry import check_parameters
 from wsssbench.results.sweep_record import Paper, Row
+from wsssbench.stages import short_places
 
-# short names of axes; any other is a key of the config
-AXES = {name: f"classifier.{name}" for name in ("pooling", "erasing", "backbone")}
 ROW = "row"  # the axis of a matrix file's rows
 
 
@@ -220,7 +219,7 @@ def parse_grid(option: str) -> Grid:
         raise UserError(
             f"--grid {option}: '{ROW}' is what the axis of a matrix file's rows is called"
         )
-    return Grid(axis, AXES.get(axis, axis), values)
+    return Grid(axis, short_places().get(axis, axis), values)
 
 
 def split_values(text: str) -> list[str]:
@@ -276,7 +275,7 @@ def _called(chosen: Iterable[tuple[Grid, str]]) -> list[str]:
         short = grid.key.rpartition(".")[2]
         if value.lower() == "none":
             words.append(f"no {short}")
-        elif grid.axis in AXES or re.match(r"[A-Za-z]\w*(\(|$)", value):
+        elif grid.axis in short_places() or re.match(r"[A-Za-z]\w*(\(|$)", value):
             words.append(value)
         else:
             words.append(f"{short}={value}")

@@ -1,4 +1,4 @@
-"""CAM artefacts -> the files of other repositories. No stage of an experiment: it ends in a folder of the user's."""
+"""CAM artefacts -> the files of other repositories, in a folder of the user's."""
 
 from __future__ import annotations
 

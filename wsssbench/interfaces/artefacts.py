@@ -1,0 +1,143 @@
+"""What stages leave on disk, as types.
+
+A parameter of a component that is annotated with one of these classes is a *reference*: a config gives the name of a
+stage, the annotation says what that stage has to make, and the component receives an object of the class.
+``X | None`` makes a reference optional, ``tuple[X, ...]`` takes several.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from wsssbench.interfaces.network import Classifier
+from wsssbench.interfaces.values import Cam, Output, Scores
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What one stage left in `directory`. A plugin's own kind of artefact is a class derived from this one.
+
+    Objects are small and pickle to worker processes; they open files when they are asked for something.
+    """
+
+    directory: Path
+    called: ClassVar[str] = "artefacts of a plugin"  # in sentences: "ordinary.cam makes CAMs"
+
+
+class TrainedClassifier(Artefact):
+    """A classifier that `classify` trained."""
+
+    called: ClassVar[str] = "a classifier"
+
+    @abstractmethod
+    def build(self) -> Classifier:
+        """A new classifier with the trained weights, on the CPU, in training mode."""
+
+    @abstractmethod
+    def frozen(self) -> Callable[[Tensor], Output]:
+        """A function of images (N, 3, H, W): the trained classifier in evaluation mode.
+
+        Its parameters get no gradient, the images do. It is not an `nn.Module`, so whoever keeps it neither trains
+        nor saves it. It is loaded at its first call, on the device of the images.
+        """
+
+
+class Cams(Artefact):
+    """A `Cam` per image."""
+
+    called: ClassVar[str] = "CAMs"
+
+    @abstractmethod
+    def path(self, id: str) -> Path:
+        """The file of image `id`."""
+
+    @abstractmethod
+    def read(self, id: str) -> Cam:
+        """The CAM of image `id`; CorruptArtefactError if it is not whole."""
+
+
+class ScoreMaps(Artefact):
+    """`Scores` per image."""
+
+    called: ClassVar[str] = "scores"
+
+    @abstractmethod
+    def path(self, id: str) -> Path:
+        """The file of image `id`."""
+
+    @abstractmethod
+    def read(self, id: str) -> Scores:
+        """The scores of image `id`; CorruptArtefactError if they are not whole."""
+
+
+class LabelMaps(Artefact):
+    """A label map per image."""
+
+    called: ClassVar[str] = "label maps"
+
+    @abstractmethod
+    def path(self, id: str) -> Path:
+        """The file of image `id`."""
+
+    @abstractmethod
+    def read(self, id: str) -> np.ndarray:
+        """The label map of image `id`, (H, W) uint8; CorruptArtefactError if it is not whole."""
+
+
+class TrainedSegmenter(Artefact):
+    """What a segmenter's `train` left in `directory`."""
+
+    called: ClassVar[str] = "a segmentation network"
+
+
+@dataclass(frozen=True)
+class Photo(ABC):
+    """One image with its image-level labels; its mask stays closed.
+
+    Attributes:
+        id: of the image.
+        path: its file.
+        labels: (K,) float32 in {0, 1}.
+    """
+
+    id: str
+    path: Path
+    labels: np.ndarray
+
+    @property
+    @abstractmethod
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, read anew each time; UserError if the file cannot be read."""
+
+
+class Photos(Sequence[Photo]):
+    """The images of one or several splits, each id once, in list order."""
+
+    def __init__(self, photos: Sequence[Photo]) -> None:
+        self._photos = tuple(photos)
+
+    @property
+    def ids(self) -> list[str]:
+        """The image ids, in order."""
+        return [photo.id for photo in self._photos]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Image-level labels, (n, K) float32 in {0, 1}."""
+        return np.stack([photo.labels for photo in self._photos])
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # an int or a slice
+        return self._photos[index]
+
+    def __iter__(self) -> Iterator[Photo]:
+        return iter(self._photos)

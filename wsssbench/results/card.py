@@ -1,0 +1,55 @@
+"""The protocol card: what has to agree before two numbers may be compared, in the words of tables and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wsssbench.experiment.fingerprint import weight_checksums
+from wsssbench.experiment.plan import Plan, Step
+from wsssbench.segmenters.settings import initial_weights
+
+CardValue = str | int | float | bool | None
+
+
+def card_of(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, CardValue]:
+    """The card of an evaluation.
+
+    Args:
+        step: the evaluation's.
+        chosen: its metrics at the threshold that counts.
+    """
+    given = step.node.inputs["given"]
+    split = step.node.config["split"]
+    raw = plan.card(given)
+    at_inference = raw.pop("labels_at_inference")
+    card: dict[str, CardValue] = {
+        "dataset": plan.config["data"]["type"],
+        **plan.dataset.card(),
+        "split": split,
+        "images": len(plan.dataset.ids(split)),
+        "stage": given,
+        **dict(_worded(key, value) for key, value in raw.items()),
+        "threshold": chosen["threshold"],
+        "threshold_choice": chosen["threshold_choice"],
+    }
+    if "threshold" in step.node.inputs:
+        selecting = plan.card(step.node.inputs["threshold"]).get("held out")
+        if selecting:
+            card["held out"] = f"{selecting} ({len(plan.dataset.ids(selecting))} images)"
+    return {**card, "labels_at_inference": at_inference, "seed": plan.config["seed"]}
+
+
+def _worded(key: str, value: Any) -> tuple[str, CardValue]:
+    """What a stage says about itself, in words."""
+    if key == "imported":
+        return "cams", f"imported ({value})"
+    if key == "initial weights":
+        # Files go by their checksums, too: names do not tell files apart.
+        checksums = weight_checksums(value).values()
+        return key, ", ".join([initial_weights(value), *(f"SHA-256 {sum}" for sum in checksums)])
+    if key == "scales":
+        return key, ", ".join(map(str, value)) or "1.0"
+    if key == "crf":
+        return key, " + ".join(value) or "none"
+    return key, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,107 @@
+"""custom: run a stage of a plugin, a component of the kind ``stage`` that a config has under ``stages``.
+
+Config: stage (component), splits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.interfaces import Artefact, Cams, Dataset, LabelMaps, ScoreMaps, Stage
+from wsssbench.ops.label_map import label_map
+from wsssbench.parallel import ranks
+from wsssbench.plugins import load
+from wsssbench.progress import Progress
+from wsssbench.registry import Registries
+from wsssbench.stages.handles import CamFiles, LabelFiles, ScoreFiles, files_of, photos_of
+from wsssbench.stages.infer_cams import heat
+from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct
+
+_SECTION = "stages"
+_SCORED = (Cams, ScoreMaps, LabelMaps)
+
+
+class Custom(StageKind):
+    """The stages that a config adds. One runs if another one reads it or its result can be scored."""
+
+    name = "custom"
+    section = _SECTION
+    default = {}
+    slots = {"stages.*": "stage"}
+
+    def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        for name in given:
+            if not str(name).replace("_", "").isalnum():
+                raise UserError(f"{_SECTION}.{name}: a stage cannot be called '{name}'")
+        return {n: registries.stage.resolve(item, f"{_SECTION}.{n}") for n, item in given.items()}
+
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        return [
+            name for name in nodes.config[_SECTION] if _class(nodes.config, name).makes in _SCORED
+        ]
+
+    def lazy_names(self, nodes: Nodes) -> Iterable[str]:
+        return [
+            name
+            for name in nodes.config[_SECTION]
+            if _class(nodes.config, name).makes not in _SCORED
+        ]
+
+    def node(self, name: str, nodes: Nodes) -> Node:
+        cls = _class(nodes.config, name)
+        splits = distinct(nodes.split(key) for key in cls.splits)
+        evaluate = nodes.split("evaluate")
+        return Node(
+            name=name,
+            kind=self,
+            config={"stage": nodes.config[_SECTION][name], "splits": splits},
+            splits=splits,
+            makes=cls.makes,
+            title=cls.title or name,
+            scored=evaluate if evaluate in splits else "",
+        )
+
+    def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
+        _build(node.config, dataset, where=f"{_SECTION}.{node.name}")
+
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Call the plugin's stage: on every rank if it is parallel, else on the main one."""
+        stage = _build(work.config, work.dataset)
+        if not (stage.parallel or ranks.is_main()):
+            return {}
+        photos = photos_of(work.dataset, work.config["splits"])
+        return dict(stage.run(photos, work.context) or {})
+
+    def handle(self, node: Node, directory: Path, dataset: Dataset) -> Artefact:
+        assert node.makes is not None
+        return files_of(node.makes, directory)
+
+    def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
+        return {**above, "labels_at_inference": True}
+
+    def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
+        """By the file it left: that of a label map, of a CAM, or of scores."""
+        if LabelFiles(directory).path(id).is_file():
+            return LabelFiles(directory).read(id)
+        if not CamFiles(directory).path(id).is_file():
+            return None
+        try:
+            return heat(CamFiles(directory).read(id))
+        except CorruptArtefactError:
+            scores = ScoreFiles(directory).read(id)
+            return label_map(scores.planes, scores.classes, scores.size)
+
+
+def _class(config: Mapping[str, Any], name: str) -> type[Stage]:
+    kind = config[_SECTION][name]["type"]
+    return cast(type[Stage], load().registries.stage.get(kind))
+
+
+def _build(config: Mapping[str, Any], dataset: Dataset, where: str = "") -> Stage:
+    stage = load().registries.stage.build(config["stage"], dataset.classes, where=where)
+    return cast(Stage, stage)

@@ -1,0 +1,244 @@
+"""What a kind of stage declares about itself, and what a stage is given.
+
+A kind of stage is one file in this room with one class derived from `StageKind`, and one word in
+`wsssbench.experiment.graph.STAGES`. Config, plan, run, results and pages ask the class; none of them knows its name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from wsssbench.interfaces import Artefact, Dataset, RunContext
+from wsssbench.progress import Progress
+from wsssbench.registry import Registries, check_parameters
+from wsssbench.training.schedule import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One stage of an experiment.
+
+    Attributes:
+        name: unique; what ``--force``, ``--until`` and references take.
+        kind: what kind of stage it is.
+        config: resolved; part of the content hash. References in it are replaced by what they have to make.
+        inputs: role -> name of the node it reads. Roles are hashed, names are not.
+        splits: splits whose images it reads.
+        labels: does it read the image-level labels of its splits? A test split has none.
+        masks: splits whose masks it opens.
+        makes: what it leaves; None: figures only.
+        folder: where in its directory that is.
+        title: what tables and pictures call its result.
+        scored: the split on which its result is scored; empty: it is not.
+        scored_title: what the ladder calls that evaluation, if not `title`.
+        outside: role -> folder outside the cache that it reads; its content counts (a checksum in `config`), not where
+            it is.
+    """
+
+    name: str
+    kind: StageKind
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    splits: tuple[str, ...] = ()
+    labels: bool = True
+    masks: tuple[str, ...] = ()
+    makes: type[Artefact] | None = None
+    folder: str = ""
+    title: str = ""
+    scored: str = ""
+    scored_title: str = ""
+    outside: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def short(self) -> str:
+        """What it may also be called: ``rw`` for ``refine.rw``."""
+        return self.name.removeprefix(self.kind.prefix)
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """What a stage is given.
+
+    Attributes:
+        name: of its node.
+        config: the node's, with an `Artefact` in the place of every reference.
+        inputs: the artefacts that it reads, by role.
+        outside: the folders outside the cache that it reads, by role.
+        dataset: the data set; its masks can be opened by stages that declare it only.
+        context: its own directory, device, workers, seed, progress.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    outside: Mapping[str, Path]
+    dataset: Dataset
+    context: RunContext
+
+    @property
+    def directory(self) -> Path:
+        return self.context.directory
+
+
+class Nodes(Protocol):
+    """The graph that is being built, as a kind of stage sees it."""
+
+    config: Mapping[str, Any]
+    dataset: Dataset
+    memory: Path | None  # where contents of files are remembered, see `wsssbench.files.contents`
+
+    def need(self, name: str, by: str = "") -> Node:
+        """The node called `name`, built if need be; UserError that names `by` if there is none."""
+
+    def split(self, name: str) -> str:
+        """The split that the config's ``splits`` has under `name`."""
+
+
+Slots = Mapping[str, str]
+
+
+class StageKind(ABC):
+    """A kind of stage: what the rest of the toolkit has to know about it.
+
+    Attributes:
+        name: names its folder in the cache.
+        prefix: of the names of its nodes, which may be called without it.
+        section: its key at the top level of a config; empty: none of its own.
+        required: has the section to be given? Otherwise `default` stands for it.
+        default: an empty dict, or None where absence means something.
+        slots: places in a config (``*`` for a name of the user's) -> kind of the component that stands there.
+        lists: places that hold a list of components -> their kind.
+        plain: places of sections that are no components -> the class whose fields are their keys.
+        random: does its result depend on the run's seed? The seed is hashed for those only.
+        writes_masks: does it make masks itself, for a data set that is generated?
+        taints: does what it makes from masks carry them on? An image-level stage may not descend from it then.
+        follows: does it only tell something about what it reads? ``--until`` includes it behind that, then.
+        title: what pictures call its result if the node says nothing.
+    """
+
+    name: ClassVar[str]
+    prefix: ClassVar[str] = ""
+    section: ClassVar[str] = ""
+    required: ClassVar[bool] = False
+    default: ClassVar[Any] = None
+    slots: ClassVar[Slots] = {}
+    lists: ClassVar[Slots] = {}
+    plain: ClassVar[Mapping[str, type]] = {}
+    random: ClassVar[bool] = False
+    writes_masks: ClassVar[bool] = False
+    taints: ClassVar[bool] = True
+    follows: ClassVar[bool] = False
+    title: ClassVar[str] = ""
+
+    def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        """Check the section that was `given` and fill in its defaults.
+
+        Args:
+            given: the section as the user wrote it, or `default`.
+            config: what is resolved already: splits, and the sections of the kinds before this one.
+            registries: of the components.
+
+        Raises:
+            UserError: whatever can be known to be wrong from the config alone.
+        """
+        return given
+
+    @abstractmethod
+    def names(self, nodes: Nodes) -> Iterable[str]:
+        """The nodes of this kind that an experiment has, in order."""
+
+    def lazy_names(self, nodes: Nodes) -> Iterable[str]:
+        """Nodes that exist only if another one reads them."""
+        return ()
+
+    def follower(self, node: Node, nodes: Nodes) -> str:
+        """The name of the node of this kind that comes behind `node` of another kind; empty if none does."""
+        return ""
+
+    @abstractmethod
+    def node(self, name: str, nodes: Nodes) -> Node:
+        """The node called `name`: one of `names`, of `lazy_names`, or a `follower`."""
+
+    def check(  # noqa: B027 - most have nothing to check
+        self, node: Node, dataset: Dataset, progress: Progress
+    ) -> None:
+        """What can be known to be wrong before any work, once the components are built.
+
+        Raises:
+            IncompatibleError: components that do not go together.
+            UserError: anything else that would stop the stage.
+        """
+
+    def check_data(
+        self, node: Node, nodes: Mapping[str, Node], dataset: Dataset, progress: Progress
+    ) -> Iterator[str]:
+        """Sentences on what is wrong with the data of `node`, a data set that is not generated."""
+        return iter(())
+
+    @abstractmethod
+    def run(self, work: StageWork) -> dict[str, Any]:
+        """Do the work; the result goes to the manifest."""
+
+    def handle(self, node: Node, directory: Path, dataset: Dataset) -> Any:
+        """The result in `directory`, as those receive it who read it; by default the directory."""
+        return directory
+
+    def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
+        """The entries of the protocol card that say how the result of `node` was made.
+
+        Raw values; `wsssbench.results.card` words them.
+
+        Args:
+            above: the entries of what the node reads.
+        """
+        return dict(above)
+
+    def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
+        """What lies over the photo of `id`: (h, w) float heat in [0, 1], or an (H, W) uint8 label map.
+
+        None if this kind has no picture, or none of that image.
+
+        Raises:
+            CorruptArtefactError: the file is not whole.
+        """
+        return None
+
+    def stands_for(self, config: Mapping[str, Any]) -> Iterable[str]:
+        """Nodes whose pictures are the same as this one's, pixel by pixel."""
+        return ()
+
+    @property
+    def has_picture(self) -> bool:
+        """Can there be a picture of its results?"""
+        return type(self).picture is not StageKind.picture
+
+
+def with_nested(component: dict[str, Any], where: str, registries: Registries) -> dict[str, Any]:
+    """`component` with the defaults of the backbone and the schedule it may have, by these names."""
+    filled = dict(component)
+    backbone, schedule = filled.get("backbone"), filled.get("schedule")
+    if isinstance(backbone, Mapping) and "type" in backbone:
+        filled["backbone"] = registries.backbone.resolve(backbone, f"{where}.backbone")
+    if isinstance(schedule, Mapping):
+        filled["schedule"] = check_parameters(Schedule, schedule, f"{where}.schedule")
+    return filled
+
+
+def ids_of(dataset: Dataset, splits: Iterable[str]) -> list[tuple[str, str]]:
+    """(id, split) of every image in `splits`, each id once, in list order."""
+    seen: dict[str, str] = {}
+    for split in splits:
+        for id in dataset.ids(split):
+            seen.setdefault(id, split)
+    return list(seen.items())
+
+
+def distinct(splits: Iterable[str]) -> tuple[str, ...]:
+    """`splits` without empty names, each once, in order."""
+    return tuple(dict.fromkeys(split for split in splits if split))
