@@ -40,7 +40,8 @@ def write_cached_run(work: Path, name: str = "tiny", seed: int = 0, **config: An
         dataset.generate(places["data"] / "dataset", Silent())
     dataset = dataset.at(places["data"] / "dataset")
     for node in ("cam", "refine.crf", "refine.rw", "label", "predict"):
-        places[node] = work / "cache" / node.partition(".")[0] / f"{name}-{seed}-{node}"
+        kind = {"cam": "infer_cams"}.get(node, node.partition(".")[0])
+        places[node] = work / "cache" / kind / f"{name}-{seed}-{node}"
         places[node].mkdir(parents=True)
     rng = np.random.default_rng([seed, len(name)])
     for id in dataset.ids("train"):

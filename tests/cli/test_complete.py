@@ -14,6 +14,7 @@ from wsssbench import plugins
 from wsssbench.cli import complete
 from wsssbench.errors import UserError
 from wsssbench.plugins import load
+from wsssbench.registry import KINDS
 
 SHOW_SCRIPT = {"_WSSSBENCH_COMPLETE": "source_bash"}
 ERASING = ["AEFT", "RigidErasing", "none"]
@@ -146,8 +147,7 @@ def test_every_component_is_offered() -> None:
     assert set(names(complete.components(""))) == everything
     assert dict(complete.components("GAP"))["GAP"].startswith("global average pooling")
     assert "wsssbench" in names(complete.plugins_and_components("wsss"))
-    assert names(complete.kinds("")) == sorted(["dataset", "backbone", "pooling", "erasing", "cam",
-                                                "refinement", "segmenter"])  # fmt: skip
+    assert names(complete.kinds("")) == sorted(KINDS)
 
 
 def test_assignments() -> None:

@@ -70,7 +70,7 @@ def run(config: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         ),
         (["--set", "+refine.rw.backbone.weight='x'"], ["'weight'", "did you mean weights"]),
         (["--set", "label.input=walk"], ["unknown refinement 'walk'"]),
-        (["--set", "label.confidence=5"], ["label.confidence=5", "[0, 1]"]),
+        (["--set", "label.confidence=5"], ["label: confidence=5", ">= 0 and <= 1"]),
         (["--set", "+evaluate.thresholds=(0.6, 0.0, 0.1)"], ["evaluate.thresholds"]),
         (["--set", "nonsense"], ["of the form key.subkey=value"]),
         (["--set", "seed=abc"], ["seed='abc' has to be int"]),
@@ -166,10 +166,10 @@ def test_masks_are_looked_through_once(config: Path, monkeypatch: pytest.MonkeyP
     """Only before a training: what is planned beside a trained classifier starts at once."""
     looked: list[str] = []
     monkeypatch.setattr(planning, "check_masks", lambda _, split, *more: looked.append(split) or [])
-    monkeypatch.setattr(planning, "outlook", lambda entry, forced: ("reused", ""))
+    monkeypatch.setattr(planning, "state_of", lambda entry, contents: ("reused", ""))
     arguments = ("run", config, "--dry-run", "--work-dir", config.parent / "work")
     assert call(*arguments).code == 0 and looked == []
-    monkeypatch.setattr(planning, "outlook", lambda entry, forced: ("computed", ""))
+    monkeypatch.setattr(planning, "state_of", lambda entry, contents: ("computed", ""))
     assert call(*arguments).code == 0 and looked == ["train"]
 
 

@@ -50,7 +50,7 @@ def test_two_runs_at_once_compute_every_stage_once(tmp_path: Path) -> None:
 def test_what_another_process_made_meanwhile_is_reused(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_PATIENCE", 0.05)
+    monkeypatch.setattr(pipeline, "_LOCK_POLL_SECONDS", 0.05)
     config = resolve(tiny)
     plan = make_plan(config, settings(tmp_path, Heard()))
     (step,) = plan.steps

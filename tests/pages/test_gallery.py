@@ -90,7 +90,7 @@ def test_rows_are_shown_at_the_chosen_rung(tmp_path):
     assert [row.id for row in found.gallery] == ["train_00000", "train_00003"]
     assert [titles(row) for row in found.gallery] == [["truth", *choice.scored]] * 2
     assert [row.id for row in (*found.most, *found.least)] == [p.id for p in (*most, *least)]
-    heat = read_cam(tmp_path / "cache" / "cam" / "another-0-cam" / "train_00000.npz").maps.max(
+    heat = read_cam(tmp_path / "cache" / "infer_cams" / "another-0-cam" / "train_00000.npz").maps.max(
         axis=0
     )
     assert np.allclose(found.gallery[0].layers[-1].plane, heat, atol=1e-6)
@@ -109,7 +109,7 @@ def test_predictions_are_shown_on_their_own_split(tmp_path):
 def test_another_seed_stands_in_for_one_that_is_lost(tmp_path):
     for seed in (0, 1):
         write_cached_run(tmp_path, "one", seed)
-    shutil.rmtree(tmp_path / "cache" / "cam" / "one-0-cam")
+    shutil.rmtree(tmp_path / "cache" / "infer_cams" / "one-0-cam")
     choice = choose(load([tmp_path / "runs" / "one"]), "CAM")
     assert titles(comparison_pictures(choice, 1, ((), ())).gallery[0]) == ["truth", "one"]
 
@@ -118,7 +118,7 @@ def test_rows_without_pictures_are_named_with_the_reason(tmp_path):
     runs = [write_cached_run(tmp_path, "one"), write_cached_run(tmp_path, "lost")]
     more = {"type": "SyntheticScenes", "train_images": 6, "val_images": 3, "image_size": 80}
     runs.append(write_cached_run(tmp_path, "larger", data=more))
-    shutil.rmtree(tmp_path / "cache" / "cam" / "lost-0-cam")
+    shutil.rmtree(tmp_path / "cache" / "infer_cams" / "lost-0-cam")
     choice = choose(load(runs), "CAM")
     found = comparison_pictures(choice, 1, ((), ()))
     assert titles(found.gallery[0]) == ["truth", "one"]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from wsssbench.errors import UserError
+from wsssbench.experiment.graph import stage_kind
 from wsssbench.results.sweep_record import Cell, Paper, Row, Status, Sweep, here, read_sweep
 from wsssbench.sweep import launch
 from wsssbench.sweep.launch import How, command, leaders_first, run_cell, run_here
@@ -225,7 +226,7 @@ def test_without_submitit_its_executors_say_what_to_install(
 
 def _plan(*stages: tuple[str, str, str]) -> Any:
     steps = [
-        SimpleNamespace(node=SimpleNamespace(stage=stage), state=state,
+        SimpleNamespace(node=SimpleNamespace(kind=stage_kind(stage)), state=state,
                         entry=SimpleNamespace(key=SimpleNamespace(hash=hash)))
         for stage, hash, state in stages
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,8 +63,8 @@ def export_submission(
     progress = ConsoleProgress(make_console())
     with log_noise(work / "logs" / "export.txt", progress):
         settings = settings_of(work, device, workers, progress, None, name)
-        plan = _plan(config, settings, name, recompute)
-        execute(plan, settings)
+        plan, only = _plan(config, settings, name, recompute)
+        execute(plan, settings, only)
         report = _write(plan, name, target, competition, progress)
     _tell(report, split, competition, plan.dataset.classes, progress)
 
@@ -128,14 +127,16 @@ def _target(out: Path | None, default: Path) -> Path:
     return out
 
 
-def _plan(config: dict[str, Any], settings: Settings, name: str, recompute: bool) -> Plan:
-    """The prediction alone if the segmenter is there; with everything that it needs on request."""
+def _plan(
+    config: dict[str, Any], settings: Settings, name: str, recompute: bool
+) -> tuple[Plan, set[str] | None]:
+    """The plan, and which of its stages to run: if the segmenter is there the prediction alone, else all on request."""
     from wsssbench.experiment.plan import make_plan
 
     plan = make_plan(config, settings)
     needed = {name, *plan[name].node.inputs.values()}
     if all(plan[other].state == "reused" for other in needed - {name}):
-        return replace(plan, steps=tuple(step for step in plan.steps if step.node.name in needed))
+        return plan, needed
     if not recompute:
         stale = [step for step in plan.steps if step.state != "reused" and step.node.name != name]
         names = ", ".join(step.node.name for step in stale)
@@ -143,7 +144,7 @@ def _plan(config: dict[str, Any], settings: Settings, name: str, recompute: bool
             f"the cache in {settings.work_dir} does not have this run's segmenter as it would be now: {names} would "
             f"be computed again (the first: {stale[0].reason}); --recompute does it, which may take as long as the run"
         )
-    return plan
+    return plan, None
 
 
 def _write(plan: Plan, name: str, target: Path, competition: str, progress: Progress) -> Report:

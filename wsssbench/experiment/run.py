@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,24 @@ from wsssbench.stages.stage import Node, StageWork
 _LOCK_POLL_SECONDS = 5.0  # between two looks at a lock that another process holds
 
 
-def execute(plan: Plan, settings: Settings) -> dict[str, State]:
+def execute(
+    plan: Plan, settings: Settings, only: Collection[str] | None = None
+) -> dict[str, State]:
     """Run every step that is not in the cache; same command again continues where it was.
 
     Of several processes that need the same stage at once, one computes it and the others wait.
+
+    Args:
+        only: the nodes to run, if not all; what else they need has to be in the cache.
 
     Returns:
         What happened to each node.
     """
     ranks.init(settings.device)
     happened: dict[str, State] = {}
-    for number, step in enumerate(plan.steps, start=1):
-        name = f"[{number}/{len(plan.steps)}] {step.node.name}"
+    steps = [step for step in plan.steps if only is None or step.node.name in only]
+    for number, step in enumerate(steps, start=1):
+        name = f"[{number}/{len(steps)}] {step.node.name}"
         state = ranks.from_main(_state_now(plan, step))[0]
         if state != "reused":
             with _held(step.entry, name, settings.progress):

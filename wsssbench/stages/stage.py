@@ -186,8 +186,8 @@ class StageKind(ABC):
         """Do the work; the result goes to the manifest."""
 
     def handle(self, node: Node, directory: Path, dataset: Dataset) -> Any:
-        """The result in `directory`, as those receive it who read it; by default the directory."""
-        return directory
+        """The result in `directory`, as those receive it who read it; by default as what it makes."""
+        return directory if node.makes is None else node.makes(directory)
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         """The entries of the protocol card that say how the result of `node` was made.
