@@ -15,7 +15,7 @@ from wsssbench.evaluation.confusion import metrics_of_counts
 from wsssbench.evaluation.image_counts import write_image_counts
 from wsssbench.results.run import Point, Rung, RunResult, to_json
 from wsssbench.results.run_files import image_counts_path
-from wsssbench.results.sweep_record import Cell, Paper, Row, Status, Sweep
+from wsssbench.results.sweep_record import SweepCell, Paper, Row, Status, Sweep
 
 CLASSES = ["cat", "dog", "sofa", "tree"]
 RUNGS = {"cam": "CAM", "refine.crf": "+ CRF", "predict": "DeepLab val"}
@@ -183,7 +183,7 @@ def write_sweep(
             state = unfinished.get((row, seed))
             impossible = state.reason if state and state.state == "impossible" else ""
             cells.append(
-                Cell(f"{number}-{seed}", row, seed, f"../../runs/{name}/{run.name}", impossible)
+                SweepCell(f"{number}-{seed}", row, seed, f"../../runs/{name}/{run.name}", impossible)
             )
             if state is None:
                 write_run(run, method, seed, f"{name}-{number}")

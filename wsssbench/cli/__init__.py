@@ -11,7 +11,7 @@ import typer
 from wsssbench.cli import complete
 from wsssbench.errors import CorruptArtefactError, UserError
 
-_STOPPED = 130  # exit code after Ctrl-C
+_STOPPED = (130, 143, 129)  # exit codes after Ctrl-C, SIGTERM, SIGHUP
 _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
@@ -72,8 +72,8 @@ def main() -> int:
     except (UserError, CorruptArtefactError) as error:
         return _complain(str(error))
     except SystemExit as end:
-        if end.code == _STOPPED:  # what typer makes of a KeyboardInterrupt
-            print("\nstopped; the same command again continues from here", file=sys.stderr)
+        if end.code in _STOPPED:  # the first is what typer makes of a KeyboardInterrupt
+            _say_stopped()
         raise
     except OSError as error:
         sentence = _of_the_disk(error)
@@ -81,6 +81,17 @@ def main() -> int:
             raise
         return _complain(sentence)
     return 0
+
+
+def _say_stopped() -> None:
+    """Say how to go on. Nobody can read it once the terminal is closed; that is no error."""
+    try:
+        print("\nstopped; the same command again continues from here", file=sys.stderr)
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # else Python's own last flush would fail and change the exit code
+            os.dup2(nowhere, stream)
 
 
 def _of_the_disk(error: OSError) -> str | None:

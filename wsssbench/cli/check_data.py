@@ -51,7 +51,7 @@ def check(
     """Read every image, and every mask of the config's splits: counts, co-occurrence, sizes, problems."""
     from wsssbench.experiment.config import read_config, resolve
     from wsssbench.experiment.overrides import apply_overrides
-    from wsssbench.experiment.run import default_workers
+    from wsssbench.parallel.ranks import default_workers
     from wsssbench.plugins import load
 
     if json_ is not None and (json_.is_dir() or not json_.parent.is_dir()):

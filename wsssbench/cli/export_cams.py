@@ -31,8 +31,8 @@ def export_cams(
 ) -> None:
     """Write a run's CAMs as other repositories' files; what was interrupted goes on."""
     from wsssbench.experiment.export_cams import write_cams
-    from wsssbench.experiment.run import default_workers
     from wsssbench.interfaces import RunContext
+    from wsssbench.parallel.ranks import default_workers
     from wsssbench.stages.import_cams import find_format
 
     find_format(format_)

@@ -47,8 +47,8 @@ def prepare_coco(
     from wsssbench.datasets.coco.annotations import SPLITS
     from wsssbench.datasets.coco.prepare import CocoPreparation
     from wsssbench.datasets.coco.regions import Overlap
-    from wsssbench.experiment.run import default_workers
     from wsssbench.interfaces import RunContext
+    from wsssbench.parallel.ranks import default_workers
 
     splits = [name.strip() for name in split.split(",")]
     _check("--masks", "kind of masks", [masks], ("stuff", "instances", "none"))

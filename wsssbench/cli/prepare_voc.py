@@ -36,7 +36,7 @@ def prepare_voc(
     """Make SegmentationClassAug and train_aug.txt (10,582 images) out of the devkit and SBD."""
     from wsssbench.datasets.voc import prepare as voc_prepare
     from wsssbench.datasets.voc.dataset import VOC2012
-    from wsssbench.experiment.run import default_workers
+    from wsssbench.parallel.ranks import default_workers
     from wsssbench.plugins import load
 
     dataset = load().registries.dataset.build({"type": "VOC2012", "root": str(voc)}, where="--voc")

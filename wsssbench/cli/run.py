@@ -97,7 +97,7 @@ def settings_of(
 ) -> Settings:
     """What the options say about how to run."""
     from wsssbench.experiment.plan import Settings
-    from wsssbench.experiment.run import default_workers
+    from wsssbench.parallel.ranks import default_workers
 
     shown: Progress = progress if ranks.is_main() else Silent()
     return Settings(

@@ -13,15 +13,14 @@ import typer
 
 from wsssbench.cli import complete
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
-from wsssbench.cli.sweep_display import CellsShown, count, show_outlook
+from wsssbench.cli.sweep_display import CellsDisplay, count, show_forecast
 from wsssbench.errors import UserError, unknown
 from wsssbench.parallel import ranks
 
 if TYPE_CHECKING:
-    from wsssbench.experiment.plan import Settings
-    from wsssbench.results.sweep_record import Cell
-    from wsssbench.sweep.cells import Planned
-    from wsssbench.sweep.launch import How
+    from wsssbench.results.sweep_record import SweepCell
+    from wsssbench.sweep.cells import PlannedSweep
+    from wsssbench.sweep.launch import LaunchOptions
     from wsssbench.sweep.matrix import Matrix
 
 EXAMPLES = """Examples:
@@ -95,6 +94,7 @@ def sweep(
     """Run an ablation matrix: rows times seeds; cells that share stages share the work."""
     from wsssbench.cli.run import parse_seeds, settings_of
     from wsssbench.sweep.cells import plan_cells, write
+    from wsssbench.sweep.launch import LaunchOptions
     from wsssbench.sweep.matrix import read_matrix
 
     if executor not in EXECUTORS:
@@ -114,16 +114,20 @@ def sweep(
         planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name)
         cells = _selected(planned, matrix, only or [])
         if dry_run:
-            show_outlook(planned, console)
+            show_forecast(planned, console)
             return
         write(planned)
         for row, reason in _impossible(planned):
             progress.warn(f"row {row!r} cannot run: {reason}")
         code = 0
         if not collect:
-            how = _how(settings, workers, ranks_, jobs if executor == "here" else 1)
+            at_once = jobs if executor == "here" else 1
+            share = max(1, ranks.default_workers() // (at_once * ranks_))  # of the CPU cores
+            launch_options = LaunchOptions(
+                work_dir, settings.device, workers or share, ranks_, share
+            )
             chosen = _to_run(planned, cells, retry, progress)
-            code = _run(planned, chosen, how, executor, jobs, options, console)
+            code = _run(planned, chosen, launch_options, executor, jobs, options, console)
     _show_result(planned, console)
     raise typer.Exit(code)
 
@@ -141,7 +145,7 @@ def _options(given: Sequence[str], executor: str) -> dict[str, Any]:
     return options
 
 
-def _selected(planned: Planned, matrix: Matrix, only: Sequence[str]) -> list[Cell]:
+def _selected(planned: PlannedSweep, matrix: Matrix, only: Sequence[str]) -> list[SweepCell]:
     """The cells of the rows that `only` names, or all; those that cannot run aside."""
     names = {matrix.row(name).name for name in only}
     return [
@@ -151,16 +155,16 @@ def _selected(planned: Planned, matrix: Matrix, only: Sequence[str]) -> list[Cel
     ]
 
 
-def _impossible(planned: Planned) -> list[tuple[str, str]]:
+def _impossible(planned: PlannedSweep) -> list[tuple[str, str]]:
     """(row, reason) of the rows whose components do not go together."""
     return list(dict.fromkeys((c.row, c.impossible) for c in planned.sweep.cells if c.impossible))
 
 
 def _to_run(
-    planned: Planned, cells: Sequence[Cell], retry: bool, progress: ConsoleProgress
-) -> list[Cell]:
+    planned: PlannedSweep, cells: Sequence[SweepCell], retry: bool, progress: ConsoleProgress
+) -> list[SweepCell]:
     """The cells without results; those that failed, or are said to run elsewhere, only on request."""
-    from wsssbench.sweep.launch import leaders_first
+    from wsssbench.sweep.launch import shared_stages_first
 
     states = {cell.id: planned.sweep.status(cell).state for cell in cells}
     number: Counter[str] = Counter(states.values())
@@ -171,22 +175,13 @@ def _to_run(
         if number[state] and not retry:
             text += f", {number[state]} {words} (--retry runs them again)"
     progress.say(text)
-    return leaders_first(chosen, planned.plans)
-
-
-def _how(settings: Settings, workers: int | None, ranks_: int, jobs: int) -> How:
-    """Each job's share of the cores."""
-    from wsssbench.experiment.run import default_workers
-    from wsssbench.sweep.launch import How
-
-    share = max(1, default_workers() // (jobs * ranks_))
-    return How(settings.work_dir, settings.device, workers or share, ranks_, share)
+    return shared_stages_first(chosen, planned.plans)
 
 
 def _run(
-    planned: Planned,
-    cells: Sequence[Cell],
-    how: How,
+    planned: PlannedSweep,
+    cells: Sequence[SweepCell],
+    launch_options: LaunchOptions,
     executor: str,
     jobs: int,
     options: dict[str, Any],
@@ -198,21 +193,13 @@ def _run(
     if not cells:
         return 0
     sweep = planned.sweep
-    submitted = executor != "here"
-    try:
-        with CellsShown(console, len(cells)) as shown:
-            if submitted:
-                running = slurm.submit(sweep, cells, how, executor, options)
-                slurm.wait_for(sweep, cells, running, shown)
-            else:
-                launch.run_here(sweep, cells, how, jobs, _cuda_devices(how), shown)
-    except KeyboardInterrupt:
-        if submitted:
-            console.print(
-                "\nstopped waiting; submitted jobs go on: --collect shows what is there",
-                markup=False,
-            )
-        raise
+    with CellsDisplay(console, len(cells)) as display:
+        if executor == "here":
+            devices = _cuda_devices(launch_options)
+            launch.run_here(sweep, cells, launch_options, jobs, devices, display)
+        else:
+            submitted = slurm.submit(sweep, cells, launch_options, executor, options)
+            slurm.wait_for(sweep, cells, submitted, display)
     failed = [cell for cell in cells if sweep.status(cell).state == "failed"]
     for cell in failed:
         reason = sweep.status(cell).reason
@@ -220,9 +207,9 @@ def _run(
     return 1 if failed else 0
 
 
-def _cuda_devices(how: How) -> list[str]:
+def _cuda_devices(options: LaunchOptions) -> list[str]:
     """The CUDA devices to share out among the cells."""
-    if how.device != "cuda":
+    if options.device != "cuda":
         return []
     import torch
 
@@ -230,7 +217,7 @@ def _cuda_devices(how: How) -> list[str]:
     return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
 
 
-def _show_result(planned: Planned, console: Any) -> None:
+def _show_result(planned: PlannedSweep, console: Any) -> None:
     """The table of what is there, and where to go from here."""
     from wsssbench.cli.compare import show
     from wsssbench.results.collection import load

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -13,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from wsssbench.progress import duration
+from wsssbench.sweep.display import SweepDisplay
 
 if TYPE_CHECKING:
-    from wsssbench.results.sweep_record import Cell, Status
-    from wsssbench.sweep.cells import Planned
-    from wsssbench.sweep.outlook import Branch, Outlook, Stage
+    from wsssbench.results.sweep_record import Status, SweepCell
+    from wsssbench.sweep.cells import PlannedSweep
+    from wsssbench.sweep.forecast import Branch, Forecast, Stage
 
 _STAGE = re.compile(r"^\[\d+/\d+\] ")  # how a run begins the line of a stage
 
@@ -27,12 +28,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def show_outlook(planned: Planned, console: Any) -> None:
+def show_forecast(planned: PlannedSweep, console: Any) -> None:
     """The plan of a sweep: its stages as a tree, what is cached, what will run, how often each is used, how long."""
-    from wsssbench.sweep.outlook import outlook_of
+    from wsssbench.sweep.forecast import forecast_of
 
     sweep = planned.sweep
-    outlook = outlook_of(sweep, planned.plans)
+    forecast = forecast_of(sweep, planned.plans)
     rows = {cell.row for cell in sweep.cells if cell.id in planned.plans}
     cells = len(planned.plans)
     console.print(
@@ -51,7 +52,7 @@ def show_outlook(planned: Planned, console: Any) -> None:
     ):
         table.add_column(title, **options)
     above: dict[int, tuple[str, ...]] = {}  # depth -> rows of the branch there
-    for prefix, branch in _drawn(outlook.branches):
+    for prefix, branch in _drawn(forecast.branches):
         above[branch.depth] = branch.rows
         shown = "all" if len(branch.rows) == len(rows) else "; ".join(branch.rows)
         if branch.depth and above[branch.depth - 1] == branch.rows:
@@ -60,7 +61,7 @@ def show_outlook(planned: Planned, console: Any) -> None:
     console.print(table)
     for row, reason in dict.fromkeys((c.row, c.impossible) for c in sweep.cells if c.impossible):
         console.print(f"row {row!r} cannot run: {reason}", markup=False)
-    for text in _totals(outlook, cells):
+    for text in _totals(forecast, cells):
         console.print(text, markup=False)
 
 
@@ -86,14 +87,14 @@ def _each(stages: tuple[Stage, ...]) -> str:
     return about + duration(sum(known) / len(known))
 
 
-def _totals(outlook: Outlook, cells: int) -> list[str]:
+def _totals(forecast: Forecast, cells: int) -> list[str]:
     """The sums below the tree."""
-    to_run = outlook.to_run()
+    to_run = forecast.to_run()
     unknown = sum(stage.seconds is None for stage in to_run)
-    time_left = duration(outlook.seconds_to_run()) if len(to_run) > unknown else ""
+    time_left = duration(forecast.seconds_to_run()) if len(to_run) > unknown else ""
     lines = [
-        f"{count(outlook.needed, 'stage')} in {count(cells, 'cell')} are {len(outlook.stages)} different ones: "
-        f"{len(outlook.stages) - len(to_run)} cached, {len(to_run)} to run"
+        f"{count(forecast.needed, 'stage')} in {count(cells, 'cell')} are {len(forecast.stages)} different ones: "
+        f"{len(forecast.stages) - len(to_run)} cached, {len(to_run)} to run"
     ]
     if time_left:
         rest = f" and {unknown} of unknown length" if unknown else ""
@@ -102,8 +103,8 @@ def _totals(outlook: Outlook, cells: int) -> list[str]:
         lines.append(
             "time left: unknown, since no stage like these has been run with this work folder"
         )
-    if outlook.seconds_saved():
-        lines.append(f"sharing stages saves about {duration(outlook.seconds_saved())}")
+    if forecast.seconds_saved():
+        lines.append(f"sharing stages saves about {duration(forecast.seconds_saved())}")
     return lines
 
 
@@ -129,7 +130,7 @@ def _continues(branches: tuple[Branch, ...], place: int, depth: int) -> bool:
     return False
 
 
-class CellsShown:
+class CellsDisplay(SweepDisplay):
     """The cells that are running: a table that is drawn anew on a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Any, total: int) -> None:
@@ -137,46 +138,41 @@ class CellsShown:
         self.total = total
         self.done = 0
         self.failed = 0
-        self._running: dict[str, tuple[Cell, float, str]] = {}
-        self._lock = threading.Lock()
+        # cell id -> its title, when it began, its last line
+        self._running: dict[str, tuple[str, float, str]] = {}
         self._live = Live(console=console, get_renderable=self._table, transient=True,
                           redirect_stdout=False, redirect_stderr=False)  # fmt: skip
 
-    def __enter__(self) -> CellsShown:
+    def __enter__(self) -> CellsDisplay:
         if self.console.is_terminal:
             self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.console.is_terminal:
+        with suppress(OSError):  # the terminal may have been closed
             self._live.stop()
 
-    def started(self, cell: Cell) -> None:
-        with self._lock:
-            self._running[cell.id] = (cell, time.monotonic(), "")
-        self._say(f"{_title(cell)}: started")
+    def started(self, cell: SweepCell) -> None:
+        self._running[cell.id] = (_title(cell), time.monotonic(), "")
+        self.say(f"{_title(cell)}: started")
 
-    def line(self, cell: Cell, text: str) -> None:
-        """A line that a cell's run printed."""
-        if not text.strip():
-            return
-        with self._lock:
-            if cell.id in self._running:
-                self._running[cell.id] = (*self._running[cell.id][:2], text.strip())
+    def line(self, cell: SweepCell, text: str) -> None:
+        """Show a line that a cell's run printed."""
+        if text.strip() and cell.id in self._running:
+            self._running[cell.id] = (*self._running[cell.id][:2], text.strip())
         if _STAGE.match(text) and not self.console.is_terminal:
-            self._say(f"{_title(cell)}: {text}")
+            self.say(f"{_title(cell)}: {text}")
 
-    def ended(self, cell: Cell, status: Status) -> None:
-        with self._lock:
-            self._running.pop(cell.id, None)
-            self.done += 1
-            self.failed += status.state == "failed"
+    def ended(self, cell: SweepCell, status: Status) -> None:
+        self._running.pop(cell.id, None)
+        self.done += 1
+        self.failed += status.state == "failed"
         how = f"in {duration(status.seconds)}" if status.state == "done" else status.reason
-        left = f"{self.done} of {self.total}"
-        self._say(f"{_title(cell)}: {status.state} {how} ({left})")
+        self.say(f"{_title(cell)}: {status.state} {how} ({self.done} of {self.total})")
 
-    def _say(self, text: str) -> None:
-        with self._lock:
+    def say(self, text: str) -> None:
+        """Print a line above the table."""
+        with suppress(OSError):  # the terminal may have been closed
             self.console.print(text, markup=False)
 
     def _table(self) -> Table:
@@ -185,14 +181,12 @@ class CellsShown:
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for cell, began, text in list(self._running.values()):
-            table.add_row(
-                Text(_title(cell), style="bold"), duration(time.monotonic() - began), Text(text)
-            )
+        for title, began, text in list(self._running.values()):
+            table.add_row(Text(title, style="bold"), duration(time.monotonic() - began), Text(text))
         failed = f", {self.failed} failed" if self.failed else ""
         table.add_row(Text(f"{self.done} of {self.total} cells{failed}", style="dim"), "", "")
         return table
 
 
-def _title(cell: Cell) -> str:
+def _title(cell: SweepCell) -> str:
     return f"{cell.row}, seed {cell.seed}"

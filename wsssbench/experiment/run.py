@@ -9,7 +9,6 @@ Every rank of a torchrun executes the same plan; rank 0 decides what is reused a
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import time
@@ -240,10 +239,3 @@ def _resident_peak() -> float:
     except (OSError, ValueError, IndexError):
         scale = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
-
-
-def default_workers() -> int:
-    """CPU cores for each rank of this machine."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (available or 1) // local)

@@ -24,6 +24,13 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def default_workers() -> int:
+    """The number of worker processes that a rank gets if the user names none: its share of this machine's CPU cores."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (available or 1) // local)
+
+
 def is_main() -> bool:
     """Is this the process that talks to the user and writes manifests?"""
     return rank() == 0

@@ -5,7 +5,7 @@
     {"schema": "wsssbench.sweep/1", "name": str, "title": str, "created": str (ISO 8601),
      "base": str, "until": str | null, "axes": [str, ...], "baseline": str | null,
      "paper": {"source": str, "card": {...}} | null,
-     "rows": [{"name": str, "axes": {axis: value}, "paper": {rung: per cent}, "run": bool, "set": [str, ...]}, ...],
+     "rows": [{"name": str, "axes": {axis: value}, "paper": {node: per cent}, "run": bool, "set": [str, ...]}, ...],
      "cells": [{"id": str, "row": str, "seed": int, "run": str, "impossible": str}, ...]}
 
 A row whose `run` is false is there for the paper's numbers alone. A cell's `run` is the folder of its results,
@@ -17,20 +17,25 @@ relative to ``sweep.json``'s; `impossible` says why its components do not go tog
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_json
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 SCHEMA = "wsssbench.sweep/1"
 FILE = "sweep.json"
 METRICS = "metrics.json"  # what a finished run leaves in its folder
+_FINITE = {"allow_inf_nan": False}  # for pydantic: no number of a record is infinite or NaN
 State = Literal["waiting", "running", "done", "failed", "stopped", "impossible"]
 
 
@@ -46,6 +51,8 @@ class Row:
         set: the overrides that make it of the base, ``key=value`` as on the command line.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FINITE
+
     name: str
     axes: Mapping[str, str] = field(default_factory=dict)
     paper: Mapping[str, float] = field(default_factory=dict)
@@ -54,8 +61,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A row with a seed. `run`: its folder of results, relative to the sweep's; `impossible`: why it cannot run."""
+class SweepCell:
+    """A row with a seed.
+
+    Attributes:
+        id: unique; names its files.
+        run: the folder of its results, relative to the sweep's.
+        impossible: why it cannot run; empty if it can.
+    """
 
     id: str
     row: str
@@ -74,7 +87,15 @@ class Paper:
 
 @dataclass(frozen=True)
 class Status:
-    """How far a cell is; `reason` if it failed or was stopped, `seconds` of wall time, `job` where it runs."""
+    """How far a cell is.
+
+    Attributes:
+        reason: why it failed, or by what it was stopped.
+        seconds: wall time.
+        job: where it runs.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FINITE
 
     state: State
     reason: str = ""
@@ -96,7 +117,7 @@ class Sweep:
     baseline: str | None
     paper: Paper | None
     rows: tuple[Row, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[SweepCell, ...]
 
     def write(self) -> None:
         """Write ``sweep.json``, whole or not at all."""
@@ -105,22 +126,26 @@ class Sweep:
         (self.directory / "cells").mkdir(parents=True, exist_ok=True)
         write_json(self.directory / FILE, content)
 
-    def run_directory(self, cell: Cell) -> Path:
+    def run_directory(self, cell: SweepCell) -> Path:
         """Where the results of `cell` are, or will be."""
         return Path(os.path.normpath(self.directory / cell.run))
 
-    def config(self, cell: Cell) -> Path:
+    def has_results(self, cell: SweepCell) -> bool:
+        """Whether the run of `cell` has finished; also False for a path that cannot exist."""
+        return os.path.isfile(self.run_directory(cell) / METRICS)  # noqa: PTH113
+
+    def config(self, cell: SweepCell) -> Path:
         return self.directory / "cells" / f"{cell.id}.py"
 
-    def log(self, cell: Cell) -> Path:
+    def log(self, cell: SweepCell) -> Path:
         return self.directory / "cells" / f"{cell.id}.log"
 
-    def status(self, cell: Cell) -> Status:
+    def status(self, cell: SweepCell) -> Status:
         """The state of `cell`: its results count, whatever its last job said."""
         if cell.impossible:
             return Status("impossible", cell.impossible)
         written = self._written(cell)
-        if (self.run_directory(cell) / METRICS).is_file():
+        if self.has_results(cell):
             return Status("done", seconds=written.seconds, job=written.job)
         if written.state == "done":  # its results have been removed since
             return Status("waiting")
@@ -128,17 +153,17 @@ class Sweep:
             return Status("stopped", "its process has ended without a word", job=written.job)
         return written
 
-    def note(self, cell: Cell, status: Status) -> None:
+    def note(self, cell: SweepCell, status: Status) -> None:
         """Write down how far `cell` is."""
         write_json(self._status_file(cell), asdict(status))
 
-    def _status_file(self, cell: Cell) -> Path:
+    def _status_file(self, cell: SweepCell) -> Path:
         return self.directory / "cells" / f"{cell.id}.json"
 
-    def _written(self, cell: Cell) -> Status:
+    def _written(self, cell: SweepCell) -> Status:
         try:
-            return Status(**json.loads(self._status_file(cell).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return _reader(Status).validate_json(self._status_file(cell).read_bytes())
+        except (OSError, ValueError):
             return Status("waiting")
 
 
@@ -150,7 +175,7 @@ def here() -> str:
 def _is_gone(job: str) -> bool:
     """Was `job` a process of this machine, and does it not exist any more?"""
     host, _, pid = job.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
+    if host != socket.gethostname() or not re.fullmatch("[0-9]{1,9}", pid):
         return False
     try:
         os.kill(int(pid), 0)
@@ -161,34 +186,43 @@ def _is_gone(job: str) -> bool:
     return False
 
 
+@cache
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
+    """What checks a file's content against `kind`; pydantic takes 0.3 s to import and is needed here only."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def read_sweep(directory: Path) -> Sweep:
     """The sweep in `directory`.
 
     Raises:
-        UserError: no ``sweep.json``, or one that cannot be read.
+        UserError: no ``sweep.json``, or one that cannot be read, with the place of what is wrong in it.
     """
+    from pydantic import ValidationError
+    from pydantic_core import from_json
+
     path = directory / FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["schema"] != SCHEMA:
-            raise ValueError(f"schema {content['schema']!r} is not {SCHEMA!r}")
-        paper = content["paper"]
-        return Sweep(
-            directory=directory,
-            name=content["name"],
-            title=content["title"],
-            created=content["created"],
-            base=content["base"],
-            until=content["until"],
-            axes=tuple(content["axes"]),
-            baseline=content["baseline"],
-            paper=Paper(**paper) if paper else None,
-            rows=tuple(Row(**{**row, "set": tuple(row["set"])}) for row in content["rows"]),
-            cells=tuple(Cell(**cell) for cell in content["cells"]),
-        )
+        content = from_json(path.read_bytes())
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            schema = content.get("schema") if isinstance(content, dict) else None
+            raise ValueError(f"schema {schema!r:.60} is not {SCHEMA!r}")
+        sweep: Sweep = _reader(Sweep).validate_python({**content, "directory": directory})
+        for number, cell in enumerate(sweep.cells):
+            if not re.fullmatch(r"[\w-]{1,200}", cell.id, re.ASCII):
+                raise ValueError(
+                    f"cells.{number}.id: {cell.id!r:.60} is not letters, digits, - and _"
+                )
+        return sweep
     except FileNotFoundError:
         raise UserError(f"{directory} is not the folder of a sweep: it has no {FILE}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); give the command of the sweep again"
-        ) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        given = "" if first["type"] == "missing" else f", not {first['input']!r:.60}"
+        reason = f"{place:.100}: {first['msg']}{given}"
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    raise UserError(f"{path} cannot be read ({reason}); give the command of the sweep again")

@@ -14,12 +14,12 @@ from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides, apply_smoke
 from wsssbench.experiment.plan import Plan, Settings, make_plan
-from wsssbench.results.sweep_record import Cell, Row, Sweep
+from wsssbench.results.sweep_record import Row, Sweep, SweepCell
 from wsssbench.sweep.matrix import Matrix
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedSweep:
     """A sweep with the plan of every cell that can run, by the cell's id."""
 
     sweep: Sweep
@@ -33,7 +33,7 @@ def plan_cells(
     overrides: Sequence[str] = (),
     smoke: bool = False,
     name: str = "",
-) -> Planned:
+) -> PlannedSweep:
     """Resolve and plan every cell.
 
     Args:
@@ -50,7 +50,7 @@ def plan_cells(
     base = read_config(matrix.base)
     base = apply_overrides(apply_smoke(base) if smoke else base, overrides)
     checked: set[str] = set()
-    cells: list[Cell] = []
+    cells: list[SweepCell] = []
     plans: dict[str, Plan] = {}
     for row, slug in zip(matrix.rows, _slugs(matrix.rows), strict=True):
         if not row.run:
@@ -61,17 +61,17 @@ def plan_cells(
             try:
                 plan = make_plan(_resolved(config, row, seed), settings, checked)
             except IncompatibleError as error:
-                cells.append(Cell(id, row.name, seed, "", str(error)))
+                cells.append(SweepCell(id, row.name, seed, "", str(error)))
                 continue
             plans[id] = plan
             run = os.path.relpath(plan.directory(settings.work_dir), directory)
-            cells.append(Cell(id, row.name, seed, run))
+            cells.append(SweepCell(id, row.name, seed, run))
     if not plans:
         raise UserError(f"no row of {name} can run; the first: {cells[0].impossible}")
-    return Planned(_sweep(matrix, name, directory, cells), plans)
+    return PlannedSweep(_sweep(matrix, name, directory, cells), plans)
 
 
-def write(planned: Planned) -> None:
+def write(planned: PlannedSweep) -> None:
     """Write ``sweep.json`` and the config of every cell."""
     planned.sweep.write()
     for cell in planned.sweep.cells:
@@ -96,7 +96,7 @@ def _resolved(config: Mapping[str, Any], row: Row, seed: int) -> dict[str, Any]:
         raise UserError(f"row {row.name!r}: {error}") from error
 
 
-def _sweep(matrix: Matrix, name: str, directory: Path, cells: Sequence[Cell]) -> Sweep:
+def _sweep(matrix: Matrix, name: str, directory: Path, cells: Sequence[SweepCell]) -> Sweep:
     return Sweep(
         directory=directory,
         name=name,

@@ -1,42 +1,39 @@
 """Running the cells of a sweep: each is a ``wsssbench run`` in a process of its own, so that none can harm another.
 
-A cell knows nothing about where it runs: `run_cell` is called by a thread here, or by a job of submitit's.
+A cell knows nothing about where it runs: `run_here` starts it, or `run_cell` in a job of submitit's.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
-from queue import Queue
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from wsssbench.experiment.plan import Plan
-from wsssbench.results.sweep_record import Cell, Status, Sweep, here, read_sweep
+from wsssbench.results.sweep_record import Sweep, SweepCell, read_sweep
+from wsssbench.sweep.display import SweepDisplay
+from wsssbench.sweep.process import CellProcess
+from wsssbench.sweep.stop import by_signal, stop_requests
 
-_STOPPED = 130  # exit code of a command after Ctrl-C
-_GRACE = 20.0  # seconds for a cell to end after Ctrl-C before it is killed
+if TYPE_CHECKING:
+    from wsssbench.experiment.plan import Plan
 
-Line = Callable[[Cell, str], None]
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class How:
-    """How cells are run, which no result depends on.
+class LaunchOptions:
+    """How cells are run. No result depends on it.
 
     Attributes:
-        work_dir: of all of them.
+        work_dir: the work folder of all cells.
         device: ``cpu`` or ``cuda``.
-        workers: processes of a cell for per-image work.
-        ranks: processes of a cell for training, by torchrun; 1: without.
-        threads: of every process's CPU arithmetic.
+        workers: number of processes of a cell for per-image work.
+        ranks: number of processes of a cell for training, by torchrun; 1 is without.
+        threads: number of threads of each process for arithmetic on the CPU.
     """
 
     work_dir: Path
@@ -46,168 +43,117 @@ class How:
     threads: int = 1
 
 
-class Shown(Protocol):
-    """Where the state of cells is shown."""
-
-    def started(self, cell: Cell) -> None: ...
-
-    def line(self, cell: Cell, text: str) -> None: ...
-
-    def ended(self, cell: Cell, status: Status) -> None: ...
-
-
-def command(sweep: Sweep, cell: Cell, how: How) -> list[str]:
+def command(sweep: Sweep, cell: SweepCell, options: LaunchOptions) -> list[str]:
     """The command that runs `cell`."""
     python = [sys.executable, "-m"]
-    if how.ranks > 1:
-        python += ["torch.distributed.run", "--standalone", f"--nproc_per_node={how.ranks}", "-m"]
-    words = [*python, "wsssbench", "run", str(sweep.config(cell)), "--work-dir", str(how.work_dir)]
-    words += ["--device", how.device, "--workers", str(how.workers)]
+    if options.ranks > 1:
+        torchrun = ("torch.distributed.run", "--standalone", f"--nproc_per_node={options.ranks}")
+        python += [*torchrun, "-m"]
+    words = [*python, "wsssbench", "run", str(sweep.config(cell))]
+    words += ["--work-dir", str(options.work_dir), "--device", options.device]
+    words += ["--workers", str(options.workers)]
     return words + (["--until", sweep.until] if sweep.until else [])
 
 
 def run_cell(
-    directory: Path,
-    id: str,
-    words: Sequence[str],
-    environment: Mapping[str, str],
-    line: Line | None = None,
-    job: str = "",
-) -> Status:
-    """Run one cell to its end; its log and its state are left beside ``sweep.json``.
+    directory: Path, id: str, words: Sequence[str], environment: Mapping[str, str], job: str = ""
+) -> None:
+    """Run one cell to its end, as a job of submitit's; its log and its state are left beside ``sweep.json``.
 
     Args:
         directory: of the sweep.
         words: the command.
         environment: additions to this process's.
-        line: told of every line that the run prints.
-        job: where it runs; by default this process.
+        job: the kind of job; its number is in the environment that the cluster sets.
+
+    Raises:
+        SystemExit: this process was asked to stop, and the cell has.
     """
     sweep = read_sweep(directory)
-    cell = next(cell for cell in sweep.cells if cell.id == id)
-    started = time.monotonic()
-    sweep.note(cell, Status("running", job=job or here()))
-    log = sweep.log(cell).open("w", encoding="utf-8", buffering=1)
-    with log, _child(words, environment) as process:
-        assert process.stdout is not None
-        last = told = ""
-        for text in process.stdout:
-            log.write(text)
-            last = text.strip() or last
-            told = last if text.startswith("error: ") else told  # torchrun says more after it
-            if line is not None:
-                line(cell, text.rstrip())
-        code = process.wait()
-    status = _status(code, told or last, sweep, cell, time.monotonic() - started)
-    sweep.note(cell, status)
-    return status
-
-
-def _status(code: int, last: str, sweep: Sweep, cell: Cell, seconds: float) -> Status:
-    if code == 0:
-        return Status("done", seconds=seconds)
-    if code in (_STOPPED, -signal.SIGINT, -signal.SIGTERM):
-        return Status("stopped", "stopped by Ctrl-C", seconds)
-    # ranks that stop for the same reason may print it on one line
-    reason = last.removeprefix("error: ").partition("error: ")[0] or "it printed nothing"
-    if code < 0:
-        reason = f"killed by {signal.Signals(-code).name} (out of memory?); last line: {reason}"
-    return Status("failed", f"{reason} (log: {sweep.log(cell)})", seconds)
-
-
-_children: set[subprocess.Popen[str]] = set()
-
-
-@contextmanager
-def _child(words: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process in a session of its own: Ctrl-C at the terminal reaches it through us alone."""
-    process = subprocess.Popen(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        env={**os.environ, "COLUMNS": "100", **environment},
+    number = os.environ.get("SLURM_JOB_ID") or os.environ.get("SUBMITIT_LOCAL_JOB_ID", "")
+    where = f"{job} {number}".strip()
+    _run_all(
+        [cell for cell in sweep.cells if cell.id == id],
+        lambda cell, _slot: CellProcess(sweep, cell, words, environment, where),
+        1,
+        SweepDisplay(),
     )
-    _children.add(process)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            _end(process)
-        _children.discard(process)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Ask a cell and its workers to stop, and make them if they do not."""
-    for wish, patience in ((signal.SIGINT, _GRACE), (signal.SIGKILL, 10.0)):
-        try:
-            os.killpg(process.pid, wish)
-            process.wait(patience)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def run_here(
     sweep: Sweep,
-    cells: Sequence[Cell],
-    how: How,
+    cells: Sequence[SweepCell],
+    options: LaunchOptions,
     jobs: int,
     devices: Sequence[str],
-    shown: Shown,
-) -> dict[str, Status]:
+    display: SweepDisplay,
+) -> None:
     """Run `cells`, `jobs` at a time; one that fails does not stop the others.
 
     Args:
-        devices: ids of CUDA devices to share out, `how.ranks` to every job; none on a CPU.
+        devices: ids of CUDA devices to share out, `options.ranks` to every job; none on a CPU.
 
     Raises:
-        KeyboardInterrupt: after every cell that was running has stopped.
+        SystemExit: this process was asked to stop, and every cell that was running has.
     """
-    slots: Queue[list[str]] = Queue()
-    for slot in range(jobs):
-        slots.put(list(devices[slot * how.ranks : (slot + 1) * how.ranks]))
-    stopping = False
 
-    def one(cell: Cell) -> Status:
-        if stopping:
-            return Status("stopped", "stopped by Ctrl-C")
-        mine = slots.get()
+    def start(cell: SweepCell, slot: int) -> CellProcess:
+        environment = {"OMP_NUM_THREADS": str(options.threads)}
+        if devices:
+            mine = devices[slot * options.ranks : (slot + 1) * options.ranks]
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
+        return CellProcess(sweep, cell, command(sweep, cell, options), environment)
+
+    _run_all(cells, start, jobs, display)
+
+
+def _run_all(
+    cells: Sequence[SweepCell],
+    start: Callable[[SweepCell, int], CellProcess],
+    jobs: int,
+    display: SweepDisplay,
+) -> None:
+    """Run `cells` in `jobs` slots.
+
+    One thread does it all: a cell's state is decided where signals are heard, so that a signal which came before the
+    cell ended is known by then.
+    """
+    waiting = list(cells)
+    running: dict[int, CellProcess] = {}  # by slot
+    told = False
+    with stop_requests() as stop:
         try:
-            shown.started(cell)
-            environment = {"OMP_NUM_THREADS": str(how.threads)}
-            if mine:
-                environment["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
-            words = command(sweep, cell, how)
-            status = run_cell(sweep.directory, cell.id, words, environment, shown.line)
-            shown.ended(cell, status)
-            return status
+            while running or (waiting and not stop):
+                for slot in range(jobs):
+                    if waiting and slot not in running and not stop:
+                        running[slot] = start(waiting.pop(0), slot)
+                        display.started(running[slot].cell)
+                outputs = [p.output.fileno() for p in running.values() if not p.silent]
+                connection.wait(outputs, _POLL_SECONDS)
+                if stop and not told:
+                    told = True
+                    display.say(
+                        f"stopping the cells that run ({by_signal(stop.signal)}); a second Ctrl-C kills them"
+                    )
+                for slot, process in list(running.items()):
+                    if stop:
+                        process.ask_to_stop(stop)
+                    for line in process.lines():
+                        display.line(process.cell, line)
+                    if status := process.ended(stop):
+                        del running[slot]
+                        display.ended(process.cell, status)
         finally:
-            slots.put(mine)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        futures: dict[Future[Status], Cell] = {pool.submit(one, cell): cell for cell in cells}
-        try:
-            waiting = set(futures)
-            while waiting:  # with a time-out, so that Ctrl-C is heard at once everywhere
-                _, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-        except KeyboardInterrupt:
-            stopping = True
-            for future in futures:
-                future.cancel()
-            for process in list(_children):
-                _end(process)
-            raise
-    return {cell.id: future.result() for future, cell in futures.items()}
+            for process in running.values():
+                process.abandon()
+    if stop:
+        raise SystemExit(stop.exit_code)
 
 
-def leaders_first(cells: Sequence[Cell], plans: Mapping[str, Plan]) -> list[Cell]:
+def shared_stages_first(cells: Sequence[SweepCell], plans: Mapping[str, Plan]) -> list[SweepCell]:
     """`cells` so that those which would wait for a stage that another one makes come after it."""
-    leaders: list[Cell] = []
-    followers: list[Cell] = []
+    leaders: list[SweepCell] = []
+    followers: list[SweepCell] = []
     claimed: set[str] = set()
     for cell in cells:
         first = _first_to_make(plans[cell.id])

@@ -11,15 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from wsssbench.errors import UserError
-from wsssbench.results.sweep_record import Cell, Status, Sweep
-from wsssbench.sweep.launch import How, Shown, command, run_cell
+from wsssbench.results.sweep_record import Status, Sweep, SweepCell
+from wsssbench.sweep.display import SweepDisplay
+from wsssbench.sweep.launch import LaunchOptions, command, run_cell
+from wsssbench.sweep.stop import stop_requests
 
-_LOOK = 2.0  # seconds between two looks at the jobs
+_POLL_SECONDS = 2.0
+# how submitit's states begin when somebody has ended the job: a user, a time limit, a job of higher priority
+_STOPPED = ("CANCELLED", "DEADLINE", "INTERRUPTED", "PREEMPTED", "TIMEOUT")
 DEFAULTS = {"timeout_min": 24 * 60}
 
 
 def submit(
-    sweep: Sweep, cells: Sequence[Cell], how: How, cluster: str, options: Mapping[str, Any]
+    sweep: Sweep,
+    cells: Sequence[SweepCell],
+    launch: LaunchOptions,
+    cluster: str,
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Submit one job per cell; Slurm's as one array. Returns submitit's jobs by cell id.
 
@@ -30,54 +38,62 @@ def submit(
     Raises:
         UserError: submitit is not installed, there is no Slurm here, or it does not know an option.
     """
-    folder = (sweep.directory / "jobs").resolve()
-    executor = _executor(folder, cluster, how, options)
-    environment = {"OMP_NUM_THREADS": str(how.threads)}
+    executor = _executor((sweep.directory / "jobs").resolve(), cluster, launch, options)
+    environment = {"OMP_NUM_THREADS": str(launch.threads)}
+    kind = f"{cluster} job"
     jobs: dict[str, Any] = {}
-    with executor.batch():
+    try:
+        with executor.batch():
+            for cell in cells:
+                # written before the job exists, since the job writes the cell's next state
+                sweep.note(cell, Status("running", job=kind))
+                words = command(sweep, cell, launch)
+                jobs[cell.id] = executor.submit(
+                    run_cell, sweep.directory.resolve(), cell.id, words, environment, kind
+                )
+    except BaseException:
         for cell in cells:
-            words = command(sweep, cell, how)
-            where = f"{cluster} job"
-            jobs[cell.id] = executor.submit(
-                run_cell, sweep.directory.resolve(), cell.id, words, environment, None, where
-            )
-    for cell in cells:
-        if jobs[cell.id].done():
-            continue
-        sweep.note(cell, Status("running", job=f"{cluster} job {jobs[cell.id].job_id}"))
+            sweep.note(cell, Status("waiting"))
+        raise
     return jobs
 
 
-def wait_for(sweep: Sweep, cells: Sequence[Cell], jobs: Mapping[str, Any], shown: Shown) -> None:
+def wait_for(
+    sweep: Sweep, cells: Sequence[SweepCell], jobs: Mapping[str, Any], display: SweepDisplay
+) -> None:
     """Show how the jobs get on until all have ended.
 
     Raises:
-        KeyboardInterrupt: the jobs go on.
+        SystemExit: this process was asked to stop; the jobs go on.
     """
     waiting = list(cells)
     for cell in waiting:
-        shown.started(cell)
-    while waiting:
-        for cell in list(waiting):
-            if jobs[cell.id].done():
-                waiting.remove(cell)
-                shown.ended(cell, _ended(sweep, cell, jobs[cell.id]))
-        if waiting:
-            time.sleep(_LOOK)
+        display.started(cell)
+    with stop_requests() as stop:
+        while waiting and not stop:
+            for cell in list(waiting):
+                if jobs[cell.id].done():
+                    waiting.remove(cell)
+                    display.ended(cell, _ended(sweep, cell, jobs[cell.id]))
+            if waiting and not stop:
+                time.sleep(_POLL_SECONDS)
+    if stop:
+        display.say("stopped waiting; jobs of a cluster go on: --collect shows what is there")
+        raise SystemExit(stop.exit_code)
 
 
-def _ended(sweep: Sweep, cell: Cell, job: Any) -> Status:
-    """The state of a cell whose job is over; a job that died before it could say so has failed."""
+def _ended(sweep: Sweep, cell: SweepCell, job: Any) -> Status:
+    """The state of a cell whose job is over, also if the job was ended before it could write one."""
     status = sweep.status(cell)
     if status.state in ("running", "waiting"):
-        status = Status(
-            "failed", f"its job {job.job_id} ended as {job.state} (log: {job.paths.stderr})"
-        )
+        stopped = str(job.state).startswith(_STOPPED)
+        reason = f"its job {job.job_id} ended as {job.state} (log: {job.paths.stderr})"
+        status = Status("stopped" if stopped else "failed", reason)
         sweep.note(cell, status)
     return status
 
 
-def _executor(folder: Path, cluster: str, how: How, options: Mapping[str, Any]) -> Any:
+def _executor(folder: Path, cluster: str, launch: LaunchOptions, options: Mapping[str, Any]) -> Any:
     try:
         import submitit
     except ImportError:
@@ -87,7 +103,7 @@ def _executor(folder: Path, cluster: str, how: How, options: Mapping[str, Any]) 
         ) from None
     try:
         executor = submitit.AutoExecutor(folder, cluster=cluster)
-        given = {**DEFAULTS, **_devices(cluster, how), **options}
+        given = {**DEFAULTS, **_devices(cluster, launch), **options}
         if cluster == "debug":
             given = {}  # it runs here and at once, and takes no parameters
         executor.update_parameters(**given)
@@ -97,9 +113,9 @@ def _executor(folder: Path, cluster: str, how: How, options: Mapping[str, Any]) 
     return executor
 
 
-def _devices(cluster: str, how: How) -> dict[str, Any]:
-    """What a cell needs of its node, unless the user says otherwise."""
+def _devices(cluster: str, launch: LaunchOptions) -> dict[str, Any]:
+    """What a cell needs on its node, unless the user says otherwise."""
     if cluster == "debug":
         return {}
-    gpus = {"gpus_per_node": how.ranks} if how.device == "cuda" else {}
-    return {"cpus_per_task": how.workers, **gpus}
+    gpus = {"gpus_per_node": launch.ranks} if launch.device == "cuda" else {}
+    return {"cpus_per_task": launch.workers, **gpus}

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from wsssbench.cli.sweep_display import show_outlook
+from wsssbench.cli.sweep_display import show_forecast
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
 from wsssbench.experiment.plan import Settings
 from wsssbench.progress import Silent
 from wsssbench.results.sweep_record import read_sweep
-from wsssbench.sweep.cells import Planned, plan_cells, write
+from wsssbench.sweep.cells import PlannedSweep, plan_cells, write
+from wsssbench.sweep.forecast import forecast_of
 from wsssbench.sweep.matrix import read_matrix
-from wsssbench.sweep.outlook import outlook_of
 
 
 @pytest.fixture
@@ -27,29 +27,29 @@ def base(tiny: dict[str, Any], tmp_path: Path) -> Path:
     return path
 
 
-def planned(base: Path, *grids: str, until: str = "rw", **options: Any) -> Planned:
+def planned(base: Path, *grids: str, until: str = "rw", **options: Any) -> PlannedSweep:
     settings = Settings(base.parent / "work", "cpu", 1, Silent(), until=until)
     return plan_cells(read_matrix(base, grids), settings, options.pop("seeds", (0, 1)), **options)
 
 
-def shown(found: Planned) -> str:
+def shown(found: PlannedSweep) -> str:
     console = Console(width=110, file=io.StringIO(), color_system=None)
-    show_outlook(found, console)
+    show_forecast(found, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_rows_that_share_stages_share_them_in_the_tree(base: Path) -> None:
     found = planned(base, "refine.rw.steps=2,4", "pooling=GAP,GPP")
-    outlook = outlook_of(found.sweep, found.plans)
+    forecast = forecast_of(found.sweep, found.plans)
     by_node: dict[str, list[int]] = {}
-    for stage in outlook.stages.values():
+    for stage in forecast.stages.values():
         by_node.setdefault(stage.node, []).append(len(stage.cells))
     assert by_node["data"] == [8]  # 2 x 2 rows, 2 seeds
     assert by_node["classify"] == [2] * 4  # poolings x seeds, for two walks each
     assert by_node["refine.rw"] == [1] * 8
-    assert outlook.needed == sum(len(plan.steps) for plan in found.plans.values())
-    assert len(outlook.to_run()) == len(outlook.stages)
-    branches = [(b.node, b.depth, len(b.rows), len(b.stages)) for b in outlook.branches]
+    assert forecast.needed == sum(len(plan.steps) for plan in found.plans.values())
+    assert len(forecast.to_run()) == len(forecast.stages)
+    branches = [(b.node, b.depth, len(b.rows), len(b.stages)) for b in forecast.branches]
     assert branches[0] == ("data", 0, 4, 1)
     assert [b for b in branches if b[0] == "classify"] == [("classify", 1, 2, 2)] * 2
     assert ("cam", 2, 2, 2) in branches

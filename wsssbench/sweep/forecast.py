@@ -46,7 +46,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Forecast:
     """The stages of a sweep by key, and the tree of them."""
 
     stages: Mapping[str, Stage]
@@ -72,7 +72,7 @@ class Outlook:
         )
 
 
-def outlook_of(sweep: Sweep, plans: Mapping[str, Plan]) -> Outlook:
+def forecast_of(sweep: Sweep, plans: Mapping[str, Plan]) -> Forecast:
     """Merge the plans of a sweep's cells."""
     stages: dict[str, Stage] = {}
     for id, plan in plans.items():
@@ -83,7 +83,7 @@ def outlook_of(sweep: Sweep, plans: Mapping[str, Plan]) -> Outlook:
             stages[key].cells.append(id)
     row_of = {cell.id: cell.row for cell in sweep.cells}
     order = [row.name for row in sweep.rows]
-    return Outlook(stages, tuple(_branches(stages, row_of, order)))
+    return Forecast(stages, tuple(_branches(stages, row_of, order)))
 
 
 def _key(step: Step) -> str:

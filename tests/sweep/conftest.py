@@ -1,0 +1,33 @@
+"""A sweep of stubs, and signals to it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made_up_sweep import Sender, write_sweep
+
+from wsssbench.results.sweep_record import Sweep
+from wsssbench.sweep.launch import LaunchOptions
+from wsssbench.sweep.stop import STOP_SIGNALS
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    return write_sweep(tmp_path)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> LaunchOptions:
+    return LaunchOptions(tmp_path, "cpu", 1)
+
+
+@pytest.fixture
+def sender() -> Iterator[Sender]:
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    made = Sender()
+    yield made
+    made.join()
+    assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == before

@@ -1,0 +1,125 @@
+"""Cells as jobs of submitit's: real ones of its local executors, and how a job's end becomes a cell's state."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from made_up_sweep import Events, Sender, answers, leaves_results, ready, script, wait_until
+
+from wsssbench.errors import UserError
+from wsssbench.results.sweep_record import Status, Sweep, SweepCell
+from wsssbench.sweep import process, slurm
+from wsssbench.sweep.launch import LaunchOptions
+from wsssbench.sweep.slurm import submit, wait_for
+
+needs_submitit = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('submitit')")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(process, "_SETTLE", 0.0)
+
+
+@needs_submitit
+@pytest.mark.parametrize("cluster", ["debug", "local"])
+def test_submitit_runs_the_same_jobs(
+    sweep: Sweep, options: LaunchOptions, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake(sweep: Sweep, cell: SweepCell, options: LaunchOptions) -> list[str]:
+        code = leaves_results(sweep, cell) + "; import os; print(os.environ['OMP_NUM_THREADS'])"
+        return script("raise SystemExit('error: broken')" if cell.row == "a" else code)
+
+    monkeypatch.setattr(slurm, "command", fake)
+    display = Events()
+    cells = sweep.cells[:2]
+    jobs = submit(sweep, cells, options, cluster, {})
+    wait_for(sweep, cells, jobs, display)
+    assert [sweep.status(cell).state for cell in cells] == ["failed", "done"]
+    assert "broken" in sweep.status(cells[0]).reason
+    assert sweep.log(cells[1]).read_text().endswith("\n1\n")
+    assert ("done", "b-seed0") in display.events
+
+
+@needs_submitit
+def test_what_submitit_refuses_is_one_sentence(sweep: Sweep, options: LaunchOptions) -> None:
+    with pytest.raises(UserError, match="slurm_partitio"):
+        submit(sweep, sweep.cells, options, "local", {"slurm_partitio": "x", "not_one": 1})
+    if not any(os.access(Path(p) / "sbatch", os.X_OK) for p in os.environ["PATH"].split(":")):
+        with pytest.raises(UserError, match="--executor slurm: submitit refuses"):
+            submit(sweep, sweep.cells, options, "slurm", {})
+    assert {sweep.status(cell).state for cell in sweep.cells} == {"waiting"}
+
+
+def test_without_submitit_its_executors_say_what_to_install(
+    sweep: Sweep, options: LaunchOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(UserError, match=r"pip install 'wsssbench\[slurm\]'"):
+        submit(sweep, sweep.cells, options, "slurm", {})
+
+
+def test_a_stopped_sweep_leaves_the_jobs_of_a_cluster_alone(sweep: Sweep, sender: Sender) -> None:
+    going = SimpleNamespace(done=lambda: False)
+    sweep.note(sweep.cells[0], Status("running", job="slurm job 7"))
+    display = Events()
+    sender.send((lambda: display.events, signal.SIGTERM))
+    with pytest.raises(SystemExit, match="143"):
+        wait_for(sweep, sweep.cells[:1], {"a-seed0": going}, display)
+    assert sweep.status(sweep.cells[0]).state == "running"
+    assert display.sentences == [
+        "stopped waiting; jobs of a cluster go on: --collect shows what is there"
+    ]
+
+
+@needs_submitit
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_that_is_cancelled_is_stopped(
+    sweep: Sweep, options: LaunchOptions, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM as scancel and a time limit send it; SIGINT as a terminal sends it to a local job."""
+    monkeypatch.setattr(slurm, "command", lambda *_: script(answers("exit 1")))
+    jobs = submit(sweep, sweep.cells[:1], options, "local", {})
+
+    class Cancels(Events):
+        def started(self, cell: SweepCell) -> None:
+            wait_until(ready(sweep, "a"))
+            os.kill(int(jobs["a-seed0"].job_id), number)
+
+    wait_for(sweep, sweep.cells[:1], jobs, Cancels())
+    name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    status = sweep.status(sweep.cells[0])
+    assert (status.state, status.reason) == ("stopped", f"by {name}")
+
+
+@needs_submitit
+def test_ctrl_c_stops_a_job_of_this_process(
+    sweep: Sweep, options: LaunchOptions, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "command", lambda *_: script(answers("exit 1")))
+    sender.send((ready(sweep, "a"), signal.SIGINT))
+    with pytest.raises(SystemExit, match="130"):
+        cells = sweep.cells[:1]
+        wait_for(sweep, cells, submit(sweep, cells, options, "debug", {}), Events())
+    assert sweep.status(sweep.cells[0]).state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("job_state", "state"),
+    [("CANCELLED by 1000", "stopped"), ("TIMEOUT", "stopped"), ("PREEMPTED", "stopped"),
+     ("INTERRUPTED", "stopped"), ("OUT_OF_MEMORY", "failed"), ("NODE_FAIL", "failed"), ("FAILED", "failed")],
+)  # fmt: skip
+def test_a_job_that_ended_without_a_word(sweep: Sweep, job_state: str, state: str) -> None:
+    sweep.note(sweep.cells[0], Status("running", job="slurm job 7"))
+    paths = SimpleNamespace(stderr="7.err")
+    job = SimpleNamespace(done=lambda: True, state=job_state, job_id="7", paths=paths)
+    display = Events()
+    wait_for(sweep, sweep.cells[:1], {"a-seed0": job}, display)
+    assert display.events[-1] == (state, "a-seed0")
+    status = sweep.status(sweep.cells[0])
+    assert status == Status(state, f"its job 7 ended as {job_state} (log: 7.err)")
