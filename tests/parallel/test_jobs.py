@@ -30,9 +30,6 @@ class Squares(ImageJob[Item]):
     def prepare(self) -> None:
         self.ready = True
 
-    def target(self, item: Item) -> Path:
-        return item.target
-
     def valid(self, path: Path) -> None:
         if not path.read_text().endswith("."):
             raise CorruptArtefactError(path, "no full stop")
@@ -120,7 +117,62 @@ def test_workers_end_with_a_killed_run(tmp_path: Path) -> None:
         child = int(run.stdout.readline())
         assert _alive(child)
         run.kill()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 240
     while _alive(child):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+UNGUARDED = """
+import os
+from wsssbench.parallel.jobs import worker_pool
+
+print("begins", flush=True)
+with worker_pool(2) as pool:
+    assert pool.submit(os.getpid).result() != os.getpid()
+    print("works", flush=True)
+"""
+GUARDED = """
+import os
+from pathlib import Path
+from wsssbench.interfaces import RunContext
+from wsssbench.parallel import jobs
+from wsssbench.parallel.jobs import ImageJob, run_images
+from wsssbench.progress import Silent
+
+class Item:
+    def __init__(self, target):
+        self.target = target
+
+class Pids(ImageJob):
+    def valid(self, path): pass
+    def run(self, item): item.target.write_text(str(os.getpid()))
+
+if __name__ == "__main__":
+    print("begins", flush=True)
+    jobs._POOL_FROM = 1
+    item = Item(Path("made.txt"))
+    run_images(Pids(), [item, Item(Path("too.txt"))], RunContext(Path(), "cpu", 2, 0, Silent()), "pids")
+    assert int(item.target.read_text()) != os.getpid()
+    print("works", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        (UNGUARDED, "a script"),
+        (UNGUARDED, "-c"),
+        (UNGUARDED, "standard input"),
+        (GUARDED, "a script"),
+    ],
+    ids=["script", "command", "standard input", "job in the script"],
+)
+def test_a_users_script_needs_no_guard(tmp_path: Path, code: str, how: str) -> None:
+    """It begins once, however Python was given it; a job of the script's own class works with a guard."""
+    (tmp_path / "program.py").write_text(code)
+    words = {"a script": ["program.py"], "-c": ["-c", code], "standard input": ["-"]}[how]
+    done = subprocess.run(
+        [sys.executable, *words], input=code, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "begins\nworks\n", "")

@@ -26,8 +26,10 @@ def options(tmp_path: Path) -> LaunchOptions:
 
 @pytest.fixture
 def sender() -> Iterator[Sender]:
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    """Signals to this process, which hears them even if it was started in the background."""
+    before = [signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS]
     made = Sender()
     yield made
     made.join()
-    assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == before
+    after = [signal.signal(n, handler) for n, handler in zip(STOP_SIGNALS, before, strict=True)]
+    assert after == [signal.default_int_handler] * len(STOP_SIGNALS), "a sweep leaves its handlers"

@@ -108,16 +108,16 @@ def alive(pid: int) -> bool:
 
 
 class Sender:
-    """Sends signals to this process, each as soon as its condition holds."""
+    """Sends signals to a process, each as soon as its condition holds."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
 
-    def send(self, *steps: tuple[Callable[[], object], int]) -> None:
+    def send(self, *steps: tuple[Callable[[], object], int], to: int = 0) -> None:
         def run() -> None:
             for condition, number in steps:
                 wait_until(condition)
-                os.kill(os.getpid(), number)
+                os.kill(to or os.getpid(), number)
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()

@@ -16,7 +16,7 @@ from wsssbench.experiment.plan import Settings
 from wsssbench.progress import Silent
 from wsssbench.results.sweep_record import read_sweep
 from wsssbench.sweep.cells import PlannedSweep, plan_cells, write
-from wsssbench.sweep.forecast import forecast_of
+from wsssbench.sweep.forecast import forecast
 from wsssbench.sweep.matrix import read_matrix
 
 
@@ -40,16 +40,16 @@ def shown(found: PlannedSweep) -> str:
 
 def test_rows_that_share_stages_share_them_in_the_tree(base: Path) -> None:
     found = planned(base, "refine.rw.steps=2,4", "pooling=GAP,GPP")
-    forecast = forecast_of(found.sweep, found.plans)
+    ahead = forecast(found.sweep, found.plans)
     by_node: dict[str, list[int]] = {}
-    for stage in forecast.stages.values():
+    for stage in ahead.stages.values():
         by_node.setdefault(stage.node, []).append(len(stage.cells))
     assert by_node["data"] == [8]  # 2 x 2 rows, 2 seeds
     assert by_node["classify"] == [2] * 4  # poolings x seeds, for two walks each
     assert by_node["refine.rw"] == [1] * 8
-    assert forecast.needed == sum(len(plan.steps) for plan in found.plans.values())
-    assert len(forecast.to_run()) == len(forecast.stages)
-    branches = [(b.node, b.depth, len(b.rows), len(b.stages)) for b in forecast.branches]
+    assert ahead.needed == sum(len(plan.steps) for plan in found.plans.values())
+    assert len(ahead.to_run()) == len(ahead.stages)
+    branches = [(b.node, b.depth, len(b.rows), len(b.stages)) for b in ahead.branches]
     assert branches[0] == ("data", 0, 4, 1)
     assert [b for b in branches if b[0] == "classify"] == [("classify", 1, 2, 2)] * 2
     assert ("cam", 2, 2, 2) in branches

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from made_up_sweep import Events, Sender, answers, leaves_results, ready, script, wait_until
+from made_up_sweep import Events, Sender, answers, leaves_results, ready, script
 
 from wsssbench.errors import UserError
 from wsssbench.results.sweep_record import Status, Sweep, SweepCell
@@ -80,7 +80,11 @@ def test_a_stopped_sweep_leaves_the_jobs_of_a_cluster_alone(sweep: Sweep, sender
 @needs_submitit
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_job_that_is_cancelled_is_stopped(
-    sweep: Sweep, options: LaunchOptions, number: int, monkeypatch: pytest.MonkeyPatch
+    sweep: Sweep,
+    options: LaunchOptions,
+    sender: Sender,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """SIGTERM as scancel and a time limit send it; SIGINT as a terminal sends it to a local job."""
     monkeypatch.setattr(slurm, "command", lambda *_: script(answers("exit 1")))
@@ -88,8 +92,7 @@ def test_a_job_that_is_cancelled_is_stopped(
 
     class Cancels(Events):
         def started(self, cell: SweepCell) -> None:
-            wait_until(ready(sweep, "a"))
-            os.kill(int(jobs["a-seed0"].job_id), number)
+            sender.send((ready(sweep, "a"), number), to=int(jobs["a-seed0"].job_id))
 
     wait_for(sweep, sweep.cells[:1], jobs, Cancels())
     name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"

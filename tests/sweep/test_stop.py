@@ -190,6 +190,8 @@ class App:
     def __call__(self):
         with CellsDisplay(make_console(), 3) as display:
             launch.run_here(sweep, sweep.cells, launch.LaunchOptions(Path("."), "cpu", 1), 2, [], display)
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import wsssbench.cli
 wsssbench.cli.build_app = App
 sys.exit(main())

@@ -117,7 +117,7 @@ def sweep(
             show_forecast(planned, console)
             return
         write(planned)
-        for row, reason in _impossible(planned):
+        for row, reason in planned.impossible():
             progress.warn(f"row {row!r} cannot run: {reason}")
         code = 0
         if not collect:
@@ -153,11 +153,6 @@ def _selected(planned: PlannedSweep, matrix: Matrix, only: Sequence[str]) -> lis
         for cell in planned.sweep.cells
         if cell.id in planned.plans and (not names or cell.row in names)
     ]
-
-
-def _impossible(planned: PlannedSweep) -> list[tuple[str, str]]:
-    """(row, reason) of the rows whose components do not go together."""
-    return list(dict.fromkeys((c.row, c.impossible) for c in planned.sweep.cells if c.impossible))
 
 
 def _to_run(

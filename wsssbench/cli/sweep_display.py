@@ -18,7 +18,7 @@ from wsssbench.sweep.display import SweepDisplay
 if TYPE_CHECKING:
     from wsssbench.results.sweep_record import Status, SweepCell
     from wsssbench.sweep.cells import PlannedSweep
-    from wsssbench.sweep.forecast import Branch, Forecast, Stage
+    from wsssbench.sweep.forecast import Branch, Forecast
 
 _STAGE = re.compile(r"^\[\d+/\d+\] ")  # how a run begins the line of a stage
 
@@ -30,10 +30,10 @@ def count(number: int, noun: str) -> str:
 
 def show_forecast(planned: PlannedSweep, console: Any) -> None:
     """The plan of a sweep: its stages as a tree, what is cached, what will run, how often each is used, how long."""
-    from wsssbench.sweep.forecast import forecast_of
+    from wsssbench.sweep.forecast import forecast
 
     sweep = planned.sweep
-    forecast = forecast_of(sweep, planned.plans)
+    ahead = forecast(sweep, planned.plans)
     rows = {cell.row for cell in sweep.cells if cell.id in planned.plans}
     cells = len(planned.plans)
     console.print(
@@ -52,16 +52,16 @@ def show_forecast(planned: PlannedSweep, console: Any) -> None:
     ):
         table.add_column(title, **options)
     above: dict[int, tuple[str, ...]] = {}  # depth -> rows of the branch there
-    for prefix, branch in _drawn(forecast.branches):
+    for prefix, branch in _drawn(ahead.branches):
         above[branch.depth] = branch.rows
         shown = "all" if len(branch.rows) == len(rows) else "; ".join(branch.rows)
         if branch.depth and above[branch.depth - 1] == branch.rows:
             shown = ""  # as the line it hangs from
         table.add_row(*_line(prefix, branch, shown))
     console.print(table)
-    for row, reason in dict.fromkeys((c.row, c.impossible) for c in sweep.cells if c.impossible):
+    for row, reason in planned.impossible():
         console.print(f"row {row!r} cannot run: {reason}", markup=False)
-    for text in _totals(forecast, cells):
+    for text in _totals(ahead, cells):
         console.print(text, markup=False)
 
 
@@ -69,22 +69,9 @@ def _line(prefix: str, branch: Branch, shown: str) -> list[str]:
     cells = sum(len(stage.cells) for stage in branch.stages)
     cached = sum(stage.cached for stage in branch.stages)
     to_run = len(branch.stages) - cached
-    return [
-        prefix + branch.node,
-        shown,
-        str(cells),
-        str(cached) if cached else "–",
-        str(to_run) if to_run else "–",
-        _each(branch.stages),
-    ]
-
-
-def _each(stages: tuple[Stage, ...]) -> str:
-    known = [stage.seconds for stage in stages if stage.seconds is not None]
-    if not known:
-        return "unknown"
-    about = "" if all(stage.cached for stage in stages) else "about "
-    return about + duration(sum(known) / len(known))
+    known = [stage.seconds for stage in branch.stages if stage.seconds is not None]
+    takes = ("about " if to_run else "") + duration(sum(known) / len(known)) if known else "unknown"
+    return [prefix + branch.node, shown, str(cells), str(cached or "–"), str(to_run or "–"), takes]
 
 
 def _totals(forecast: Forecast, cells: int) -> list[str]:

@@ -17,7 +17,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from pickle import PicklingError
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from wsssbench.errors import CorruptArtefactError, UserError
@@ -36,9 +40,9 @@ class ImageJob(ABC, Generic[Item]):
     def prepare(self) -> None:
         """Called once per process, before the first image: load networks here."""
 
-    @abstractmethod
     def target(self, item: Item) -> Path:
-        """The artefact that `item` becomes."""
+        """The artefact that `item` becomes; by default its own `target`."""
+        return item.target  # type: ignore[attr-defined]
 
     @abstractmethod
     def valid(self, path: Path) -> None:
@@ -126,13 +130,11 @@ def worker_pool(workers: int, job: ImageJob[Any] | None = None) -> Iterator[Proc
     Raises:
         UserError: one of them died.
     """
-    # spawn: forking a process that holds threads or CUDA is unsafe
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, spawn, _start, (job, list(sys.path), guard_state()))
+    initial = (job, list(sys.path), guard_state())
+    pool = ProcessPoolExecutor(workers, _WorkerContext(), _start, initial)
     try:
-        with _ctrl_c_for_us_alone():
-            for _ in range(workers):
-                pool.submit(_nothing)
+        for _ in range(workers):
+            pool.submit(_nothing)
         yield pool
     except BrokenProcessPool:
         raise UserError(
@@ -141,6 +143,33 @@ def worker_pool(workers: int, job: ImageJob[Any] | None = None) -> Iterator[Proc
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker(SpawnProcess):
+    """A process that does not hear Ctrl-C and does not run the user's script again.
+
+    It is spawned, since forking a process that holds threads or CUDA is unsafe. A spawned process imports the main
+    module of its parent: a script without an ``if __name__ == "__main__"`` would begin once more in every worker,
+    and one that was read from standard input cannot be found. Only a job whose own class stands in the script needs
+    that import.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:
+        with _ctrl_c_for_us_alone():
+            script = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                return SpawnProcess._Popen(process_obj)
+            except PicklingError:
+                sys.modules["__main__"] = script
+                return SpawnProcess._Popen(process_obj)
+            finally:
+                sys.modules["__main__"] = script
+
+
+class _WorkerContext(SpawnContext):
+    Process = _Worker
 
 
 @contextmanager

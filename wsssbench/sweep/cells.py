@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
@@ -24,6 +24,11 @@ class PlannedSweep:
 
     sweep: Sweep
     plans: Mapping[str, Plan]
+
+    def impossible(self) -> list[tuple[str, str]]:
+        """(row, reason) of the rows whose components do not go together."""
+        cells = self.sweep.cells
+        return list(dict.fromkeys((c.row, c.impossible) for c in cells if c.impossible))
 
 
 def plan_cells(
@@ -55,11 +60,16 @@ def plan_cells(
     for row, slug in zip(matrix.rows, _slugs(matrix.rows), strict=True):
         if not row.run:
             continue
-        config = _config(base, row, f"{_folder(name)}-{slug}")
+        with _in_row(row):
+            config = apply_overrides(base, row.set)
+        # The base's published numbers are its own method's; a row has its own, which the comparison shows.
+        config |= {"name": f"{name}-{slug}", "reference": {}}
         for seed in seeds:
             id = f"{slug}-seed{seed}"
+            with _in_row(row):
+                resolved = resolve({**config, "seed": seed})
             try:
-                plan = make_plan(_resolved(config, row, seed), settings, checked)
+                plan = make_plan(resolved, settings, checked)
             except IncompatibleError as error:
                 cells.append(SweepCell(id, row.name, seed, "", str(error)))
                 continue
@@ -68,7 +78,20 @@ def plan_cells(
             cells.append(SweepCell(id, row.name, seed, run))
     if not plans:
         raise UserError(f"no row of {name} can run; the first: {cells[0].impossible}")
-    return PlannedSweep(_sweep(matrix, name, directory, cells), plans)
+    sweep = Sweep(
+        directory=directory,
+        name=name,
+        title=matrix.title,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        base=_as_typed(matrix.base),
+        until=matrix.until,
+        axes=matrix.axes,
+        baseline=matrix.baseline,
+        paper=matrix.paper,
+        rows=matrix.rows,
+        cells=tuple(cells),
+    )
+    return PlannedSweep(sweep, plans)
 
 
 def write(planned: PlannedSweep) -> None:
@@ -80,61 +103,35 @@ def write(planned: PlannedSweep) -> None:
             planned.sweep.config(cell).write_text(text, encoding="utf-8")
 
 
-def _config(base: Mapping[str, Any], row: Row, name: str) -> dict[str, Any]:
+@contextmanager
+def _in_row(row: Row) -> Iterator[None]:
+    """Let the sentence of a mistake begin with the row."""
     try:
-        config = apply_overrides(base, row.set)
-    except UserError as error:
-        raise UserError(f"row {row.name!r}: {error}") from error
-    # The base's published numbers are its own method's; a row has numbers of its own, which the comparison shows.
-    return {**config, "name": name, "reference": {}}
-
-
-def _resolved(config: Mapping[str, Any], row: Row, seed: int) -> dict[str, Any]:
-    try:
-        return resolve({**config, "seed": seed})
+        yield
     except UserError as error:
         raise UserError(f"row {row.name!r}: {error}") from error
 
 
-def _sweep(matrix: Matrix, name: str, directory: Path, cells: Sequence[SweepCell]) -> Sweep:
-    return Sweep(
-        directory=directory,
-        name=name,
-        title=matrix.title,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        base=_shown(matrix.base),
-        until=matrix.until,
-        axes=matrix.axes,
-        baseline=matrix.baseline,
-        paper=matrix.paper,
-        rows=matrix.rows,
-        cells=tuple(cells),
-    )
-
-
-def _shown(path: Path) -> str:
-    """`path` as one would type it from here."""
+def _as_typed(path: Path) -> str:
+    """`path` as a user would type it in the current folder."""
     full = path.resolve()
     here = Path.cwd().resolve()
     return str(full.relative_to(here) if here in full.parents else full)
 
 
 def _slugs(rows: Sequence[Row]) -> list[str]:
-    """A name for files per row, all different."""
+    """A name for the files of each row, all different: at most 60 letters, digits and hyphens, and a number."""
     slugs: list[str] = []
     for row in rows:
-        slug = _slug(row.name)
+        slug = short = (
+            re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")[:60].strip("-") or "row"
+        )
         number = 2
         while slug in slugs:
-            slug = f"{_slug(row.name)}-{number}"
+            slug = f"{short}-{number}"
             number += 1
         slugs.append(slug)
     return slugs
-
-
-def _slug(text: str) -> str:
-    """Lower-case letters, digits and hyphens; at most 60, so that names of files stay short enough."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "row"
 
 
 def _folder(name: str) -> str:

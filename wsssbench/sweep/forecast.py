@@ -1,8 +1,8 @@
-"""What a sweep is going to do: its cells' stages merged where they are the same, counted, and timed by earlier runs."""
+"""A forecast of a sweep's work: the stages of all cells, equal ones merged, counted and timed by earlier runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wsssbench.experiment.plan import Plan, Step
@@ -10,7 +10,7 @@ from wsssbench.results.sweep_record import Sweep
 
 
 @dataclass
-class Stage:
+class StageForecast:
     """One stage result that cells of the sweep need.
 
     Attributes:
@@ -42,14 +42,14 @@ class Branch:
     node: str
     rows: tuple[str, ...]
     depth: int
-    stages: tuple[Stage, ...]
+    stages: tuple[StageForecast, ...]
 
 
 @dataclass(frozen=True)
 class Forecast:
     """The stages of a sweep by key, and the tree of them."""
 
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, StageForecast]
     branches: tuple[Branch, ...]
 
     @property
@@ -57,24 +57,24 @@ class Forecast:
         """Stages that all cells together need, each cell counted by itself."""
         return sum(len(stage.cells) for stage in self.stages.values())
 
-    def to_run(self) -> list[Stage]:
+    def to_run(self) -> list[StageForecast]:
         """The stages that are not in the cache."""
         return [stage for stage in self.stages.values() if not stage.cached]
 
     def seconds_to_run(self) -> float:
-        """One after the other, as far as it is known."""
+        """The time of these one after the other, as far as it is known."""
         return sum(stage.seconds or 0.0 for stage in self.to_run())
 
     def seconds_saved(self) -> float:
-        """What it saves that cells share stages, as far as it is known: every use of a stage but the first."""
+        """The time saved by sharing stages, as far as it is known: every use of a stage but the first."""
         return sum(
             (len(stage.cells) - 1) * (stage.seconds or 0.0) for stage in self.stages.values()
         )
 
 
-def forecast_of(sweep: Sweep, plans: Mapping[str, Plan]) -> Forecast:
+def forecast(sweep: Sweep, plans: Mapping[str, Plan]) -> Forecast:
     """Merge the plans of a sweep's cells."""
-    stages: dict[str, Stage] = {}
+    stages: dict[str, StageForecast] = {}
     for id, plan in plans.items():
         for step in plan.steps:
             key = _key(step)
@@ -90,17 +90,17 @@ def _key(step: Step) -> str:
     return f"{step.node.name} {step.entry.key.hash}"
 
 
-def _stage(plan: Plan, step: Step) -> Stage:
+def _stage(plan: Plan, step: Step) -> StageForecast:
     cached = step.state == "reused"
     seconds = step.entry.seconds() if cached else step.entry.estimate()
     # Of what a stage reads, it is drawn below what was made last: the data set is read by all.
     above = [plan[name] for name in step.node.inputs.values()]
     parent = max(above, key=lambda s: plan.steps.index(s), default=None)
-    return Stage(step.node.name, cached, seconds, _key(parent) if parent else None)
+    return StageForecast(step.node.name, cached, seconds, _key(parent) if parent else None)
 
 
 def _branches(
-    stages: Mapping[str, Stage], row_of: Mapping[str, str], order: Sequence[str]
+    stages: Mapping[str, StageForecast], row_of: Mapping[str, str], order: Sequence[str]
 ) -> Iterator[Branch]:
     """The tree from its roots down, stages of the same place and rows together."""
 
@@ -108,14 +108,11 @@ def _branches(
         groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for key, stage in stages.items():
             if stage.parent in parents:
-                groups.setdefault((stage.node, _rows(stage.cells, row_of, order)), []).append(key)
+                needing = {row_of[cell] for cell in stage.cells}
+                rows = tuple(name for name in order if name in needing)
+                groups.setdefault((stage.node, rows), []).append(key)
         for (node, rows), keys in groups.items():
             yield Branch(node, rows, depth, tuple(stages[key] for key in keys))
             yield from below(frozenset(keys), depth + 1)
 
     yield from below(frozenset([None]), 0)
-
-
-def _rows(cells: Iterable[str], row_of: Mapping[str, str], order: Sequence[str]) -> tuple[str, ...]:
-    found = {row_of[cell] for cell in cells}
-    return tuple(name for name in order if name in found)

@@ -18,6 +18,7 @@ Values in ``set`` that are texts are read as on the command line: ``"Bins(sides=
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +61,7 @@ class MatrixFile:
 
 @dataclass(frozen=True, kw_only=True)
 class RowSection:
-    """One row of a matrix file: overrides, the paper's numbers by rung (per cent), whether it is ours to run."""
+    """One row of a matrix file: overrides, the paper's numbers by evaluation (per cent), whether it is run here."""
 
     set: dict[str, Any] | None = None
     paper: dict[str, float] | None = None
@@ -69,7 +70,7 @@ class RowSection:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperSection:
-    """Where published numbers are from, and the entries of their protocol card that are known."""
+    """The source of the published numbers, and the entries of their protocol card that are known."""
 
     source: str
     card: dict[str, Any] | None = None
@@ -127,38 +128,34 @@ def read_matrix(path: Path, grids: Sequence[str] = (), base: str = "") -> Matrix
 
 
 def _of_file(path: Path, content: Mapping[str, Any], base: str) -> Matrix:
-    found = check_parameters(MatrixFile, content, f"matrix {path}")
-    key, file = _base(path, found["bases"], base)
+    sections = check_parameters(MatrixFile, content, f"matrix {path}")
+    key, file = _base(path, sections["bases"], base)
     rows = []
-    for name, section in found["rows"].items():
+    for name, section in sections["rows"].items():
         row = check_parameters(RowSection, section, f"rows[{name!r}]")
         _check_row(name, row)
-        overrides = (*_overrides(found["set"]), *_overrides(row["set"]))
+        overrides = (*_overrides(sections["set"]), *_overrides(row["set"]))
         rows.append(Row(name, {ROW: name}, row["paper"] or {}, row["run"], overrides))
     if not any(row.run for row in rows):
         raise UserError(f"matrix {path}: none of its rows is to be run")
-    first = next(iter(found["bases"]), None)
+    paper = None
+    if sections["paper"] is not None:
+        published = check_parameters(PaperSection, sections["paper"], "paper")
+        paper = Paper(published["source"], published["card"] or {})
     matrix = Matrix(
-        path.stem if key == first else f"{path.stem}-{key}",
-        found["title"],
+        path.stem if key == next(iter(sections["bases"]), None) else f"{path.stem}-{key}",
+        sections["title"],
         file,
         (ROW,),
         tuple(rows),
-        found["until"],
-        found["baseline"],
-        tuple(found["seeds"]),
-        _paper(found["paper"]),
+        sections["until"],
+        sections["baseline"],
+        tuple(sections["seeds"]),
+        paper,
     )
     if matrix.baseline is not None:
         matrix.row(matrix.baseline)
     return matrix
-
-
-def _paper(section: Mapping[str, Any] | None) -> Paper | None:
-    if section is None:
-        return None
-    found = check_parameters(PaperSection, section, "paper")
-    return Paper(found["source"], found["card"] or {})
 
 
 def _check_row(name: str, row: Mapping[str, Any]) -> None:
@@ -168,6 +165,9 @@ def _check_row(name: str, row: Mapping[str, Any]) -> None:
         raise UserError(
             f"rows[{name!r}]: run=False leaves nothing but the paper's numbers: give paper="
         )
+    for metric, value in (row["paper"] or {}).items():
+        if not math.isfinite(value):
+            raise UserError(f"rows[{name!r}]: paper[{metric!r}] is {value}: leave it out instead")
 
 
 def _base(path: Path, bases: Mapping[str, str], wanted: str) -> tuple[str, Path]:
@@ -269,7 +269,7 @@ def _times(matrix: Matrix, grids: Sequence[Grid]) -> Matrix:
 
 
 def _called(chosen: Iterable[tuple[Grid, str]]) -> list[str]:
-    """What the values of a row are called: components by name, others with their key."""
+    """The words that name a row by its values: components by name, others with their key."""
     words = []
     for grid, value in chosen:
         short = grid.key.rpartition(".")[2]

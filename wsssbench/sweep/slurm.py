@@ -103,19 +103,11 @@ def _executor(folder: Path, cluster: str, launch: LaunchOptions, options: Mappin
         ) from None
     try:
         executor = submitit.AutoExecutor(folder, cluster=cluster)
-        given = {**DEFAULTS, **_devices(cluster, launch), **options}
-        if cluster == "debug":
-            given = {}  # it runs here and at once, and takes no parameters
-        executor.update_parameters(**given)
+        if cluster != "debug":  # which runs here and at once, and takes no parameters
+            gpus = {"gpus_per_node": launch.ranks} if launch.device == "cuda" else {}
+            needs = {**DEFAULTS, "cpus_per_task": launch.workers, **gpus}
+            executor.update_parameters(**{**needs, **options})
     except (RuntimeError, NameError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--executor {cluster}: submitit refuses: {reason}") from None
     return executor
-
-
-def _devices(cluster: str, launch: LaunchOptions) -> dict[str, Any]:
-    """What a cell needs on its node, unless the user says otherwise."""
-    if cluster == "debug":
-        return {}
-    gpus = {"gpus_per_node": launch.ranks} if launch.device == "cuda" else {}
-    return {"cpus_per_task": launch.workers, **gpus}
