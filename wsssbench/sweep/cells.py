@@ -63,7 +63,7 @@ def plan_cells(
         with _in_row(row):
             config = apply_overrides(base, row.set)
         # The base's published numbers are its own method's; a row has its own, which the comparison shows.
-        config |= {"name": f"{name}-{slug}", "reference": {}}
+        config = {**config, "name": f"{name}-{slug}", "reference": {}}
         for seed in seeds:
             id = f"{slug}-seed{seed}"
             with _in_row(row):
