@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from made_up_sweep import Events, leaves_results, script
 
-from wsssbench.experiment.graph import stage_kind
 from wsssbench.results.sweep_record import Sweep, SweepCell
 from wsssbench.sweep import launch
 from wsssbench.sweep.launch import (
@@ -129,22 +128,23 @@ def test_a_worker_that_outlives_its_cell_is_not_waited_for(
     flag.touch()
 
 
-def _plan(*stages: tuple[str, str, str]) -> Any:
+def _plan(*stages: tuple[str, str]) -> Any:
+    """A plan of stages (key, state) behind a generated data set."""
+    kinds = [True] + [False] * len(stages)
     steps = [
-        SimpleNamespace(node=SimpleNamespace(kind=stage_kind(stage)), state=state,
-                        entry=SimpleNamespace(key=SimpleNamespace(hash=hash)))
-        for stage, hash, state in stages
+        SimpleNamespace(node=SimpleNamespace(kind=SimpleNamespace(writes_masks=generates)),
+                        state=state, entry=SimpleNamespace(key=SimpleNamespace(hash=hash)))
+        for generates, (hash, state) in zip(kinds, [("d", "computed"), *stages], strict=True)
     ]  # fmt: skip
     return SimpleNamespace(steps=steps)
 
 
 def test_cells_that_would_wait_for_another_come_later(sweep: Sweep) -> None:
-    data = ("generate", "d", "computed")
     plans = {
-        "a-seed0": _plan(data, ("classify", "1", "computed"), ("refine", "2", "computed")),
-        "b-seed0": _plan(data, ("classify", "1", "computed"), ("refine", "3", "computed")),
-        "c-seed0": _plan(data, ("classify", "4", "computed")),
+        "a-seed0": _plan(("1", "computed"), ("2", "computed")),
+        "b-seed0": _plan(("1", "computed"), ("3", "computed")),
+        "c-seed0": _plan(("4", "computed")),
     }
     assert [cell.row for cell in shared_stages_first(sweep.cells, plans)] == ["a", "c", "b"]
-    plans["b-seed0"] = _plan(("classify", "1", "reused"), ("refine", "3", "computed"))
+    plans["b-seed0"] = _plan(("1", "reused"), ("3", "computed"))
     assert [cell.row for cell in shared_stages_first(sweep.cells, plans)] == ["a", "b", "c"]

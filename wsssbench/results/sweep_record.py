@@ -79,7 +79,7 @@ class SweepCell:
 
 @dataclass(frozen=True)
 class Paper:
-    """Where the rows' published numbers are from, and their protocol as far as it is stated (card entry -> value)."""
+    """The source of the rows' published numbers, and their protocol as far as it is stated (card entry -> value)."""
 
     source: str
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is in ``sweep.json``; `directory` holds it."""
+    """The content of ``sweep.json`` in `directory`."""
 
     directory: Path
     name: str
@@ -127,7 +127,7 @@ class Sweep:
         write_json(self.directory / FILE, content)
 
     def run_directory(self, cell: SweepCell) -> Path:
-        """Where the results of `cell` are, or will be."""
+        """The folder where the results of `cell` are, or will be."""
         return Path(os.path.normpath(self.directory / cell.run))
 
     def has_results(self, cell: SweepCell) -> bool:
@@ -188,7 +188,7 @@ def _is_gone(job: str) -> bool:
 
 @cache
 def _reader(kind: type[Any]) -> TypeAdapter[Any]:
-    """What checks a file's content against `kind`; pydantic takes 0.3 s to import and is needed here only."""
+    """Build the check of a file's content against `kind`. Pydantic takes 0.3 s to import and is needed here only."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -26,7 +26,7 @@ class PlannedSweep:
     plans: Mapping[str, Plan]
 
     def impossible(self) -> list[tuple[str, str]]:
-        """(row, reason) of the rows whose components do not go together."""
+        """List (row, reason) for the rows with components that do not go together."""
         cells = self.sweep.cells
         return list(dict.fromkeys((c.row, c.impossible) for c in cells if c.impossible))
 

@@ -1,4 +1,4 @@
-"""What a sweep tells while its cells run."""
+"""The interface by which a sweep shows its progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class SweepDisplay:
-    """Where the state of cells is shown; this one shows nothing."""
+    """Shows the state of cells. This base class shows nothing."""
 
     def started(self, cell: SweepCell) -> None:
         """`cell` runs from now on."""

@@ -109,7 +109,7 @@ class CellProcess:
                 os.killpg(self._process.pid, number)
 
     def ended(self, stop: StopRequest) -> Status | None:
-        """How the cell has ended, to be asked after `lines`; None while it runs. Writes its state down."""
+        """Write down and return the state of a cell that has ended, None while it runs; to be called after `lines`."""
         code = self._process.returncode
         if code is None:
             return None

@@ -83,7 +83,7 @@ def wait_for(
 
 
 def _ended(sweep: Sweep, cell: SweepCell, job: Any) -> Status:
-    """The state of a cell whose job is over, also if the job was ended before it could write one."""
+    """Return the state of a cell after its job; write one if the job ended before it could."""
     status = sweep.status(cell)
     if status.state in ("running", "waiting"):
         stopped = str(job.state).startswith(_STOPPED)
