@@ -15,7 +15,7 @@ from wsssbench.evaluation.confusion import metrics_of_counts
 from wsssbench.evaluation.image_counts import write_image_counts
 from wsssbench.results.run import Point, Rung, RunResult, to_json
 from wsssbench.results.run_files import image_counts_path
-from wsssbench.results.sweep_record import SweepCell, Paper, Row, Status, Sweep
+from wsssbench.results.sweep_record import Paper, Row, Status, Sweep, SweepCell
 
 CLASSES = ["cat", "dog", "sofa", "tree"]
 RUNGS = {"cam": "CAM", "refine.crf": "+ CRF", "predict": "DeepLab val"}
