@@ -183,7 +183,9 @@ def write_sweep(
             state = unfinished.get((row, seed))
             impossible = state.reason if state and state.state == "impossible" else ""
             cells.append(
-                SweepCell(f"{number}-{seed}", row, seed, f"../../runs/{name}/{run.name}", impossible)
+                SweepCell(
+                    f"{number}-{seed}", row, seed, f"../../runs/{name}/{run.name}", impossible
+                )
             )
             if state is None:
                 write_run(run, method, seed, f"{name}-{number}")

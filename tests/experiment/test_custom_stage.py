@@ -1,0 +1,185 @@
+"""Stages of somebody else's package: planned, cached, resumed, scored and shown without a word about them in the core."""
+
+from __future__ import annotations
+
+import json
+import pprint
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugin_environments import environment_with
+from tiny_experiment import TINY
+
+from wsssbench.errors import UserError
+from wsssbench.experiment.config import resolve
+from wsssbench.experiment.overrides import apply_overrides
+from wsssbench.experiment.plan import Plan, Settings, make_plan
+from wsssbench.plugins import GROUP, loaded_with
+from wsssbench.progress import Silent
+
+PACKAGE = Path(__file__).parent / "stages_package"
+CONFIG = {
+    **{key: value for key, value in TINY.items() if key not in ("refine", "label")},
+    "name": "custom",
+    "stages": {
+        "means": {"type": "MeanActivation", "cams": "cam"},
+        "above": {"type": "AboveMean", "cams": "cam", "means": "means"},
+    },
+}
+NODES = ["data", "classify", "cam", "evaluate.cam", "means", "above", "evaluate.above"]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of processes in which the package is installed, by its entry point."""
+    return environment_with([PACKAGE], tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "custom.py"
+    path.write_text("".join(f"{key} = {pprint.pformat(v)}\n" for key, v in CONFIG.items()))
+    return path
+
+
+def wsssbench(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "wsssbench", *map(str, arguments)]
+    environment = {**environment, "COLUMNS": "200"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_run_of_an_installed_package(
+    environment: dict[str, str], config: Path, tmp_path: Path
+) -> None:
+    """Planned, killed in the middle, resumed, scored, in the report, and reused."""
+    options = ("run", config, "--work-dir", tmp_path, "--workers", 1, "--device", "cpu")
+    planned = wsssbench(environment, *options, "--dry-run").stdout
+    assert re.findall(r"^ ?([\w.]+) .* computed ", planned, re.M) == NODES
+    killed = wsssbench({**environment, "KILL_AFTER": "2"}, *options)
+    assert killed.returncode == -9, killed
+    done = wsssbench(environment, *options)
+    assert done.returncode == 0, done.stderr
+    assert "[5/7] means: reused" in done.stdout
+    assert "[6/7] above: resumed (was interrupted)" in done.stdout
+    (run,) = (tmp_path / "runs" / "custom").iterdir()
+    stages = json.loads((run / "run.json").read_text())["stages"]
+    assert list(stages) == NODES
+    assert stages["above"]["result"] == {"made": 4}  # of six; two were there
+    assert "above mean" in done.stdout  # in the ladder
+    page = (run / "report.html").read_text()
+    assert page.count("above mean") >= 2  # a row of the ladder, and pictures
+    again = wsssbench(environment, *options)
+    assert again.stdout.count(": reused") == len(NODES), again.stdout
+
+
+@pytest.fixture
+def package(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package is loaded in this process."""
+    monkeypatch.syspath_prepend(str(PACKAGE))
+    with loaded_with((EntryPoint("stages", "stages_package", GROUP),)):
+        yield
+
+
+def plan_of(work: Path, *overrides: str, progress: Any = None, **changes: Any) -> Plan:
+    settings = Settings(work, "cpu", 1, progress or Silent(), **changes)
+    return make_plan(resolve(apply_overrides(CONFIG, overrides)), settings)
+
+
+def hashes(plan: Plan) -> dict[str, str]:
+    return {step.node.name: step.entry.key.hash for step in plan.steps}
+
+
+def test_the_hash_goes_by_role_and_parameters(package: None, tmp_path: Path) -> None:
+    first = hashes(plan_of(tmp_path))
+    stages = {
+        "other": {"type": "MeanActivation", "cams": "cam"},
+        "mine": {"type": "AboveMean", "cams": "cam", "means": "other"},
+    }
+    renamed = hashes(
+        plan_of(tmp_path, f"stages={stages!r}", "stages.means=none", "stages.above=none")
+    )
+    assert (renamed["other"], renamed["mine"]) == (first["means"], first["above"])
+    changed = hashes(plan_of(tmp_path, "stages.means.factor=2.0"))
+    assert {name for name in first if first[name] != changed[name]} == {
+        *("means", "above", "evaluate.above")
+    }
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_what_nobody_reads_is_told_and_made_on_request(package: None, tmp_path: Path) -> None:
+    heard = Heard()
+    plan = plan_of(tmp_path, "stages.above=none", progress=heard)
+    assert list(hashes(plan)) == ["data", "classify", "cam", "evaluate.cam"]
+    assert heard.warnings == [
+        "stage 'means' is read by no other stage, so it is not made; --until means makes it"
+    ]
+    asked = plan_of(tmp_path, "stages.above=none", progress=heard, until="means")
+    assert list(hashes(asked)) == ["data", "classify", "cam", "evaluate.cam", "means"]
+    assert len(heard.warnings) == 1
+
+
+def test_the_seed_reaches_only_what_declares_it(package: None, tmp_path: Path) -> None:
+    def seeds(*overrides: str) -> dict[str, Any]:
+        plan = plan_of(tmp_path, "+stages.draw=Draw()", *overrides, until="draw")
+        return {step.node.name: step.node.config.get("seed") for step in plan.steps}
+
+    assert seeds("seed=5") == {"data": 0, "draw": 5}
+    other = plan_of(tmp_path, "seed=5")
+    assert "seed" not in other["means"].node.config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["stages.means.cams=classify"], ["cams of MeanActivation in means='classify'",
+                                          "has to be the name of a stage that makes CAMs",
+                                          "classify makes a classifier"]),
+        (["stages.means.cams=evaluate.cam"], ["evaluate.cam"]),
+        (["stages.means.cams=camm"], ["cams of MeanActivation in means",
+                                      "unknown stage 'camm': did you mean cam"]),
+        (["stages.above.means=above"], ["stage above reads itself: above -> above"]),
+        (["stages.above.means=3"], ["stages.above", "means=3 has to be Means"]),
+        (["+stages.cam=MeanActivation(cams=cam)"], ["a stage cannot be called 'cam'"]),
+        (["+stages.x={}"], ["stages.x is {}, but has to be dict(type='Name', ...)"]),
+        (["+stages.x=MeanActivatio(cams=cam)"], ["did you mean MeanActivation"]),
+    ],
+)  # fmt: skip
+def test_references_that_cannot_be_meant(
+    package: None, tmp_path: Path, overrides: list[str], words: list[str]
+) -> None:
+    with pytest.raises(UserError) as error:
+        plan_of(tmp_path, *overrides)
+    for word in words:
+        assert word in str(error.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_no_image_level_stage_descends_from_what_has_seen_masks(
+    package: None, tmp_path: Path
+) -> None:
+    segmenter = {
+        "type": "DeepLab",
+        "backbone": {"type": "EfficientNetLite0", "weights": None},
+        "schedule": {"batch_size": 2, "iterations": 1, "lr": 0.01},
+    }
+    overrides = [
+        f"+refine.crf={TINY['refine']['crf']!r}",
+        "+label=dict(input='crf')",
+        f"+segmenter={segmenter!r}",
+        "+stages.again=AboveMeanOf(labels=predict)",
+    ]
+    with pytest.raises(UserError, match="stage again .* reads what predict made from masks"):
+        plan_of(tmp_path, *overrides)
