@@ -1,7 +1,7 @@
 """Component registries: names in configs -> classes, imported only when one is built.
 
 A plugin adds ``"Name" -> "package.module:Class"``; torch is imported when the first component is resolved, so listing
-stays fast. Each kind is an mmengine `Registry` in the scope ``wsssbench``.
+stays fast.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import mmengine
 
 from wsssbench.errors import UserError, unknown
 
@@ -79,14 +77,14 @@ def _type_text(annotation: Any) -> str:
     return " ".join([_type_text(plain), " and ".join(limits)]).strip()
 
 
-class Registry(mmengine.Registry):
+class Registry:
     """The components of one kind."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(kind, build_func=_build, scope="wsssbench")
         self.kind = kind
         self.source = Component(kind, "", "", "")  # the plugin that is registering just now
         self.components: dict[str, Component] = {}
+        self._classes: dict[str, type] = {}  # those that were imported already
 
     def add(self, name: str, target: str, *, summary: str, reference: str = "") -> None:
         """Register `target` (``"package.module:Class"``) under `name`, with a one-line summary and the paper."""
@@ -105,7 +103,7 @@ class Registry(mmengine.Registry):
         """The class registered under `key`; imports its module the first time."""
         if key not in self.components:
             raise UserError(unknown(self.kind, key, self.components))
-        if key not in self._module_dict:
+        if key not in self._classes:
             module_name, _, attribute = self.components[key].target.partition(":")
             try:
                 cls = getattr(importlib.import_module(module_name), attribute)
@@ -121,8 +119,8 @@ class Registry(mmengine.Registry):
                     f"{self.kind} '{key}' of plugin '{self.components[key].plugin}' is no "
                     f"wsssbench.interfaces.{KINDS[self.kind]}: its class has to derive from it"
                 )
-            self._register_module(module=cls, module_name=key)
-        return typing.cast(type, self._module_dict[key])
+            self._classes[key] = cls
+        return self._classes[key]
 
     def parameters(self, name: str) -> dict[str, Parameter]:
         """The user parameters (keyword-only arguments) of component `name`."""
@@ -143,6 +141,20 @@ class Registry(mmengine.Registry):
         cls = self.get(name)
         given = {key: value for key, value in config.items() if key != "type"}
         return {"type": name, **check_parameters(cls, given, f"{where} ({self.kind} {name})")}
+
+    def build(self, config: Mapping[str, Any], *supplied: Any, where: str = "") -> Any:
+        """Build ``dict(type=..., **params)`` with what the toolkit supplies: the positional arguments of its class.
+
+        Raises:
+            UserError: as `resolve`, or the class refuses a value with a ValueError; `where` names the place.
+        """
+        where = where or self.kind
+        resolved = self.resolve(config, where)
+        name = resolved.pop("type")
+        try:
+            return self.get(name)(*supplied, **resolved)
+        except ValueError as error:
+            raise UserError(f"{where} ({self.kind} {name}): {error}") from error
 
 
 class Registries:
@@ -189,14 +201,39 @@ class Registries:
 
 
 def signature_parameters(function: Any) -> dict[str, Parameter]:
-    """The keyword-only arguments of a class or function, with resolved annotations."""
-    target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
-    hints = typing.get_type_hints(target, include_extras=True)
-    return {
-        p.name: Parameter(p.name, hints.get(p.name, Any), p.default)
-        for p in inspect.signature(target).parameters.values()
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    """The keyword-only arguments of a class or function, with resolved annotations.
+
+    Where a class hands on ``**rest``, those of its base class follow, less the ones it has itself.
+
+    Raises:
+        UserError: an annotation names what its module has not imported.
+    """
+    parameters: dict[str, Parameter] = {}
+    for target in _initialisers(function):
+        try:
+            hints = typing.get_type_hints(target, include_extras=True)
+        except NameError as error:
+            raise UserError(
+                f"{target.__module__}.{target.__qualname__}: its annotations name '{error.name}', which does not exist "
+                "when the toolkit reads them (imported under TYPE_CHECKING?): import it at run time"
+            ) from error
+        for p in inspect.signature(target).parameters.values():
+            if p.kind is inspect.Parameter.KEYWORD_ONLY:
+                parameters.setdefault(p.name, Parameter(p.name, hints.get(p.name, Any), p.default))
+    return parameters
+
+
+def _initialisers(function: Any) -> Iterator[Any]:
+    """`function` itself; of a class its ``__init__``, and that of the next base as long as there is ``**rest``."""
+    if not isinstance(function, type):
+        yield function
+        return
+    for cls in function.__mro__:
+        if "__init__" in vars(cls):
+            yield vars(cls)["__init__"]
+            kinds = {p.kind for p in inspect.signature(vars(cls)["__init__"]).parameters.values()}
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                return
 
 
 def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -206,7 +243,10 @@ def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dic
         UserError: unknown or missing parameter, value of the wrong type.
     """
     parameters = signature_parameters(function)
+    former = getattr(function, "former_parameters", {})
     for key in given:
+        if key in former:
+            raise UserError(f"{where}: '{key}' is no parameter any more: {former[key]}")
         if key not in parameters:
             raise UserError(f"{where}: {unknown('parameter', key, parameters)}")
     resolved = {}
@@ -269,14 +309,3 @@ def _accepts_bool(annotation: Any) -> bool:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return any(_accepts_bool(part) for part in typing.get_args(annotation))
     return typing.get_origin(annotation) is dict
-
-
-def _build(config: Mapping[str, Any], *supplied: Any, registry: Registry, where: str = "") -> Any:
-    """Build a component: ``registry.build(dict(type=..., ...), *what the toolkit supplies)``."""
-    where = where or registry.kind
-    resolved = registry.resolve(config, where)
-    name = resolved.pop("type")
-    try:
-        return registry.get(name)(*supplied, **resolved)
-    except ValueError as error:
-        raise UserError(f"{where} ({registry.kind} {name}): {error}") from error
