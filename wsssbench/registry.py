@@ -84,7 +84,7 @@ class Registry:
         self.kind = kind
         self.source = Component(kind, "", "", "")  # the plugin that is registering just now
         self.components: dict[str, Component] = {}
-        self._classes: dict[str, type] = {}  # those that were imported already
+        self._classes: dict[str, type] = {}  # by target; those that were imported already
 
     def add(self, name: str, target: str, *, summary: str, reference: str = "") -> None:
         """Register `target` (``"package.module:Class"``) under `name`, with a one-line summary and the paper."""
@@ -103,24 +103,25 @@ class Registry:
         """The class registered under `key`; imports its module the first time."""
         if key not in self.components:
             raise UserError(unknown(self.kind, key, self.components))
-        if key not in self._classes:
-            module_name, _, attribute = self.components[key].target.partition(":")
-            try:
-                cls = getattr(importlib.import_module(module_name), attribute)
-            except Exception as error:  # whatever a third party's module raises
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                raise UserError(
-                    f"{self.kind} '{key}' of plugin '{self.components[key].plugin}' cannot be "
-                    f"imported: {reason}"
-                ) from error
-            contract = getattr(importlib.import_module("wsssbench.interfaces"), KINDS[self.kind])
-            if not (isinstance(cls, type) and issubclass(cls, contract)):
-                raise UserError(
-                    f"{self.kind} '{key}' of plugin '{self.components[key].plugin}' is no "
-                    f"wsssbench.interfaces.{KINDS[self.kind]}: its class has to derive from it"
-                )
-            self._classes[key] = cls
-        return self._classes[key]
+        component = self.components[key]
+        if component.target not in self._classes:
+            self._classes[component.target] = self._import(component)
+        return self._classes[component.target]
+
+    def _import(self, component: Component) -> type:
+        module_name, _, attribute = component.target.partition(":")
+        which = f"{self.kind} '{component.name}' of plugin '{component.plugin}'"
+        try:
+            cls = getattr(importlib.import_module(module_name), attribute)
+        except Exception as error:  # whatever a third party's module raises
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UserError(f"{which} cannot be imported: {reason}") from error
+        contract = getattr(importlib.import_module("wsssbench.interfaces"), KINDS[self.kind])
+        if not (isinstance(cls, type) and issubclass(cls, contract)):
+            raise UserError(
+                f"{which} is no wsssbench.interfaces.{KINDS[self.kind]}: its class has to derive from it"
+            )
+        return cls
 
     def parameters(self, name: str) -> dict[str, Parameter]:
         """The user parameters (keyword-only arguments) of component `name`."""
@@ -209,7 +210,7 @@ def signature_parameters(function: Any) -> dict[str, Parameter]:
         UserError: an annotation names what its module has not imported.
     """
     parameters: dict[str, Parameter] = {}
-    for target in _initialisers(function):
+    for target in initialisers(function):
         try:
             hints = typing.get_type_hints(target, include_extras=True)
         except NameError as error:
@@ -223,7 +224,7 @@ def signature_parameters(function: Any) -> dict[str, Parameter]:
     return parameters
 
 
-def _initialisers(function: Any) -> Iterator[Any]:
+def initialisers(function: Any) -> Iterator[Any]:
     """`function` itself; of a class its ``__init__``, and that of the next base as long as there is ``**rest``."""
     if not isinstance(function, type):
         yield function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -30,7 +30,9 @@ def test_keyword_only_arguments_are_the_parameters() -> None:
 
 
 class Base:
-    def __init__(self, supplied: int, *, rate: float = 0.5, size: int = 1, flag: bool = False) -> None:
+    def __init__(
+        self, supplied: int, *, rate: float = 0.5, size: int = 1, flag: bool = False
+    ) -> None:
         """The base has three."""
 
 
@@ -39,7 +41,9 @@ class Between(Base):
 
 
 class Derived(Between):
-    def __init__(self, supplied: int, *, mode: Literal["a", "b"] = "a", size: int = 9, **rest: Any) -> None:
+    def __init__(
+        self, supplied: int, *, mode: Literal["a", "b"] = "a", size: int = 9, **rest: Any
+    ) -> None:
         super().__init__(supplied, size=size, **rest)
 
 
@@ -53,7 +57,7 @@ def test_what_a_class_hands_on_to_its_base_are_parameters_too() -> None:
     assert list(parameters) == ["mode", "size", "rate", "flag"]
     assert parameters["size"].default == 9 and parameters["rate"].annotation is float
     assert check_parameters(Derived, {"flag": True}, "here")["rate"] == 0.5
-    with pytest.raises(UserError, match="rate=.* has to be float"):
+    with pytest.raises(UserError, match=r"rate=.* has to be float"):
         check_parameters(Derived, {"rate": "fast"}, "here")
     with pytest.raises(UserError, match="unknown parameter 'rates': did you mean rate"):
         check_parameters(Derived, {"rates": 1.0}, "here")
@@ -68,19 +72,21 @@ def test_an_annotation_that_exists_for_type_checkers_only_is_one_sentence() -> N
     def guided(classes: int, *, guide: TrainedClassifier) -> None:  # type: ignore[name-defined] # noqa: F821
         """As with an import under TYPE_CHECKING."""
 
-    with pytest.raises(UserError, match="'TrainedClassifier'.*: import it at run time") as error:
+    with pytest.raises(UserError, match=r"'TrainedClassifier'.*: import it at run time") as error:
         signature_parameters(guided)
     assert "guided" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_former_parameter_says_where_it_went() -> None:
     class Renamed:
-        former_parameters = {"speed": "it is called 'rate' now"}
+        former_parameters: ClassVar = {"speed": "it is called 'rate' now"}
 
         def __init__(self, *, rate: float = 1.0) -> None:
             """A parameter was renamed."""
 
-    with pytest.raises(UserError, match="'speed' is no parameter any more: it is called 'rate' now"):
+    with pytest.raises(
+        UserError, match="'speed' is no parameter any more: it is called 'rate' now"
+    ):
         check_parameters(Renamed, {"speed": 2.0}, "here")
 
 
