@@ -93,9 +93,7 @@ def naive_terms(e, classifier, given, output, seed):
     torch.manual_seed(seed)
     scores = torch.rand(len(labels), len(labels)).tolist()
     chosen = [
-        naive.negative(labels, i)
-        if "negative" in e.paper
-        else released.negative(labels, i, scores)
+        naive.negative(labels, i) if "negative" in e.paper else released.negative(labels, i, scores)
         for i in range(len(labels))
     ]
     rows = "all" if "repel_rows" in e.paper else "hard"
@@ -334,5 +332,9 @@ def test_the_registry_sees_the_parameters_of_aeft_through_the_released_class():
     resolved = erasing.resolve({"type": "AEFTReleased", "t_low": 0.3}, "here")
     assert resolved == {
         **erasing.resolve({"type": "AEFT"}, "here"),
-        **{"type": "AEFTReleased", "paper": (), "attract": 0.2, "present_only": True, "t_low": 0.3},
+        "type": "AEFTReleased",
+        "paper": (),
+        "attract": 0.2,
+        "present_only": True,
+        "t_low": 0.3,
     }

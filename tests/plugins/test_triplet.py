@@ -123,8 +123,8 @@ def test_negatives_share_no_class_and_follow_in_batch_order():
     for n, k in itertools.product((1, 2, 5, 9), (1, 3, 6)):
         labels = (torch.rand(n, k, generator=generator) < 0.4).float()
         expected = [naive.negative(labels.numpy(), i) for i in range(n)]
-        found = [None if j < 0 else j for j in maths.negatives(labels).tolist()]
-        assert found == expected
+        chosen = [None if j < 0 else j for j in maths.negatives(labels).tolist()]
+        assert chosen == expected
 
 
 def test_anchors_without_a_negative_are_left_out_and_counted():
