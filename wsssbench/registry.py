@@ -279,8 +279,9 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
     """`value` as its annotation has it (a list may become a tuple); UserError if it is of another type."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    if artefact_class(parameter.annotation) is not None and _names_stages(value):
-        return value
+    artefact = artefact_class(parameter.annotation)
+    if artefact is not None:
+        return _check_reference(parameter, artefact, value, where)
     if isinstance(value, bool) and not _accepts_bool(parameter.annotation):
         raise UserError(f"{where}: {parameter.name}={value!r} has to be {parameter.type_name}")
     if isinstance(value, list):  # a config may write either
@@ -294,6 +295,20 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
             f"{where}: {parameter.name}={value!r} has to be {parameter.type_name} "
             f"({first[0].lower() + first[1:]})"
         ) from None
+
+
+def _check_reference(parameter: Parameter, artefact: Any, value: Any, where: str) -> Any:
+    """The name of a stage, or what it has made; a tuple of them, or None, where the annotation has that."""
+    parts = [parameter.annotation, *typing.get_args(parameter.annotation)]
+    several = any(typing.get_origin(part) is tuple for part in parts)
+    given = tuple(value) if several and isinstance(value, (list, tuple)) else (value,)
+    if _names_stages(value) or (value is None and type(None) in parts):
+        return value
+    if all(isinstance(one, artefact) for one in given):
+        return given if several else value
+    raise UserError(
+        f"{where}: {parameter.name}={value!r} has to be the name of a stage that makes {artefact.called}"
+    )
 
 
 def _names_stages(value: Any) -> bool:

@@ -13,6 +13,7 @@ import broken_erasings
 import broken_poolings
 import broken_refinements
 import broken_segmenters
+import broken_stages
 import pytest
 
 from wsssbench.contract import Finding, Rig, Subject, check_component, checks_of
@@ -26,6 +27,7 @@ MODULES: dict[str, ModuleType] = {
     "cam": broken_cams,
     "refinement": broken_refinements,
     "segmenter": broken_segmenters,
+    "stage": broken_stages,
 }
 # kind, component, check, words of what the check saw
 BROKEN = [
@@ -136,6 +138,16 @@ BROKEN = [
     ("segmenter", "BareNumber", "metrics", "predict() returns 0.5"),
     ("segmenter", "Overwrites", "keeps predictions", "writes PNGs again"),
     ("segmenter", "NeedsTruth", "images without masks", "predict() of 1 image"),
+    ("stage", "MakesText", "declares", "its `makes` is 'cams'"),
+    ("stage", "OtherSplit", "declares", "its `splits` are ('training',)"),
+    ("stage", "NeedsClass", "runs", "run() on 4 photos, one of them without a class raised"),
+    ("stage", "ReturnsArray", "runs", "as JSON raised TypeError"),
+    ("stage", "LeavesOneOut", "results", "reading the result of photo 'image_3' raised"),
+    ("stage", "SizeOfMaps", "results", "`size` is (20, 28)"),
+    ("stage", "NoLabelMaps", "results", "reading the result of photo 'image_0' raised"),
+    ("stage", "Once", "runs again", "FileExistsError"),
+    ("stage", "Random", "deterministic", "leaves other files"),
+    ("stage", "Overwrites", "inputs unchanged", "it changes what it reads"),
     ("dataset", "ClassTwice", "classes", "names 'red' twice"),
     ("dataset", "ClassList", "classes", "['red', 'green', 'blue']"),
     ("dataset", "IdTwice", "ids", "has the id 'disc0' twice"),

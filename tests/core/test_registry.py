@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
 
 from wsssbench.errors import UserError
+from wsssbench.interfaces import Cams
 from wsssbench.registry import KINDS, Registries, check_parameters, signature_parameters
 
 
@@ -75,6 +77,22 @@ def test_an_annotation_that_exists_for_type_checkers_only_is_one_sentence() -> N
     with pytest.raises(UserError, match=r"'TrainedClassifier'.*: import it at run time") as error:
         signature_parameters(guided)
     assert "guided" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_parameter_that_reads_a_stage_takes_its_name_or_what_it_made(tmp_path: Path) -> None:
+    from wsssbench.stages.handles import CamFiles, LabelFiles
+
+    def reading(*, one: Cams, perhaps: Cams | None = None, many: tuple[Cams, ...] = ()) -> None:
+        """What a stage of a plugin may take."""
+
+    cams = CamFiles(tmp_path)
+    for one in ("cam", cams):
+        assert check_parameters(reading, {"one": one}, "here")["one"] == one
+    given = {"one": "cam", "perhaps": None, "many": [cams, cams]}
+    assert check_parameters(reading, given, "here") == {**given, "many": (cams, cams)}
+    for wrong in (3, None, LabelFiles(tmp_path), [cams]):
+        with pytest.raises(UserError, match="has to be the name of a stage that makes CAMs"):
+            check_parameters(reading, {"one": wrong}, "here")
 
 
 def test_a_former_parameter_says_where_it_went() -> None:

@@ -24,6 +24,7 @@ from wsssbench.contract import (
     pooling,
     refinement,
     segmenter,
+    stage,
 )
 from wsssbench.contract.checks import Finding
 from wsssbench.contract.rig import Check, Rig, Subject
@@ -41,6 +42,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "cam": cam.CHECKS,
     "refinement": refinement.CHECKS,
     "segmenter": segmenter.CHECKS,
+    "stage": stage.CHECKS,
 }
 
 

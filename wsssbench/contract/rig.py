@@ -32,12 +32,12 @@ from wsssbench.contract.checks import (
     reason,
 )
 from wsssbench.contract.package import loaded_package
-from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED
+from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED, sample_artefact
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel.jobs import single_thread, worker_pool
 from wsssbench.progress import Silent
-from wsssbench.registry import Component, Parameter, Registries, check_value
+from wsssbench.registry import Component, Parameter, Registries, artefact_class, check_value
 
 T = TypeVar("T")
 Check = Callable[["Subject"], None]
@@ -218,7 +218,23 @@ class Subject:
     def _quick(self) -> dict[str, Any]:
         known = self.registry.parameters(self.name)
         wanted = QUICK.get(self.component.kind, {})
-        return {n: v for n, v in wanted.items() if n in known and _fits(known[n], v)}
+        quick = {n: v for n, v in wanted.items() if n in known and _fits(known[n], v)}
+        return quick | self.references()
+
+    def references(self) -> dict[str, Any]:
+        """A sample for each parameter that names a stage, where there is one of what that stage makes."""
+
+        def make() -> dict[str, Any]:
+            samples: dict[str, Any] = {}
+            for name, parameter in self.registry.parameters(self.name).items():
+                artefact = artefact_class(parameter.annotation)
+                if artefact is not None:
+                    sample = sample_artefact(artefact, self.rig.new_directory())
+                    one = sample if _fits(parameter, sample) else (sample,)
+                    samples |= {name: one} if sample is not None and _fits(parameter, one) else {}
+            return samples
+
+        return self.once("what it reads", make)
 
     def build(self, *supplied: Any, seed: int = 0) -> Any:
         """A new instance, from random weights if it has any; `supplied` replaces what the toolkit gives."""
