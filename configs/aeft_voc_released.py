@@ -2,27 +2,27 @@
 
     torchrun --nproc_per_node=4 -m wsssbench run configs/aeft_voc_released.py --set data.root=VOCdevkit/VOC2012
 
-aeft_voc.py is the paper; below is every difference. Each can be undone alone with --set, e.g. number 7 with
---set classifier.erasing.0.repel_rows=all, or switched on alone there.
+aeft_voc.py is the paper; below is every difference. Each can be undone alone with --set: those that are marked with *
+by their names in `paper`, e.g. number 7 with --set "classifier.erasing.0.paper=['repel_rows']".
 
-     paper                                  released code                              parameter
-  1  e_A, e_P: unit length, squared         any length, absolute difference            attract_norm, attract_distance
-  2  means of P16, of all classes           of its positive part, of own classes       attract_relu, attract_classes
+     paper                                  released code                              parameter, or name in paper
+  1  e_A, e_P: unit length, squared         any length, absolute difference            *attract_norm, *attract_distance
+  2  means of P16, of all classes           of its positive part, of own classes       *attract_relu, *attract_classes
   3  eq. 10: "mean squared error"           squares summed over the classes            distance (the default)
-  4  unit length                            P16 over its peak, per class               repel_norm
-  5  e_N: all pixels                        pixels with A < 1                          negative_region
-     A: f over its maximum                  from its minimum to its maximum            activation
-  6  all classes                            own ones of either image: disjoint sets    repel_classes
-  7  all anchors                            within the margin, if more than four are   repel_rows
+  4  unit length                            P16 over its peak, per class               *repel_norm
+  5  e_N: all pixels                        pixels with A < 1                          *negative_region
+     A: f over its maximum                  from its minimum to its maximum            *activation
+  6  all classes                            own ones of either image: disjoint sets    *repel_classes
+  7  all anchors                            within the margin, if more than four are   *repel_rows
   8  weights 0.15, 0.15                     0.2, 0.15                                  attract, repel
-  9  A^fg of the maps, then upsampled       of ReLU(f), upsampled to the image         mask_size
+  9  A^fg of the maps, then upsampled       of ReLU(f), upsampled to the image         *mask_size
  10  A^fg over all classes                  over the image's own                       present_only
  11  batches of 32, triplets from the       18 epochs of 8 without triplets,           start, schedule.first_epochs,
      start                                  then 22 of 32                              schedule.first_batch_size
  12  all images are classified              the first 8 of each batch                  supervised_images
  13  the rate decays to 0                   to 0.45 (as if all batches were of 8)      schedule.decay_batch_size
  14  f from the last feature map            over 256 hidden channels                   hidden
- 16  (silent: the next in the batch)        any image without a common class           negative
+ 16  (silent: the next in the batch)        any image without a common class           *negative
  18  (silent: CAMs are of ReLU'd maps)      maps are upsampled before ReLU             cam.relu
 
 What the paper leaves open is in _base_/aeft_resnet38d.py already, where it says [C]: t_high, t_low, crop, jitter,
@@ -51,26 +51,16 @@ classifier = dict(
     supervised_images=8,  # 12
     erasing=[
         dict(
-            type="AEFT",
+            type="AEFTReleased",  # 1, 2, 4-10, 16
             attract=0.2,  # 8
             repel=0.15,
             margin=0.5,
             t_high=0.6,
             t_low=0.2,
-            start=18 / 40,  # 11
-            attract_distance="absolute",  # 1
-            attract_norm="none",  # 1
-            attract_relu=True,  # 2
-            attract_classes="own",  # 2
-            distance="sum",  # 3
-            repel_norm="peak",  # 4
-            negative_region="below_peak",  # 5
-            activation="min_max",  # 5
-            repel_classes="own",  # 6
-            repel_rows="hard",  # 7
-            mask_size="image",  # 9
             present_only=True,  # 10
-            negative="random",  # 16
+            distance="sum",  # 3
+            start=18 / 40,  # 11
+            paper=(),  # names of differences that are turned back
         )
     ],
     schedule=dict(

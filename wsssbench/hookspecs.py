@@ -36,5 +36,5 @@ def after_stage(
         result: its metrics (an evaluation's ``chosen`` and ``oracle``, each with miou, precision, recall in per cent
             and threshold), ``seconds``, ``peak_mib``, and whether it was ``reused``.
         run: ``name``, ``run_id``, ``seed``, ``directory`` (of the run's results), ``title`` (what the ladder calls this
-            stage, if it is a rung).
+            stage, if it is one of its evaluations).
     """

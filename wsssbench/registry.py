@@ -1,7 +1,7 @@
 """Component registries: names in configs -> classes, imported only when one is built.
 
 A plugin adds ``"Name" -> "package.module:Class"``; torch is imported when the first component is resolved, so listing
-stays fast. Each kind is an mmengine `Registry` in the scope ``wsssbench``.
+stays fast.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import mmengine
 
 from wsssbench.errors import UserError, unknown
 
@@ -79,14 +77,14 @@ def _type_text(annotation: Any) -> str:
     return " ".join([_type_text(plain), " and ".join(limits)]).strip()
 
 
-class Registry(mmengine.Registry):
+class Registry:
     """The components of one kind."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(kind, build_func=_build, scope="wsssbench")
         self.kind = kind
         self.source = Component(kind, "", "", "")  # the plugin that is registering just now
         self.components: dict[str, Component] = {}
+        self._classes: dict[str, type] = {}  # by target; those that were imported already
 
     def add(self, name: str, target: str, *, summary: str, reference: str = "") -> None:
         """Register `target` (``"package.module:Class"``) under `name`, with a one-line summary and the paper."""
@@ -105,24 +103,25 @@ class Registry(mmengine.Registry):
         """The class registered under `key`; imports its module the first time."""
         if key not in self.components:
             raise UserError(unknown(self.kind, key, self.components))
-        if key not in self._module_dict:
-            module_name, _, attribute = self.components[key].target.partition(":")
-            try:
-                cls = getattr(importlib.import_module(module_name), attribute)
-            except Exception as error:  # whatever a third party's module raises
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                raise UserError(
-                    f"{self.kind} '{key}' of plugin '{self.components[key].plugin}' cannot be "
-                    f"imported: {reason}"
-                ) from error
-            contract = getattr(importlib.import_module("wsssbench.interfaces"), KINDS[self.kind])
-            if not (isinstance(cls, type) and issubclass(cls, contract)):
-                raise UserError(
-                    f"{self.kind} '{key}' of plugin '{self.components[key].plugin}' is no "
-                    f"wsssbench.interfaces.{KINDS[self.kind]}: its class has to derive from it"
-                )
-            self._register_module(module=cls, module_name=key)
-        return typing.cast(type, self._module_dict[key])
+        component = self.components[key]
+        if component.target not in self._classes:
+            self._classes[component.target] = self._import(component)
+        return self._classes[component.target]
+
+    def _import(self, component: Component) -> type:
+        module_name, _, attribute = component.target.partition(":")
+        which = f"{self.kind} '{component.name}' of plugin '{component.plugin}'"
+        try:
+            cls = getattr(importlib.import_module(module_name), attribute)
+        except Exception as error:  # whatever a third party's module raises
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UserError(f"{which} cannot be imported: {reason}") from error
+        contract = getattr(importlib.import_module("wsssbench.interfaces"), KINDS[self.kind])
+        if not (isinstance(cls, type) and issubclass(cls, contract)):
+            raise UserError(
+                f"{which} is no wsssbench.interfaces.{KINDS[self.kind]}: its class has to derive from it"
+            )
+        return cls
 
     def parameters(self, name: str) -> dict[str, Parameter]:
         """The user parameters (keyword-only arguments) of component `name`."""
@@ -143,6 +142,20 @@ class Registry(mmengine.Registry):
         cls = self.get(name)
         given = {key: value for key, value in config.items() if key != "type"}
         return {"type": name, **check_parameters(cls, given, f"{where} ({self.kind} {name})")}
+
+    def build(self, config: Mapping[str, Any], *supplied: Any, where: str = "") -> Any:
+        """Build ``dict(type=..., **params)`` with what the toolkit supplies: the positional arguments of its class.
+
+        Raises:
+            UserError: as `resolve`, or the class refuses a value with a ValueError; `where` names the place.
+        """
+        where = where or self.kind
+        resolved = self.resolve(config, where)
+        name = resolved.pop("type")
+        try:
+            return self.get(name)(*supplied, **resolved)
+        except ValueError as error:
+            raise UserError(f"{where} ({self.kind} {name}): {error}") from error
 
 
 class Registries:
@@ -189,14 +202,39 @@ class Registries:
 
 
 def signature_parameters(function: Any) -> dict[str, Parameter]:
-    """The keyword-only arguments of a class or function, with resolved annotations."""
-    target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
-    hints = typing.get_type_hints(target, include_extras=True)
-    return {
-        p.name: Parameter(p.name, hints.get(p.name, Any), p.default)
-        for p in inspect.signature(target).parameters.values()
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    """The keyword-only arguments of a class or function, with resolved annotations.
+
+    Where a class hands on ``**rest``, those of its base class follow, less the ones it has itself.
+
+    Raises:
+        UserError: an annotation names what its module has not imported.
+    """
+    parameters: dict[str, Parameter] = {}
+    for target in initialisers(function):
+        try:
+            hints = typing.get_type_hints(target, include_extras=True)
+        except NameError as error:
+            raise UserError(
+                f"{target.__module__}.{target.__qualname__}: its annotations name '{error.name}', which does not exist "
+                "when the toolkit reads them (imported under TYPE_CHECKING?): import it at run time"
+            ) from error
+        for p in inspect.signature(target).parameters.values():
+            if p.kind is inspect.Parameter.KEYWORD_ONLY:
+                parameters.setdefault(p.name, Parameter(p.name, hints.get(p.name, Any), p.default))
+    return parameters
+
+
+def initialisers(function: Any) -> Iterator[Any]:
+    """`function` itself; of a class its ``__init__``, and that of the next base as long as there is ``**rest``."""
+    if not isinstance(function, type):
+        yield function
+        return
+    for cls in function.__mro__:
+        if "__init__" in vars(cls):
+            yield vars(cls)["__init__"]
+            kinds = {p.kind for p in inspect.signature(vars(cls)["__init__"]).parameters.values()}
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                return
 
 
 def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -206,7 +244,10 @@ def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dic
         UserError: unknown or missing parameter, value of the wrong type.
     """
     parameters = signature_parameters(function)
+    former = getattr(function, "former_parameters", {})
     for key in given:
+        if key in former:
+            raise UserError(f"{where}: '{key}' is no parameter any more: {former[key]}")
         if key not in parameters:
             raise UserError(f"{where}: {unknown('parameter', key, parameters)}")
     resolved = {}
@@ -238,8 +279,9 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
     """`value` as its annotation has it (a list may become a tuple); UserError if it is of another type."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    if artefact_class(parameter.annotation) is not None and _names_stages(value):
-        return value
+    artefact = artefact_class(parameter.annotation)
+    if artefact is not None:
+        return _check_reference(parameter, artefact, value, where)
     if isinstance(value, bool) and not _accepts_bool(parameter.annotation):
         raise UserError(f"{where}: {parameter.name}={value!r} has to be {parameter.type_name}")
     if isinstance(value, list):  # a config may write either
@@ -253,6 +295,20 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
             f"{where}: {parameter.name}={value!r} has to be {parameter.type_name} "
             f"({first[0].lower() + first[1:]})"
         ) from None
+
+
+def _check_reference(parameter: Parameter, artefact: Any, value: Any, where: str) -> Any:
+    """The name of a stage, or what it has made; a tuple of them, or None, where the annotation has that."""
+    parts = [parameter.annotation, *typing.get_args(parameter.annotation)]
+    several = any(typing.get_origin(part) is tuple for part in parts)
+    given = tuple(value) if several and isinstance(value, (list, tuple)) else (value,)
+    if _names_stages(value) or (value is None and type(None) in parts):
+        return value
+    if all(isinstance(one, artefact) for one in given):
+        return given if several else value
+    raise UserError(
+        f"{where}: {parameter.name}={value!r} has to be the name of a stage that makes {artefact.called}"
+    )
 
 
 def _names_stages(value: Any) -> bool:
@@ -269,14 +325,3 @@ def _accepts_bool(annotation: Any) -> bool:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return any(_accepts_bool(part) for part in typing.get_args(annotation))
     return typing.get_origin(annotation) is dict
-
-
-def _build(config: Mapping[str, Any], *supplied: Any, registry: Registry, where: str = "") -> Any:
-    """Build a component: ``registry.build(dict(type=..., ...), *what the toolkit supplies)``."""
-    where = where or registry.kind
-    resolved = registry.resolve(config, where)
-    name = resolved.pop("type")
-    try:
-        return registry.get(name)(*supplied, **resolved)
-    except ValueError as error:
-        raise UserError(f"{where} ({registry.kind} {name}): {error}") from error

@@ -17,7 +17,7 @@ from wsssbench.plugins import load
 from wsssbench.registry import KINDS
 
 SHOW_SCRIPT = {"_WSSSBENCH_COMPLETE": "source_bash"}
-ERASING = ["AEFT", "RigidErasing", "none"]
+ERASING = ["AEFT", "AEFTReleased", "RigidErasing", "none"]
 
 
 def names(offer: complete.Offer) -> list[str]:

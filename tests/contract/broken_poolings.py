@@ -159,9 +159,34 @@ class PositionalParameter(Good):
         super().__init__(num_classes, scale=scale)
 
 
-class Packed(Good):
+class Packed(Pooling):
+    """Its parameters have no names.
+
+    Args:
+        num_classes: K.
+    """
+
     def __init__(self, num_classes: int, **kwargs: float) -> None:
-        super().__init__(num_classes, **kwargs)
+        super().__init__()
+
+    def forward(self, maps: Tensor) -> Pooled:
+        return Pooled(maps.mean((2, 3)))
+
+
+class Derived(Good):
+    """The good one with another default; `scale` is handed on.
+
+    Args:
+        shift: of the logits.
+    """
+
+    def __init__(self, num_classes: int, *, shift: float = 0.0, **rest: float) -> None:
+        super().__init__(num_classes, **rest)
+        self.shift = shift
+
+    def forward(self, maps: Tensor) -> Pooled:
+        pooled = super().forward(maps)
+        return Pooled(pooled.logits + self.shift, pooled.attention)
 
 
 class NoArgument(Good):

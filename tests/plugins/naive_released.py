@@ -81,15 +81,15 @@ def attract(anchors, positives, how):
     return total / len(anchors)
 
 
-def negative(labels, anchor, lots):
-    """Batch: of the images without a common class the one that drew the highest lot, or None."""
+def negative(labels, anchor, scores):
+    """Batch: of the images without a common class the one that drew the highest score, or None."""
     best = None
     for other in range(len(labels)):
         if other == anchor or any(
             x and y for x, y in zip(labels[anchor], labels[other], strict=True)
         ):
             continue
-        if best is None or lots[anchor][other] > lots[anchor][best]:
+        if best is None or scores[anchor][other] > scores[anchor][best]:
             best = other
     return best
 

@@ -1,6 +1,6 @@
 """Run by torchrun: AEFT's gradient on a batch that the ranks share, as DistributedDataParallel averages it.
 
-python -m torch.distributed.run --standalone --nproc_per_node=2 shared_batch.py OUT.pt '{"repel_rows": "hard"}'
+python -m torch.distributed.run --standalone --nproc_per_node=2 shared_batch.py OUT.pt '[{"paper": ["negative"]}]'
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import torch
 from tiny_classifier import K, batch, recorder
 from wsssbench_aeft.gpp import GPP
+from wsssbench_aeft.released import AEFTReleased
 from wsssbench_aeft.triplet import AEFT
 
 from wsssbench.interfaces import Batch
@@ -27,7 +28,8 @@ def result(parameters):
     given = Batch(whole.images[share], whole.labels[share])
     output = classifier(given.images)
     torch.manual_seed(ranks.rank())  # ranks draw their own numbers
-    losses = AEFT(K, (6,), **parameters).losses(classifier, given, output)
+    erasing = (AEFTReleased if "paper" in parameters else AEFT)(K, (6,), **parameters)
+    losses = erasing.losses(classifier, given, output)
     sum(losses.terms.values()).backward()
     gradients = {}
     for name, parameter in classifier.named_parameters():
@@ -41,9 +43,9 @@ def result(parameters):
 
 if __name__ == "__main__":
     ranks.init("cpu")
-    found = [result(parameters) for parameters in json.loads(sys.argv[2])]
-    repels = ranks.gather([repel.item() for repel, *_ in found])
+    results = [result(parameters) for parameters in json.loads(sys.argv[2])]
+    repels = ranks.gather([repel.item() for repel, *_ in results])
     if ranks.is_main():
-        torch.save((found, repels), sys.argv[1])
+        torch.save((results, repels), sys.argv[1])
     ranks.barrier()
     torch.distributed.destroy_process_group()

@@ -1,9 +1,10 @@
-"""AEFT's switches for what the released code does otherwise, each alone and all together, against loops."""
+"""What AEFT's released code does otherwise, each difference alone and all together, against loops."""
 
 from __future__ import annotations
 
 import itertools
 import pickle
+from typing import get_args
 
 import naive_aeft as naive
 import naive_released as released
@@ -14,30 +15,24 @@ from tiny_classifier import K, batch, recorder
 from wsssbench_aeft import maths
 from wsssbench_aeft import released as ours
 from wsssbench_aeft.gpp import GPP
-from wsssbench_aeft.triplet import AEFT
+from wsssbench_aeft.released import AEFTReleased
+from wsssbench_aeft.triplet import AEFT, Difference
 
 from wsssbench.errors import UserError
 from wsssbench.plugins import load
 
-SWITCHES = [
-    {"attract_distance": "absolute"},
-    {"attract_norm": "none"},
-    {"attract_relu": True},
-    {"attract_classes": "own"},
-    {"repel_norm": "peak"},
-    {"repel_classes": "own"},
-    {"repel_rows": "hard"},
-    {"negative": "random"},
-    {"negative_region": "below_peak"},
-    {"activation": "min_max"},
-    {"mask_size": "image"},
-    {"present_only": True},
-]
-RELEASED = {
-    **{name: value for switch in SWITCHES for name, value in switch.items()},
-    "attract": 0.2,
-    "repel": 0.15,
-}
+DIFFERENCES = get_args(Difference)
+# What brings AEFTReleased's own defaults back to those of AEFT.
+PAPERS = {"attract": 0.15, "present_only": False}
+# The paper's AEFT but for one difference; and with it, each of the two that are parameters of AEFT
+ALONE = [*((name, PAPERS) for name in DIFFERENCES), (None, {**PAPERS, "present_only": True})]
+
+
+def but(*differences):
+    """The `paper` of an AEFTReleased that follows the paper in everything but `differences`."""
+    return tuple(name for name in DIFFERENCES if name not in differences)
+
+
 # 0: ordinary; 1: one image has every class, thus no negative; 2: nobody has one; 3: one image;
 # 4: an image without any class
 BATCHES = [
@@ -54,8 +49,8 @@ def labelled(which):
 
 
 def run(which=0, seed=0, **parameters):
-    """The losses of AEFT(**parameters) on random weights and images, and what they were made from."""
-    erasing = AEFT(K, (6,), **parameters)
+    """The losses of AEFTReleased(**parameters) on random weights and images, and what they were made from."""
+    erasing = AEFTReleased(K, (6,), **parameters)
     torch.manual_seed(seed)  # for the gates; then for the draws of the losses
     classifier = recorder(GPP(K, bins=(2, 4)), seed)
     given = batch(labelled(which), seed=seed)
@@ -65,9 +60,9 @@ def run(which=0, seed=0, **parameters):
 
 
 def naive_terms(e, classifier, given, output, seed):
-    """Both terms and the erased images by loops, `e` telling the switches."""
+    """Both terms and the erased images by loops, following the paper in what `e.paper` names."""
     labels = given.labels.numpy().astype(int)
-    activate = released.activation if e.activation == "min_max" else naive.cam
+    activate = naive.cam if "activation" in e.paper else released.activation
     maps = output.maps.detach().numpy()
     attention = output.attention.detach().numpy()
     erased = np.stack(
@@ -77,33 +72,41 @@ def naive_terms(e, classifier, given, output, seed):
         ]
     )
     second = classifier(torch.from_numpy(erased)).attention.detach().numpy()
-    how = {"rectified": e.attract_relu, "norm": e.attract_norm, "classes": e.attract_classes}
+    how = {
+        "rectified": "attract_relu" not in e.paper,
+        "norm": "vector" if "attract_norm" in e.paper else "none",
+        "classes": "all" if "attract_classes" in e.paper else "own",
+    }
     anchors = [released.to_attract(p, y, **how) for p, y in zip(attention, labels, strict=True)]
     positives = [released.to_attract(p, y, **how) for p, y in zip(second, labels, strict=True)]
-    attract = released.attract(anchors, positives, e.attract_distance)
+    distance = "squared" if "attract_distance" in e.paper else "absolute"
+    attract = released.attract(anchors, positives, distance)
 
-    how = {"norm": e.repel_norm, "classes": e.repel_classes}
-    all_of_them = list(zip(attention, [activate(f) for f in maps], labels, strict=True))
-    pushed = [released.to_repel(p, a, y, t_low=e.t_low, **how) for p, a, y in all_of_them]
-    others = [
-        released.as_negative(p, a, y, region=e.negative_region, **how) for p, a, y in all_of_them
-    ]
+    how = {
+        "norm": "vector" if "repel_norm" in e.paper else "peak",
+        "classes": "all" if "repel_classes" in e.paper else "own",
+    }
+    images = list(zip(attention, [activate(f) for f in maps], labels, strict=True))
+    pushed = [released.to_repel(p, a, y, t_low=e.t_low, **how) for p, a, y in images]
+    region = "all" if "negative_region" in e.paper else "below_peak"
+    others = [released.as_negative(p, a, y, region=region, **how) for p, a, y in images]
     torch.manual_seed(seed)
-    lots = torch.rand(len(labels), len(labels)).tolist()
+    scores = torch.rand(len(labels), len(labels)).tolist()
     chosen = [
-        naive.negative(labels, i) if e.negative == "next" else released.negative(labels, i, lots)
+        naive.negative(labels, i) if "negative" in e.paper else released.negative(labels, i, scores)
         for i in range(len(labels))
     ]
-    repel = released.repel(pushed, others, chosen, e.margin, e.repel_rows)
+    rows = "all" if "repel_rows" in e.paper else "hard"
+    repel = released.repel(pushed, others, chosen, e.margin, rows)
     return {"attract": e.attract * attract, "repel": e.repel * repel}, erased
 
 
 def naive_erased(e, image, f, y, activate):
     classes = np.flatnonzero(y) if e.present_only else range(K)
-    if e.mask_size == "image":
-        fg = released.image_foreground(f, classes, image.shape[1:], activate)
-    else:
+    if "mask_size" in e.paper:
         fg = naive.foreground(activate(f), classes)
+    else:
+        fg = released.image_foreground(f, classes, image.shape[1:], activate)
     return naive.masked(image, fg, e.t_high, hard=False)
 
 
@@ -119,43 +122,57 @@ def compare(which, seed, **parameters):
 
 
 @pytest.mark.parametrize("which", range(len(BATCHES)))
-@pytest.mark.parametrize("switch", SWITCHES, ids=str)
-def test_each_switch_alone_is_its_formula(switch, which):
-    compare(which, seed=which, margin=3.5, **switch)
+@pytest.mark.parametrize(("name", "parameters"), ALONE)
+def test_each_difference_alone_is_its_formula(name, parameters, which):
+    compare(which, seed=which, margin=3.5, paper=but(name), **parameters)
+
+
+@pytest.mark.parametrize("which", range(len(BATCHES)))
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_the_released_code_but_for_one_difference_is_its_formula(name, which):
+    compare(which, seed=which, margin=3.5, paper=(name,))
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("which", range(len(BATCHES)))
-def test_all_switches_together_are_the_released_code(which, seed):
-    compare(which, seed, **RELEASED)
+def test_all_differences_together_are_the_released_code(which, seed):
+    compare(which, seed)
 
 
-def test_the_released_combination_costs_something():
+def test_the_released_code_costs_something():
     """Guards the test above: with nothing hard it would compare 0 with 0."""
-    expected = compare(0, 0, **RELEASED)
+    expected = compare(0, 0)
     assert expected["attract"] > 0
     assert expected["repel"] > 0
-    assert compare(1, 1, **{**RELEASED, "margin": 5.0})["repel"] > 0
+    assert compare(1, 1, margin=5.0)["repel"] > 0
 
 
-def test_the_switches_differ():
-    """A switch without effect would pass the tests of the formulas."""
+def test_following_the_paper_in_everything_is_aeft_itself():
+    *_, classifier, given, output, losses = run(0, paper=DIFFERENCES, margin=3.5, **PAPERS)
+    expected = AEFT(K, (6,), margin=3.5).losses(classifier, given, output)
+    assert losses.terms.keys() == expected.terms.keys()
+    for name, term in losses.terms.items():
+        assert term.item() == expected.terms[name].item()
+
+
+def test_the_differences_differ():
+    """One without effect would pass the tests of the formulas."""
     values = set()
-    for switch in [{}, *SWITCHES]:
-        terms = run(margin=1.0, **switch)[-1].terms
+    for name, parameters in [(None, PAPERS), *ALONE]:
+        terms = run(margin=1.0, paper=but(name), **parameters)[-1].terms
         values.add(round(sum(term.item() for term in terms.values()), 11))
-    assert len(values) == 1 + len(SWITCHES)
+    assert len(values) == 1 + len(ALONE)
 
 
 @pytest.mark.parametrize(("hard", "counts"), [(4, False), (5, True)])
 def test_hard_triplets_are_learnt_from_only_if_more_than_four(hard, counts):
     e = torch.zeros(8, K)
     e[hard:, 0] = 1.0  # 1 away from their negative: not hard
-    others = torch.zeros(8, K)
+    negatives = torch.zeros(8, K)
     chosen = torch.tensor([1, 2, 3, 4, 5, 6, 7, 0])
-    cost = ours.hinge_over_hard(e, others, chosen, 0.5, False)
+    cost = AEFTReleased(K, (6,)).repel_loss(e, negatives, chosen)
     assert cost.item() == (0.5 if counts else 0.0)
-    diluted = maths.hinge_over_negatives(e, others, chosen, 0.5, False)
+    diluted = AEFT(K, (6,)).repel_loss(e, negatives, chosen)
     assert diluted.item() == pytest.approx(0.5 * hard / 8)
 
 
@@ -196,7 +213,7 @@ def test_an_image_without_classes_is_not_its_own_negative():
 
 def test_the_same_seed_draws_the_same_negatives_and_another_one_others():
     """Which is what a resumed run needs: the trainer seeds every iteration anew."""
-    parameters = {"negative": "random", "margin": 3.5}
+    parameters = {"paper": but("negative"), "margin": 3.5, **PAPERS}
     first, again = (run(0, 5, **parameters)[-1].terms["repel"].item() for _ in "ab")
     erasing, classifier, given, output, _ = run(0, 5, **parameters)
     torch.manual_seed(6)
@@ -205,23 +222,25 @@ def test_the_same_seed_draws_the_same_negatives_and_another_one_others():
 
 
 def combinations():
-    """All pairs of switches; all of them, for either embedding that is repelled."""
-    for first, second in itertools.combinations(SWITCHES, 2):
-        yield {**first, **second}
+    """The paper but for a pair of differences; the released code, for either embedding that is repelled."""
+    for first, second in itertools.combinations(DIFFERENCES, 2):
+        yield {"paper": but(first, second), **PAPERS}
+    for name in DIFFERENCES:
+        yield {"paper": but(name), **PAPERS, "present_only": True}
     for repelled in ("low", "full"):
-        yield {**RELEASED, "repelled": repelled}
+        yield {"repelled": repelled}
 
 
 @pytest.mark.parametrize("embedding", ["indirect", "direct"])
 @pytest.mark.parametrize("weights", ["random", "zero", "huge"])
-def test_gradients_are_finite_for_every_pair_of_switches(weights, embedding):
+def test_gradients_are_finite_for_every_pair_of_differences(weights, embedding):
     factor = {"random": 1.0, "zero": 0.0, "huge": 1e4}[weights]
     for parameters in combinations():
         classifier = recorder(GPP(K, bins=(2, 4)))
         with torch.no_grad():
             classifier.head.weight *= factor
         given = batch(labelled(0))
-        erasing = AEFT(K, (6,), **{"embedding": embedding, **parameters, "margin": 3.0})
+        erasing = AEFTReleased(K, (6,), **{"embedding": embedding, **parameters, "margin": 3.0})
         losses = erasing.losses(classifier, given, classifier(given.images))
         total = sum(losses.terms.values())
         total.backward()
@@ -234,7 +253,7 @@ def test_half_precision_is_computed_in_single():
     classifier = recorder(GPP(K, bins=(2, 4))).float()
     given = batch(labelled(0))
     given = type(given)(given.images.float(), given.labels.float())
-    erasing = AEFT(K, (6,), **{**RELEASED, "margin": 3.0})
+    erasing = AEFTReleased(K, (6,), margin=3.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.manual_seed(0)
         losses = erasing.losses(classifier, given, classifier(given.images))
@@ -248,7 +267,7 @@ def test_half_precision_is_computed_in_single():
 
 
 def test_absent_classes_learn_nothing_from_the_released_losses():
-    *_, given, output, losses = run(0, **RELEASED)
+    *_, given, output, losses = run(0)
     (gradient,) = torch.autograd.grad(sum(losses.terms.values()), output.attention)
     absent = given.labels == 0
     assert not gradient[absent].any()
@@ -256,14 +275,24 @@ def test_absent_classes_learn_nothing_from_the_released_losses():
 
 
 def test_repel_needs_no_attract():
-    alone = run(0, **{**RELEASED, "attract": 0.0})
+    alone = run(0, attract=0.0)
     assert set(alone[-1].terms) == {"repel"}
     assert len(alone[1].seen) == 1  # nothing erased was looked at
-    assert alone[-1].terms["repel"].item() == run(0, **RELEASED)[-1].terms["repel"].item()
+    assert alone[-1].terms["repel"].item() == run(0)[-1].terms["repel"].item()
 
 
-def test_pickle_keeps_every_switch():
-    erasing, classifier, given, output, losses = run(0, **RELEASED)
+def test_rigid_attraction_erases_as_the_released_code_does():
+    erasing, classifier, given, output, losses = run(0, attraction="rigid", repel=0.0)
+    erased = classifier.seen[1]
+    naive_images = naive_terms(erasing, classifier, given, output, 0)[1]
+    np.testing.assert_allclose(erased.detach(), naive_images, rtol=0, atol=1e-10)
+    logits = classifier(erased).logits.detach().numpy()
+    expected = erasing.attract * naive.binary_cross_entropy(logits, given.labels.numpy())
+    assert losses.terms["attract"].item() == pytest.approx(expected, abs=1e-10)
+
+
+def test_pickle_keeps_every_difference():
+    erasing, classifier, given, output, losses = run(0, paper=("repel_norm", "mask_size"))
     torch.manual_seed(0)
     again = pickle.loads(pickle.dumps(erasing)).losses(classifier, given, output)
     assert [t.item() for t in again.terms.values()] == [t.item() for t in losses.terms.values()]
@@ -272,15 +301,40 @@ def test_pickle_keeps_every_switch():
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"attraction": "rigid", "attract_norm": "none"}, "attract_norm='none' is about"),
-        ({"attraction": "rigid", "attract_relu": True}, "attract_relu=True is about"),
-        ({"attraction": "rigid", "attract_distance": "absolute"}, "attract_distance='absolute'"),
-        ({"attraction": "rigid", "attract_classes": "own"}, "attract_classes='own' is about"),
-        ({"repel_rows": "hard", "margin": 0.0}, "margin=0 leaves none"),
-        ({"negative": "first"}, "negative"),
+        ({"attraction": "rigid", "paper": ["attract_norm"]}, r"\['attract_norm'\] is about"),
+        ({"attraction": "rigid", "paper": ["attract_classes", "negative"]}, "is about"),
+        ({"margin": 0.0}, "margin=0 leaves none"),
+        ({"paper": ["repel_row"]}, "has to be .*'repel_rows'"),
+        ({"paper": ["attract"]}, "has to be .*'attract_norm'"),
+        ({"attract": -1.0}, "attract=-1.0 has to be"),
+        ({"repel_rows": "all"}, r"no parameter any more: .* with paper=\('repel_rows',\)"),
+        ({"marge": 1.0}, "did you mean margin"),
     ],
     ids=str,
 )
-def test_switches_that_exclude_each_other_are_one_sentence(wrong, sentence):
+def test_a_mistake_is_one_sentence(wrong, sentence):
     with pytest.raises(UserError, match=sentence):
-        load().registries.erasing.build({"type": "AEFT", **wrong}, K, (6,))
+        load().registries.erasing.build({"type": "AEFTReleased", **wrong}, K, (6,))
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_config_of_before_learns_where_its_switch_is_now(name):
+    with pytest.raises(UserError, match=rf"'{name}' is no parameter any more: type='AEFTReleased'"):
+        load().registries.erasing.build({"type": "AEFT", name: "x"}, K, (6,))
+
+
+def test_the_registry_sees_the_parameters_of_aeft_through_the_released_class():
+    erasing = load().registries.erasing
+    aeft, ours = erasing.parameters("AEFT"), erasing.parameters("AEFTReleased")
+    assert ours.keys() == aeft.keys() | {"paper"}
+    changed = {name for name in aeft if ours[name] != aeft[name]}
+    assert changed == {"attract", "present_only"}
+    resolved = erasing.resolve({"type": "AEFTReleased", "t_low": 0.3}, "here")
+    assert resolved == {
+        **erasing.resolve({"type": "AEFT"}, "here"),
+        "type": "AEFTReleased",
+        "paper": (),
+        "attract": 0.2,
+        "present_only": True,
+        "t_low": 0.3,
+    }

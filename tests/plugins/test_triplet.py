@@ -123,8 +123,8 @@ def test_negatives_share_no_class_and_follow_in_batch_order():
     for n, k in itertools.product((1, 2, 5, 9), (1, 3, 6)):
         labels = (torch.rand(n, k, generator=generator) < 0.4).float()
         expected = [naive.negative(labels.numpy(), i) for i in range(n)]
-        found = [None if j < 0 else j for j in maths.negatives(labels).tolist()]
-        assert found == expected
+        chosen = [None if j < 0 else j for j in maths.negatives(labels).tolist()]
+        assert chosen == expected
 
 
 def test_anchors_without_a_negative_are_left_out_and_counted():
@@ -132,9 +132,8 @@ def test_anchors_without_a_negative_are_left_out_and_counted():
     with_all = run(aeft(margin=4.0), labels=labels)[-1]
     assert with_all.log["anchors_without_negative"] == 1
     chosen = torch.tensor([-1, 2, 1])
-    e = torch.randn(3, K)
-    pairs = maths.hinge_over_negatives(e[1:], e[1:], torch.tensor([1, 0]), 40.0, False)
-    torch.testing.assert_close(maths.hinge_over_negatives(e, e, chosen, 40.0, False), pairs)
+    e, repel = torch.randn(3, K), aeft(margin=40.0).repel_loss
+    torch.testing.assert_close(repel(e, e, chosen), repel(e[1:], e[1:], torch.tensor([1, 0])))
 
 
 def test_a_batch_without_negatives_repels_nothing_but_can_be_differentiated():
@@ -170,8 +169,7 @@ def test_summed_distance_makes_the_margin_bind_where_the_mean_cannot():
     e = torch.nn.functional.normalize(torch.randn(40, 20), dim=1)
     assert maths.squared_distance(e, -e, reduce_mean=True).max() <= 4 / 20 + 1e-6  # below 0.5
     assert maths.squared_distance(e, -e, reduce_mean=False).min() >= 4 - 1e-5
-    apart = maths.hinge_over_negatives(e, -e, torch.arange(40), 0.5, reduce_mean=False)
-    assert apart == 0
+    assert aeft().repel_loss(e, -e, torch.arange(40)) == 0
 
 
 def test_gradient_of_the_losses_is_that_of_finite_differences():
@@ -180,9 +178,10 @@ def test_gradient_of_the_losses_is_that_of_finite_differences():
     chosen = torch.tensor([1, -1, 0])
 
     def total(p, other):
-        attract = maths.squared_distance(maths.embed(p), maths.embed(other), False).sum()
-        low = maths.embed_low(p, cam, 0.5)
-        return attract + maths.hinge_over_negatives(low, maths.embed(other), chosen, 3.9, False)
+        erasing = aeft(margin=3.9, t_low=0.5)
+        e_al, _ = erasing.repel_embeddings(p, cam, labels=None)
+        attract = erasing.attract_loss(p, other, labels=None)
+        return attract + erasing.repel_loss(e_al, maths.embed(other), chosen)
 
     assert torch.autograd.gradcheck(total, (p, other))
 

@@ -15,9 +15,9 @@ import torch
 PROGRAM = Path(__file__).with_name("shared_batch.py")
 PARAMETERS = [
     {"margin": 3.5},
-    {"margin": 3.5, "repel_rows": "hard", "repel_norm": "peak", "repel_classes": "own"},
+    {"margin": 3.5, "paper": ["negative"]},  # else ranks and one process draw other negatives
 ]
-RANDOM = {"margin": 3.5, "attract": 0.0, "negative": "random"}
+RANDOM = {"margin": 3.5, "attract": 0.0, "paper": []}
 
 
 def test_two_ranks_learn_what_one_does(tmp_path):

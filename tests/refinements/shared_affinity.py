@@ -39,8 +39,8 @@ def _mean(value: Tensor) -> Tensor:
 
 if __name__ == "__main__":
     ranks.init("cpu")
-    found = result()
+    gradients = result()
     if ranks.is_main():
-        torch.save(found, sys.argv[1])
+        torch.save(gradients, sys.argv[1])
     ranks.barrier()
     torch.distributed.destroy_process_group()

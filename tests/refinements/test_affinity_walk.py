@@ -45,7 +45,6 @@ def registered_backbone() -> Iterator[None]:
     registry.add("Colours", "two_colours:Colours", summary="for tests")
     yield
     del registry.components["Colours"]
-    registry.module_dict.pop("Colours", None)
 
 
 def context(directory: Path, workers: int = 0, seed: int = 0) -> RunContext:

@@ -20,8 +20,8 @@ def test_two_ranks_learn_affinities_as_one_does(tmp_path: Path) -> None:
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
     together = torch.load(tmp_path / "two.pt", weights_only=True)
     alone = shared_affinity.result()
-    for found, expected in zip(together, alone, strict=True):
-        assert found.keys() == expected.keys()
+    for shared, expected in zip(together, alone, strict=True):
+        assert shared.keys() == expected.keys()
         for name, value in expected.items():
             assert value.abs().max() > 0, name
-            torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-9, msg=name)
+            torch.testing.assert_close(shared[name], value, rtol=1e-6, atol=1e-9, msg=name)

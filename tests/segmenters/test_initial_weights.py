@@ -23,7 +23,7 @@ def build(tmp_path_factory):
 
     def build(pretrained=True, **changes):
         with quiet(log):
-            return run._network(deeplab(**changes), "cpu", pretrained)
+            return run._network(deeplab(**changes).settings, "cpu", pretrained)
 
     build.lr_multipliers = run.lr_multipliers
     return build
@@ -67,10 +67,12 @@ def test_a_network_trained_here(build, tmp_path):
 def test_a_head_with_weights_is_no_new_layer(build):
     schedule = {"batch_size": 2, "iterations": 1, "lr": 0.1, "new_layers_lr": 7.0}
     init = {"weights": "a.pth", **COCO}
-    assert build.lr_multipliers(deeplab(schedule=schedule)) == {"decode_head": 7.0}
-    assert build.lr_multipliers(deeplab(schedule=schedule, init=init)) == {"decode_head": 7.0}
+    assert build.lr_multipliers(deeplab(schedule=schedule).settings) == {"decode_head": 7.0}
+    assert build.lr_multipliers(deeplab(schedule=schedule, init=init).settings) == {
+        "decode_head": 7.0
+    }
     whole = {**init, "part": "network"}
-    assert build.lr_multipliers(deeplab(schedule=schedule, init=whole)) == {}
+    assert build.lr_multipliers(deeplab(schedule=schedule, init=whole).settings) == {}
 
 
 def test_files_that_do_not_fit_get_one_sentence(build, tmp_path):

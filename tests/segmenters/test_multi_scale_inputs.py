@@ -112,6 +112,6 @@ def test_corners(build):
     images = torch.randn(1, 3, 64, 64)
     (sample,) = model(images, mode="predict")
     logits = model(images, mode="tensor")
-    found = sample.seg_logits.data
-    torch.testing.assert_close(found[:, 0, 0], logits[0, :, 0, 0])
-    torch.testing.assert_close(found[:, -1, -1], logits[0, :, -1, -1])
+    merged = sample.seg_logits.data
+    torch.testing.assert_close(merged[:, 0, 0], logits[0, :, 0, 0])
+    torch.testing.assert_close(merged[:, -1, -1], logits[0, :, -1, -1])

@@ -26,7 +26,7 @@ def _views(trained: Path, item, scales, flip, log: Path) -> torch.Tensor:
     with quiet(log):
         from wsssbench.segmenters.run import _network
 
-        model = _network(deeplab(), "cpu").eval()
+        model = _network(deeplab().settings, "cpu").eval()
     model.load_state_dict(_weights(trained))
     image = read_image(item.image)
     height, width = image.shape[:2]
@@ -77,7 +77,7 @@ def test_the_merged_probabilities_are_kept(tmp_path, trained, items, average):
         from wsssbench.segmenters.settings import TestSettings
 
         network = deeplab()
-        model = _network(network, "cpu").eval()
+        model = _network(network.settings, "cpu").eval()
         state = _weights(trained)  # made far from uniform, so that the ways to merge differ
         generator = torch.Generator().manual_seed(2)
         state["decode_head.conv_seg.weight"] = 4 * torch.randn(3, 8, 1, 1, generator=generator)
@@ -86,16 +86,18 @@ def test_the_merged_probabilities_are_kept(tmp_path, trained, items, average):
         torch.save(state, tmp_path / "weights.pth")
         model.load_state_dict(state)
         settings = TestSettings(scales=(0.5, 1.25), flip=True)
-        data = Items(items[:1], network.names, test_pipeline(settings), test_mode=True)
+        data = Items(items[:1], network.settings.names, test_pipeline(settings), test_mode=True)
         with torch.no_grad():
             batch = pseudo_collate([data[0]])
             (sample,) = AveragedProbabilities(model, average).test_step(batch)
     views = _views(tmp_path, items[0], (0.5, 1.25), True, tmp_path / "log")
     merged = {name: merge(views) for name, merge in MERGED.items()}
-    found = sample.probabilities.data.numpy()
-    np.testing.assert_allclose(found, merged[average], atol=1e-4)
+    probabilities = sample.probabilities.data.numpy()
+    np.testing.assert_allclose(probabilities, merged[average], atol=1e-4)
     others = [merged[name] for name in merged if name != average]
-    assert min(abs(found - other).max() for other in others) > 2e-3  # 20 times the tolerance above
+    assert (
+        min(abs(probabilities - other).max() for other in others) > 2e-3
+    )  # 20 times the tolerance above
 
 
 def test_crf_in_processes_of_its_own(tmp_path, items):

@@ -40,7 +40,9 @@ def networks(tmp_path_factory):
 
         with torch.device("meta"), pytest.MonkeyPatch.context() as patch:
             patch.setattr(BaseModule, "init_weights", lambda self: None)  # it looks at the values
-            return {name: _network(_deeplab(name), "cpu", pretrained=False) for name in RECIPES}
+            return {
+                name: _network(_deeplab(name).settings, "cpu", pretrained=False) for name in RECIPES
+            }
 
 
 def test_the_recipes_that_are_named():
@@ -73,11 +75,11 @@ PUBLISHED = {
 def test_the_settings_of_the_lineage_s_two_codebases(recipe):
     """YudeWang's (SEAM, CPN) and kazuto's (AdvCAM, RIB and others)."""
     views, schedule, test = PUBLISHED[recipe]
-    found = _config(recipe)
-    assert {key: found[key] for key in views} == views
-    assert {key: found["schedule"][key] for key in schedule} == schedule
-    assert found["schedule"]["bias_weight_decay"] == 0
-    assert found["test"] == test
+    config = _config(recipe)
+    assert {key: config[key] for key in views} == views
+    assert {key: config["schedule"][key] for key in schedule} == schedule
+    assert config["schedule"]["bias_weight_decay"] == 0
+    assert config["test"] == test
 
 
 @pytest.mark.parametrize("data", ["voc12", "coco14"])
@@ -152,16 +154,16 @@ def _groups(networks, recipe):
     from wsssbench.segmenters.run import lr_multipliers
     from wsssbench.training.optimizer import build_optimizer
 
-    deeplab = _deeplab(recipe)
-    wrapper = build_optimizer(networks[recipe], deeplab.schedule, lr_multipliers(deeplab))
-    return deeplab.schedule, wrapper.optimizer.param_groups
+    settings = _deeplab(recipe).settings
+    wrapper = build_optimizer(networks[recipe], settings.schedule, lr_multipliers(settings))
+    return settings.schedule, wrapper.optimizer.param_groups
 
 
 @pytest.mark.parametrize("recipe", GROUPS)
 def test_learning_rates_of_old_and_new_weights_and_biases(networks, recipe):
     schedule, groups = _groups(networks, recipe)
-    found = {round(group["lr"] / schedule.lr): len(group["params"]) for group in groups}
-    assert found == GROUPS[recipe]
+    counts = {round(group["lr"] / schedule.lr): len(group["params"]) for group in groups}
+    assert counts == GROUPS[recipe]
     factor = {id(p): round(g["lr"] / schedule.lr) for g in groups for p in g["params"]}
     decay = {id(p): g["weight_decay"] for g in groups for p in g["params"]}
     listed = 0
@@ -190,6 +192,6 @@ def test_deeplabv3plus_learns_everywhere_at_one_rate(networks):
 
 
 def test_every_recipe_starts_from_imagenet():
-    found = {name: initial_weights(_config(name)) for name in RECIPES}
-    assert found.pop("largefov_resnet38d") == "ImageNet (resnet_38d.params)"
-    assert set(found.values()) == {"ImageNet (IMAGENET1K_V1)"}
+    weights = {name: initial_weights(_config(name)) for name in RECIPES}
+    assert weights.pop("largefov_resnet38d") == "ImageNet (resnet_38d.params)"
+    assert set(weights.values()) == {"ImageNet (IMAGENET1K_V1)"}

@@ -55,7 +55,6 @@ def register() -> None:
     backbones = load().registries.backbone
     if "TinyBackbone" not in backbones.components:
         backbones.add("TinyBackbone", f"{__name__}:TinyBackbone", summary="for tests")
-        backbones._register_module(module=TinyBackbone, module_name="TinyBackbone")
 
 
 def make_items(directory: Path, count: int = 6) -> list[SegmentationItem]:

@@ -15,7 +15,8 @@ from torch.utils.data import Dataset
 from wsssbench.interfaces import Backbone, Classifier, Pooled, Pooling, RunContext
 from wsssbench.progress import Silent
 from wsssbench.stages.classify import ClassificationTask
-from wsssbench.training.engine import Schedule, seed_everything, train
+from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.schedule import Schedule
 
 # 5 iterations of 4 images, then 3 of 8
 SCHEDULE = Schedule(

@@ -26,7 +26,8 @@ from toy_training import (
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses
 from wsssbench.training.checkpoints import Checkpoints
-from wsssbench.training.engine import Schedule, seed_everything, train
+from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.schedule import Schedule
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from wsssbench.datasets.voc.dataset import VOC2012
 from wsssbench.files.images import read_image
 from wsssbench.models.preprocess import normalise
-from wsssbench.training.image_labels import ImageLabels
+from wsssbench.training.loading import ImageLabels
 from wsssbench.training.transforms import TrainTransform
 
 DRAWS = [(0, 0), (2, 1), (1, 2), (0, 3), (2, 4)]

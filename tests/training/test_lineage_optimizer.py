@@ -8,7 +8,9 @@ from torch import nn
 from toy_training import Points, context
 
 from wsssbench.interfaces import Losses
-from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, train
+from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.schedule import Schedule
+from wsssbench.training.task import TrainingTask
 
 STEPS = 20
 LINEAGE = {"momentum": 5e-4, "weight_decay": 5e-4, "bias_lr": 2.0, "bias_weight_decay": 0.0}

@@ -20,11 +20,11 @@ def test_ranks_and_iterations_draw_different_numbers_and_the_same_ones_again(mon
     state = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
     try:
         cases = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 1, 1)]
-        found = [draws(*case) for case in cases]
-        assert [draws(*case) for case in reversed(cases)] == found[::-1]
+        drawn = [draws(*case) for case in cases]
+        assert [draws(*case) for case in reversed(cases)] == drawn[::-1]
     finally:
         random.setstate(state[0])
         np.random.set_state(state[1])  # noqa: NPY002
         torch.set_rng_state(state[2])
-    for numbers in zip(*found, strict=True):
+    for numbers in zip(*drawn, strict=True):
         assert len(set(numbers)) == len(cases)

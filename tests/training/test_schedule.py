@@ -5,8 +5,7 @@ from itertools import pairwise
 import pytest
 
 from wsssbench.errors import UserError
-from wsssbench.training.engine import Schedule
-from wsssbench.training.schedule import LONGEST_ROUND
+from wsssbench.training.schedule import LONGEST_ROUND, Schedule
 
 
 def test_length_from_epochs_or_iterations():
@@ -83,7 +82,7 @@ RELEASED = {
 
 def test_the_released_aeft_schedule_on_voc():
     schedule = Schedule(**RELEASED)
-    phases = schedule.phases(10582)
+    phases = schedule.batch_sizes(10582)
     assert (phases.first, phases.iterations - phases.first) == (23810, 7275)  # 18*N/8, 22*N/32
     assert schedule.length(10582) == 31085
     assert schedule.decay_length(10582) == 52_880  # N // 8 * 40, as in the code
@@ -94,7 +93,7 @@ def test_the_released_aeft_schedule_on_voc():
 
 @pytest.mark.parametrize("size", [1, 5, 40, 61, 137, 1464, 10582])
 def test_what_starts_after_the_first_epochs_starts_with_the_second_batch_size(size):
-    phases = Schedule(**RELEASED).phases(size)
+    phases = Schedule(**RELEASED).batch_sizes(size)
     progress = [phases.progress_before(i) for i in range(phases.iterations)]
     assert progress[0] == 0.0
     assert all(a < b for a, b in pairwise(progress))
@@ -108,7 +107,7 @@ def test_what_starts_after_the_first_epochs_starts_with_the_second_batch_size(si
 
 
 def test_with_one_batch_size_progress_is_the_share_of_iterations():
-    phases = Schedule(batch_size=7, lr=0.1, epochs=3).phases(100)
+    phases = Schedule(batch_size=7, lr=0.1, epochs=3).batch_sizes(100)
     assert [phases.progress_before(i) for i in range(43)] == [i / 43 for i in range(43)]
 
 

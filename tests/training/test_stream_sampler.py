@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wsssbench.training.phases import Phases
 from wsssbench.training.sampler import StreamBatches, StreamSampler
+from wsssbench.training.schedule import BatchSizes
 
 
-def _sampler(size: int, phases: Phases, *, rank=0, world=1, seed=5, round_iterations=4):
+def _sampler(size: int, sizes: BatchSizes, *, rank=0, world=1, seed=5, round_iterations=4):
     return StreamSampler(
-        size, phases, rank=rank, world=world, seed=seed, round_iterations=round_iterations
+        size, sizes, rank=rank, world=world, seed=seed, round_iterations=round_iterations
     )
 
 
-def _draws(world: int, round_iterations: int, phases: Phases, size: int = 7):
+def _draws(world: int, round_iterations: int, sizes: BatchSizes, size: int = 7):
     """Per iteration the draws of all ranks together."""
-    total = phases.iterations
+    total = sizes.iterations
     iterations: list[list[tuple[int, int]]] = [[] for _ in range(total)]
     for rank in range(world):
-        sampler = _sampler(size, phases, rank=rank, world=world, round_iterations=round_iterations)
+        sampler = _sampler(size, sizes, rank=rank, world=world, round_iterations=round_iterations)
         batches = StreamBatches(sampler)
         stream = []
         for epoch in range(-(-total // round_iterations)):
@@ -36,15 +36,15 @@ def _draws(world: int, round_iterations: int, phases: Phases, size: int = 7):
     return [sorted(draws, key=lambda draw: draw[1]) for draws in iterations]
 
 
-PLAIN = Phases(iterations=10, batch=12)
-TWO = Phases(iterations=10, batch=24, first=5, first_batch=12, first_share=0.4)
+PLAIN = BatchSizes(iterations=10, batch=12)
+TWO = BatchSizes(iterations=10, batch=24, first=5, first_batch=12, first_share=0.4)
 
 
-@pytest.mark.parametrize("phases", [PLAIN, TWO], ids=["plain", "two"])
+@pytest.mark.parametrize("sizes", [PLAIN, TWO], ids=["plain", "two"])
 @pytest.mark.parametrize("world", [2, 3, 4])
 @pytest.mark.parametrize("round_iterations", [1, 4, 10])
-def test_total_batches_do_not_depend_on_ranks_or_rounds(world, round_iterations, phases):
-    assert _draws(world, round_iterations, phases) == _draws(1, 10, phases)
+def test_total_batches_do_not_depend_on_ranks_or_rounds(world, round_iterations, sizes):
+    assert _draws(world, round_iterations, sizes) == _draws(1, 10, sizes)
 
 
 def test_draws_are_the_seeded_permutations_in_order():
@@ -55,7 +55,7 @@ def test_draws_are_the_seeded_permutations_in_order():
 
 
 def test_a_first_phase_only_cuts_the_same_stream_otherwise():
-    plain = [draw for batch in _draws(2, 4, Phases(iterations=15, batch=12)) for draw in batch]
+    plain = [draw for batch in _draws(2, 4, BatchSizes(iterations=15, batch=12)) for draw in batch]
     two = _draws(2, 4, TWO)
     assert [len(batch) for batch in two] == [12] * 5 + [24] * 5
     assert [draw for batch in two for draw in batch] == plain
@@ -67,7 +67,7 @@ def test_the_first_images_of_every_rank_are_the_first_of_the_batch():
 
 
 def test_positions_count_up_and_every_pass_has_each_image_once():
-    batches = _draws(1, 4, Phases(iterations=14, batch=12))
+    batches = _draws(1, 4, BatchSizes(iterations=14, batch=12))
     size, draws = 7, [draw for batch in batches for draw in batch]
     assert [position for _, position in draws] == list(range(14 * 12))
     passes = [[index for index, _ in draws[i : i + size]] for i in range(0, 14 * 12, size)]
@@ -76,13 +76,13 @@ def test_positions_count_up_and_every_pass_has_each_image_once():
 
 
 def test_a_batch_may_be_larger_than_the_data_set():
-    batches = _draws(2, 3, Phases(iterations=5, batch=8), size=2)
+    batches = _draws(2, 3, BatchSizes(iterations=5, batch=8), size=2)
     assert all(sorted(i for i, _ in batch) == [0] * 4 + [1] * 4 for batch in batches)
 
 
 def test_another_seed_is_another_order():
     def order(seed: int) -> list[int]:
-        sampler = _sampler(50, Phases(iterations=10, batch=5), seed=seed, round_iterations=10)
+        sampler = _sampler(50, BatchSizes(iterations=10, batch=5), seed=seed, round_iterations=10)
         return [index for index, _ in sampler]
 
     assert order(0) == order(0) != order(1)

@@ -24,7 +24,9 @@ from torch.utils.data import Dataset
 from wsssbench.interfaces import Losses, RunContext
 from wsssbench.parallel import ranks
 from wsssbench.progress import Silent
-from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, train
+from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.schedule import Schedule
+from wsssbench.training.task import TrainingTask
 
 SIZE = 20
 SCHEDULE = Schedule(batch_size=4, iterations=12, lr=0.05, checkpoint_every=4, warmup_iterations=2)
@@ -43,7 +45,7 @@ SCHEDULES = {"plain": SCHEDULE, "phases": PHASES}
 
 def iteration_at(schedule: Schedule, progress: float) -> int:
     """Number, from 1, of the iteration that is told `progress`."""
-    phases = schedule.phases(SIZE)
+    phases = schedule.batch_sizes(SIZE)
     return 1 + next(i for i in range(99) if phases.progress_before(i) == progress)
 
 

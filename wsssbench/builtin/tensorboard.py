@@ -1,8 +1,8 @@
 """Results to TensorBoard: ``tensorboard --logdir work/runs`` shows every run, by the ``after_stage`` hook.
 
 A plugin like any other (entry point ``tensorboard``). It writes into ``tensorboard/`` of the run's folder, one event
-file per stage, whose name ends in the stage's: scores of a rung and its threshold curve, what a training logged, time
-and memory. The same command again writes nothing twice.
+file per stage, whose name ends in the stage's: the scores of an evaluation and its threshold curve, what a training
+logged, time and memory. The same command again writes nothing twice.
 """
 
 from __future__ import annotations

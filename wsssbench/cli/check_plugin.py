@@ -110,9 +110,7 @@ def _show(findings: list[Finding], console: Console) -> None:
     alike: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.state != "ok":  # one mistake may break several checks
-            alike.setdefault(finding.sentence.partition(", but ")[2] or finding.check, []).append(
-                finding
-            )
+            alike.setdefault(finding.required or finding.check, []).append(finding)
     for first, *others in alike.values():
         state = "FAILED" if first.state == "failed" else "skipped"
         also = f" (also {', '.join(other.check for other in others)})" if others else ""

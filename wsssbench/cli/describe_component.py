@@ -14,7 +14,7 @@ import typer
 
 from wsssbench.cli import complete
 from wsssbench.cli.console import make_console
-from wsssbench.cli.docstrings import paragraphs, parse
+from wsssbench.cli.docstrings import argument_texts, paragraphs, parse
 from wsssbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _parts(component: Component, registries: Registries, width: int) -> Iterator
     if documentation.text:
         yield "\n" + paragraphs(documentation.text, width)
     yield "\nparameters" + ("" if parameters else ": none")
-    arguments = documentation.entries("Args")
+    arguments = argument_texts(cls)
     for parameter in parameters.values():
         yield _parameter(parameter, arguments.get(parameter.name, ""), width)
     if documentation.sections.get("Raises"):

@@ -57,6 +57,14 @@ def parse(documented: object) -> Docstring:
     return Docstring(text, sections)
 
 
+def argument_texts(cls: type) -> dict[str, str]:
+    """What a class says about its arguments, completed by its bases for those it hands on as ``**rest``."""
+    texts: dict[str, str] = {}
+    for documented in cls.__mro__:
+        texts = parse(documented).entries("Args") | texts
+    return texts
+
+
 def paragraphs(text: str, width: int, indent: str = "") -> str:
     """`text` filled to `width`, paragraph by paragraph; indented lines and lists stay as they are."""
     filled = []

@@ -24,6 +24,7 @@ from wsssbench.contract import (
     pooling,
     refinement,
     segmenter,
+    stage,
 )
 from wsssbench.contract.checks import Finding
 from wsssbench.contract.rig import Check, Rig, Subject
@@ -41,6 +42,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "cam": cam.CHECKS,
     "refinement": refinement.CHECKS,
     "segmenter": segmenter.CHECKS,
+    "stage": stage.CHECKS,
 }
 
 
@@ -104,14 +106,14 @@ def problems_of(
         UserError: no such component, several of them, or a missing parameter.
     """
     registries = load().registries
-    found = [c for c in registries.find(name) if kind in (None, c.kind)]
-    if not found:
+    components = [c for c in registries.find(name) if kind in (None, c.kind)]
+    if not components:
         known = [c for r in registries for c in r.components if kind in (None, r.kind)]
         raise UserError(unknown(kind or "component", name, known))
-    if len(found) > 1:
-        kinds = " and ".join(component.kind for component in found)
+    if len(components) > 1:
+        kinds = " and ".join(component.kind for component in components)
         raise UserError(f"'{name}' is registered as {kinds}: give kind=")
-    findings = check_component(found[0], registries, parameters)
-    if findings[-1] == Finding(found[0].kind, name, "builds", "skipped", findings[-1].sentence):
+    findings = check_component(components[0], registries, parameters)
+    if (findings[-1].check, findings[-1].state) == ("builds", "skipped"):
         raise UserError(f"{findings[-1].sentence}, or here in parameters=")
     return [finding.sentence for finding in findings if finding.state == "failed"]

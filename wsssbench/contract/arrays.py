@@ -24,53 +24,43 @@ def need_planes(
         isinstance(classes, np.ndarray) and classes.dtype == np.uint8 and classes.ndim == 1,
         f"{given} `classes` is {_described(classes)}",
         "a vector (K',) of uint8 is needed",
-        "use np.array(values, np.uint8)",
     )
     need(
         classes.tolist() == list(present),
         f"{given} `classes` holds {classes.tolist()}",
         "it has to hold the label-map values 1..K of the present classes, ascending",
-        "a class at position i of the labels has the value i + 1",
     )
     name = "planes" if extra else "maps"
     need(
         isinstance(planes, np.ndarray) and planes.dtype == np.float32 and planes.ndim == 3,
         f"{given} `{name}` is {_described(planes)}",
         f"float32 of shape {_shape(extra, present)} is needed",
-        "convert it with .astype(np.float32)",
     )
     need(
         len(planes) == extra + len(present),
         f"{given} `{name}` has shape {planes.shape}",
         f"{_shape(extra, present)} is needed",
-        "give the background and each present class one plane"
-        if extra
-        else "give each present class one map, and no absent one",
     )
     height, width = image
     need(
         tuple(size) == (height, width),
         f"{given} `size` is {size}",
         "it has to be the image's (H, W)",
-        "take it from image.shape[:2]",
     )
     need(
         1 <= planes.shape[1] <= height and 1 <= planes.shape[2] <= width,
         f"{given} `{name}` has shape {planes.shape}",
         "it may be smaller than the image, but neither larger nor empty",
-        "resize it to the image's size",
     )
     need(
         bool(np.isfinite(planes).all()),
         f"{given} `{name}` has NaN or infinite values",
         "it has to be finite",
-        "bound divisions and logarithms away from 0",
     )
     need(
         not planes.size or bool(planes.min() >= 0),
         f"{given} `{name}` goes down to {planes.min() if planes.size else 0:.4g}",
         "it must not be negative",
-        "clip it at 0",
     )
 
 

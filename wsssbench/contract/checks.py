@@ -1,4 +1,4 @@
-"""How a check speaks: what was found, what the contract requires, and what to change, in one sentence."""
+"""How a check speaks: what it saw, and what the contract requires, in one sentence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Finding:
         component: its registered name.
         check: the check's name, e.g. ``"odd sizes"``.
         state: a skipped check could not be made, which `sentence` gives the reason for.
-        sentence: names the component, what was found, what is required, and what to change; empty if all is well.
+        sentence: names the component, what was seen, what is required, and what the check asks for as a whole; empty if
+            all is well.
+        required: that part of the sentence; one mistake may break several checks in the same way.
     """
 
     kind: str
@@ -32,35 +34,36 @@ class Finding:
     check: str
     state: Literal["ok", "failed", "skipped"]
     sentence: str = ""
+    required: str = ""
 
 
 class BrokenContractError(Exception):
-    """A check failed: `found`, but `required`: `change`."""
+    """A check failed: `seen`, but `required`."""
 
-    def __init__(self, found: str, required: str, change: str) -> None:
-        super().__init__(found, required, change)
-        self.found, self.required, self.change = found, required, change
+    def __init__(self, seen: str, required: str) -> None:
+        super().__init__(seen, required)
+        self.seen, self.required = seen, required
 
 
 class NotCheckedError(Exception):
     """A check that cannot be made; its message says why, and what would make it possible."""
 
 
-def need(kept: bool, found: str, required: str, change: str) -> None:
-    """Unless `kept`, the check has failed: `found`, but `required`: `change`."""
+def need(kept: bool, seen: str, required: str) -> None:
+    """Unless `kept`, the check has failed: `seen`, but `required`."""
     if not kept:
-        raise BrokenContractError(found, required, change)
+        raise BrokenContractError(seen, required)
 
 
 @contextmanager
-def attempt(what: str, required: str, change: str) -> Iterator[None]:
-    """Run a component's code; whatever it raises is what was found: "`what` raised ...", but `required`: `change`."""
+def attempt(what: str, required: str) -> Iterator[None]:
+    """Run a component's code; if it raises anything, the check has failed: "`what` raised ...", but `required`."""
     try:
         yield
     except (BrokenContractError, NotCheckedError):
         raise
     except Exception as error:  # the code is somebody else's
-        raise BrokenContractError(f"{what} raised {reason(error)}", required, change) from error
+        raise BrokenContractError(f"{what} raised {reason(error)}", required) from error
 
 
 def reason(error: BaseException) -> str:

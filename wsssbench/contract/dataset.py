@@ -31,109 +31,95 @@ _LONGEST = 200  # bytes of an id: a file name has 255, and files being written h
 
 def classes(subject: Subject) -> None:
     """`classes` are K unique names, 1 <= K <= 254."""
-    found = files_of(subject).classes
-    strings = isinstance(found, tuple) and all(isinstance(name, str) and name for name in found)
+    names = files_of(subject).classes
+    strings = isinstance(names, tuple) and all(isinstance(name, str) and name for name in names)
     need(
-        strings and 1 <= len(found) < IGNORE,
-        f"`classes` is {_short(found)}",
+        strings and 1 <= len(names) < IGNORE,
+        f"`classes` is {_short(names)}",
         "a tuple of 1 to 254 names is needed",
-        "set it in the class or in the constructor, in the order of the label-map values",
     )
     need(
-        len(set(found)) == len(found),
-        f"`classes` names {_twice(found)} twice",
-        "names are unique",
-        "rename one of them",
+        len(set(names)) == len(names), f"`classes` names {_twice(names)} twice", "names are unique"
     )
 
 
 def ids(subject: Subject) -> None:
     """Ids are unique, not empty, fit for file names, and the same at every call."""
-    for split, found in splits_of(subject).items():
+    for split, ids in splits_of(subject).items():
         where = f"split '{split}'"
-        need(bool(found), f"{where} is empty", "a split has images", "raise a UserError instead")
-        strange = [id for id in found if not isinstance(id, str) or not _is_file_name(id)]
+        need(bool(ids), f"{where} is empty", "a split has images")
+        strange = [id for id in ids if not isinstance(id, str) or not _is_file_name(id)]
         need(
             not strange,
             f"{where} has the id {_short(strange[0] if strange else '')}",
             f"results are stored as <id>.png, so an id is a text of at most {_LONGEST} bytes without '/'",
-            "join folders by '__' and leave the suffix out",
         )
         need(
-            len(set(found)) == len(found),
-            f"{where} has the id {_twice(found)} twice",
+            len(set(ids)) == len(ids),
+            f"{where} has the id {_twice(ids)} twice",
             "ids are unique",
-            "keep one, or make the ids longer",
         )
         need(
-            found == files_of(subject).ids(split),
+            ids == files_of(subject).ids(split),
             f"two calls of ids('{split}') differ",
             "labels are given in the order of the ids",
-            "sort what a folder lists",
         )
 
 
 def unknown_split(subject: Subject) -> None:
     """A split that does not exist is refused by an error for users."""
     try:
-        found = files_of(subject).ids("no_such_split")
+        ids = files_of(subject).ids("no_such_split")
     except UserError:
         return
     except Exception as error:  # whatever a third party's code raises is what is reported
         answer = f"raises {type(error).__name__}"
     else:
-        answer = f"gives {len(found)} ids"
+        answer = f"gives {len(ids)} ids"
     need(
-        False,
-        f"ids('no_such_split') {answer}",
-        "an unknown split has to be refused by a UserError",
-        "raise UserError(unknown('split', split, names)), both from wsssbench.errors",
+        False, f"ids('no_such_split') {answer}", "an unknown split has to be refused by a UserError"
     )
 
 
 def labels(subject: Subject) -> None:
     """Labels are (n, K) float32 in {0, 1}, a row per id, and at least one class in each unless `empty_images`."""
     dataset = files_of(subject)
-    for split, found in labels_of(subject).items():
+    for split, rows in labels_of(subject).items():
         n, k = len(dataset.ids(split)), len(dataset.classes)
         where = f"labels('{split}')"
-        array = isinstance(found, np.ndarray)
+        array = isinstance(rows, np.ndarray)
         need(
-            array and found.shape == (n, k) and found.dtype == np.float32,
-            f"{where} is {f'{found.dtype} of shape {found.shape}' if array else type(found).__name__}",
+            array and rows.shape == (n, k) and rows.dtype == np.float32,
+            f"{where} is {f'{rows.dtype} of shape {rows.shape}' if array else type(rows).__name__}",
             f"float32 of shape (n, K), here {(n, k)}, is needed",
-            "give one row per id, one column per class",
         )
         need(
-            bool(np.isin(found, (0, 1)).all()),
+            bool(np.isin(rows, (0, 1)).all()),
             f"{where} has values other than 0 and 1",
             "labels are multi-hot",
-            "set what is present to 1 and everything else to 0",
         )
-        empty = int((found.sum(axis=1) == 0).sum())
+        empty = int((rows.sum(axis=1) == 0).sum())
         need(
             dataset.empty_images or not empty,
             f"{where} has {empty} images without any class",
             "that is a mistake unless they belong to the data set",
-            "leave them out of the list, or set empty_images = True",
         )
 
 
 def label_order(subject: Subject) -> None:
     """Rows of labels belong to the ids at the same place: most images show no class that their labels lack."""
     dataset = files_of(subject)
-    for split, found in labels_of(subject).items():
+    for split, rows in labels_of(subject).items():
         known = dataset.ids(split)
         masks = {id: mask for id, mask in masks_of(subject, split).items() if mask is not None}
         lacking = 0
         for id, mask in masks.items():
             shown = set(np.unique(mask).tolist()) - {0, IGNORE}
-            lacking += not shown <= set((np.flatnonzero(found[known.index(id)]) + 1).tolist())
+            lacking += not shown <= set((np.flatnonzero(rows[known.index(id)]) + 1).tolist())
         need(
             2 * lacking <= len(masks),
             f"{lacking} of {len(masks)} masks of split '{split}' show classes that labels('{split}') lacks",
             "row i of the labels belongs to ids(split)[i], column k to classes[k]",
-            "bring ids, labels and classes into one order",
         )
 
 
@@ -146,7 +132,6 @@ def images(subject: Subject) -> None:
                 attempt(
                     f"the image of '{id}' in split '{split}'",
                     "image_path(id) has to name a readable RGB image",
-                    "correct the path, or leave the id out of the list",
                 ),
                 forbid(dataset.mask_directories(), "plugins check"),
             ):
@@ -156,7 +141,6 @@ def images(subject: Subject) -> None:
                 isinstance(path, Path),
                 f"image_path('{id}') is a {type(path).__name__}",
                 "a pathlib.Path is needed",
-                "wrap it in Path(...)",
             )
 
 
@@ -173,7 +157,6 @@ def masks(subject: Subject) -> None:
                 path is not None and mask is not None,
                 f"mask_path('{id}', '{split}') is None",
                 "has_masks says that the split has masks",
-                "give the path of every id, or let has_masks return False",
             )
             assert path is not None and mask is not None
             inside = any(Path(os.path.realpath(path)).is_relative_to(d) for d in closed)
@@ -181,30 +164,27 @@ def masks(subject: Subject) -> None:
                 inside,
                 f"mask {path} lies outside of mask_directories()",
                 "image-level stages could open it: the leak guard closes only those",
-                "return its folder from mask_directories()",
             )
             size = read_image(dataset.image_path(id)).shape[:2]
             need(
                 mask.shape == size,
                 f"the mask of '{id}' has size {mask.shape} and its image {size}",
                 "both have to be the same",
-                "rotate or resize neither, or leave the image out",
             )
 
 
 def card(subject: Subject) -> None:
     """card() says in plain values what else there is to know about the data set."""
-    with attempt("card()", "protocol cards show it", "return {} if there is nothing to say"):
-        found = files_of(subject).card()
-    plain = isinstance(found, dict) and all(
+    with attempt("card()", "protocol cards show it"):
+        card_values = files_of(subject).card()
+    plain = isinstance(card_values, dict) and all(
         isinstance(k, str) and isinstance(v, str | int | float | bool | None)
-        for k, v in found.items()
+        for k, v in card_values.items()
     )
     need(
         plain,
-        f"card() returns {_short(found)}",
-        "texts, numbers and truth values by name are needed",
-        "turn everything else into text",
+        f"card() returns {_short(card_values)}",
+        "texts, numbers and booleans by name are needed",
     )
 
 
@@ -215,7 +195,6 @@ def spawned_process(subject: Subject) -> None:
         subject.rig.spawned("an instance", _facts, dataset, splits) == _facts(dataset, splits),
         "in a spawned process it gives other ids, paths or labels",
         "worker processes have to see the same data set",
-        "make paths absolute, and sort what a folder lists",
     )
 
 
@@ -227,7 +206,6 @@ def generation(subject: Subject) -> None:
         not different,
         f"generated twice, {len(different)} files differ, among them {different[0] if different else ''}",
         "it has to be a function of its parameters",
-        "draw from np.random.default_rng with a seed that is a parameter, and store no dates",
     )
 
 

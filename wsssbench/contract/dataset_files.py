@@ -29,11 +29,7 @@ def files_of(subject: Subject) -> Dataset:
 
 def generated(subject: Subject) -> tuple[Dataset, Path]:
     directory = subject.rig.new_directory()
-    with attempt(
-        "generate()",
-        "it has to write the data set into the given directory",
-        "make the folders that it needs",
-    ):
+    with attempt("generate()", "it has to write the data set into the given directory"):
         dataset: Dataset = subject.build()
         dataset.generate(directory, Silent())
         return dataset.at(directory), directory
@@ -43,23 +39,22 @@ def splits_of(subject: Subject) -> dict[str, list[str]]:
     """The ids of the splits that were named, or of those of the usual names that there are."""
 
     def find() -> dict[str, list[str]]:
-        dataset, found = files_of(subject), {}
+        dataset, ids = files_of(subject), {}
         for split in subject.splits or USUAL:
             with attempt(
                 f"ids('{split}')",
                 "a list of ids, or a UserError for a split that does not exist, is needed",
-                "raise UserError(unknown('split', split, names)), both from wsssbench.errors",
             ):
                 try:
-                    found[split] = list(dataset.ids(split))
+                    ids[split] = list(dataset.ids(split))
                 except UserError:
                     if subject.splits:
                         raise
-        if not found:
+        if not ids:
             raise NotCheckedError(
                 f"it has none of the splits {', '.join(USUAL)}: name one of its own with --split NAME"
             )
-        return found
+        return ids
 
     return subject.once("a split", find)
 
@@ -68,27 +63,22 @@ def labels_of(subject: Subject) -> dict[str, np.ndarray]:
     """The labels of the splits that have some (a test split may have none), read while masks are closed."""
 
     def read() -> dict[str, np.ndarray]:
-        dataset, found, refused = files_of(subject), {}, ""
+        dataset, labels, refused = files_of(subject), {}, ""
         for split in splits_of(subject):
-            with attempt(
-                f"labels('{split}')",
-                "it has to give labels without opening a mask",
-                "read them from a file of image-level labels",
-            ):
+            with attempt(f"labels('{split}')", "it has to give labels without opening a mask"):
                 try:
                     with forbid(dataset.mask_directories(), "plugins check"):
-                        found[split] = dataset.labels(split)
+                        labels[split] = dataset.labels(split)
                 except LeakError:
                     raise
                 except UserError as error:
                     refused = str(error)
         need(
-            bool(found),
+            bool(labels),
             f"no split has labels, because {refused}",
             "training needs image-level labels",
-            "give them",
         )
-        return found
+        return labels
 
     return subject.once("labels", read)
 
@@ -100,25 +90,24 @@ def masks_of(subject: Subject, split: str) -> dict[str, np.ndarray | None]:
     def read() -> dict[str, np.ndarray | None]:
         if not has_masks(dataset, split):
             return {}
-        found: dict[str, np.ndarray | None] = {}
+        masks: dict[str, np.ndarray | None] = {}
         with (
             attempt(
                 f"a mask of split '{split}'",
                 "has_masks says that the split has masks, label maps of 0..K and 255",
-                "correct mask_path or the file, or let has_masks return False",
             ),
             allow_masks("plugins check"),
         ):
             for id in some_of(splits_of(subject)[split]):
                 there = dataset.mask_path(id, split) is not None
-                found[id] = read_mask(dataset, id, split) if there else None
-        return found
+                masks[id] = read_mask(dataset, id, split) if there else None
+        return masks
 
     return subject.once(f"the masks of split '{split}'", read)
 
 
 def has_masks(dataset: Dataset, split: str) -> bool:
-    with attempt(f"has_masks('{split}')", "it has to answer yes or no", "look for no file there"):
+    with attempt(f"has_masks('{split}')", "it has to answer yes or no"):
         return dataset.has_masks(split)
 
 

@@ -19,7 +19,6 @@ from wsssbench.interfaces import Batch, Classifier, Erasing, Losses, Pooling
 
 PROGRESS = (0.5, 0.0, 0.99)
 OWN: dict[str, type[Pooling]] = {"a mean pooling": Mean, "an attention pooling": Attention}
-BOUND = "bound divisions, logarithms and roots away from 0, and means over nothing"
 
 
 def at_work(subject: Subject) -> tuple[list[str], float]:
@@ -51,13 +50,11 @@ def _try_poolings(subject: Subject) -> tuple[list[str], float]:
         bool(working),
         f"it refuses every pooling, the last by '{refused[-1] if refused else ''}'",
         "it has to work with at least one, with its default parameters",
-        "choose defaults that need nothing but output.maps, or register the pooling it needs",
     )
     need(
         bool(acting),
         "with its default parameters it has no loss at progress 0, 0.5 or 0.99",
         "a config that only names it has to train with it",
-        "choose other defaults, or derive it from nothing but maps()",
     )
     first = next(iter(acting.values()))
     return [name for name in working if acting.get(name) == first], first
@@ -67,8 +64,7 @@ def _check_refusal(sentence: str, name: str, cls: str) -> None:
     need(
         name in sentence or cls in sentence or name in OWN,
         f"with pooling {name} it raised the error '{sentence}'",
-        "an error for users has to name the pooling that does not suit",
-        "name type(classifier.pooling).__name__ and what to use instead",
+        "a UserError has to name the pooling that does not suit, type(classifier.pooling).__name__",
     )
 
 
@@ -117,35 +113,31 @@ def losses_of(classifier: Classifier, batch: Batch, where: str) -> Losses:
     erasing = cast(Erasing, classifier.erasing[0])
     with attempt(
         f"losses() {where}".strip(),
-        "it has to give the losses of every batch",
-        "look at what is special about this one, or refuse a pooling by a UserError that names it",
+        "it has to give the losses of every batch, or refuse the pooling by a UserError that names it",
     ):
-        found: Losses = erasing.losses(classifier, batch, output)
+        losses: Losses = erasing.losses(classifier, batch, output)
     need(
-        isinstance(found, Losses),
-        f"losses() returns {type(found).__name__}",
+        isinstance(losses, Losses),
+        f"losses() returns {type(losses).__name__}",
         "a wsssbench.interfaces.Losses is needed",
-        'return Losses({"name": weight * loss})',
     )
-    return found
+    return losses
 
 
-def check_losses(found: Losses, where: str) -> None:
-    for name, term in found.terms.items():
+def check_losses(losses: Losses, where: str) -> None:
+    for name, term in losses.terms.items():
         scalar = isinstance(term, Tensor) and term.shape == () and term.is_floating_point()
         need(
             scalar,
             f"{where} the loss '{name}' is {_kind_of(term)}".strip(),
             "losses are scalar float tensors",
-            "take the mean over what is left of it",
         )
-        need_finite(term, f"the loss '{name}' {where}".strip(), BOUND)
-    for name, value in found.log.items():
+        need_finite(term, f"the loss '{name}' {where}".strip())
+    for name, value in losses.log.items():
         need(
             torch.as_tensor(value).shape == (),
             f"{where} the logged '{name}' is {_kind_of(value)}",
             "logged values are scalars",
-            "log its mean",
         )
 
 
@@ -157,21 +149,17 @@ def _kind_of(value: Any) -> str:
 
 def train_on(classifier: Classifier, batch: Batch, where: str) -> None:
     """One training step but for the optimiser, with finite losses and gradients."""
-    found = losses_of(classifier, batch, where)
-    check_losses(found, where)
-    backward(classifier, found, where)
+    losses = losses_of(classifier, batch, where)
+    check_losses(losses, where)
+    backward(classifier, losses, where)
 
 
-def backward(classifier: Classifier, found: Losses, where: str) -> None:
-    total = sum(found.terms.values())
+def backward(classifier: Classifier, losses: Losses, where: str) -> None:
+    total = sum(losses.terms.values())
     if not isinstance(total, Tensor) or not total.requires_grad:
         return  # nothing to learn from this batch
-    with attempt(
-        f"the backward pass {where}".strip(),
-        "the losses have to be differentiable",
-        "leave out changes in place of output.maps and output.features",
-    ):
+    with attempt(f"the backward pass {where}".strip(), "the losses have to be differentiable"):
         total.backward()
     for name, parameter in classifier.named_parameters():
         if parameter.grad is not None:
-            need_finite(parameter.grad, f"the gradient of '{name}' {where}".strip(), BOUND)
+            need_finite(parameter.grad, f"the gradient of '{name}' {where}".strip())

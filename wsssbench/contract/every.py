@@ -12,7 +12,7 @@ from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import CALLS, SUPPLIED
 from wsssbench.errors import UserError
-from wsssbench.registry import KINDS, Parameter, check_value
+from wsssbench.registry import KINDS, Parameter, check_value, initialisers
 
 
 def imports(subject: Subject) -> None:
@@ -22,7 +22,6 @@ def imports(subject: Subject) -> None:
         not missing,
         f"{subject.cls.__name__} does not define {', '.join(missing)}",
         f"wsssbench.interfaces.{KINDS[subject.component.kind]} leaves that to it",
-        f"define {missing[0]}() as there" if missing else "",
     )
 
 
@@ -33,7 +32,6 @@ def description(subject: Subject) -> None:
         bool(component.summary.strip()) and "\n" not in component.summary,
         f"its summary is {component.summary!r}",
         "`plugins list` needs one line",
-        'register it with summary="what it is, in one line"',
     )
     contract = getattr(interfaces, KINDS[component.kind])
     documentation = inspect.getdoc(subject.cls)
@@ -41,44 +39,42 @@ def description(subject: Subject) -> None:
         bool(documentation) and documentation != inspect.getdoc(contract),
         f"{subject.cls.__name__} has no docstring",
         "`plugins describe` shows it",
-        "write what it computes, and name the paper",
     )
     need(
         bool(component.plugin and component.distribution and component.version),
         f"its origin is plugin {component.plugin!r} of {component.distribution!r} {component.version!r}",
         "results are cached by the version of what made them",
-        "give the package a name and a version in its pyproject.toml",
     )
 
 
 def arguments(subject: Subject) -> None:
     """The constructor takes by position what the toolkit supplies, and the user's parameters by keyword only."""
     call, count = CALLS[subject.component.kind], len(SUPPLIED[subject.component.kind])
-    supplied = [name for name in call.strip("()").split(", ") if name]
     constructor = subject.cls.__init__  # type: ignore[misc]
     inherited = constructor in (object.__init__, nn.Module.__init__)
     if inherited and not count:
         return
     given = list(inspect.signature(constructor).parameters.values())[1:]
     positional = [p.name for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    packed = [str(p) for p in given if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    # `**rest` may go to the constructor of a base class that says what it takes.
+    last = list(initialisers(subject.cls))[-1]
+    packed = [str(p) for p in given if p.kind is p.VAR_POSITIONAL] + [
+        str(p) for p in inspect.signature(last).parameters.values() if p.kind is p.VAR_KEYWORD
+    ]
     need(
         not packed,
         "it has no constructor" if inherited else f"its constructor takes {' and '.join(packed)}",
         f"the toolkit calls {subject.name}{call}, and every parameter of the user's has a name",
-        f"write def __init__({', '.join(['self', *supplied])}, *, name: type = default)",
     )
     need(
         len(positional) <= count,
         f"argument '{', '.join(positional[count:])}' of its constructor is not keyword-only",
-        "only keyword-only arguments can be set in a config",
-        f"write `*, ` before {''.join(positional[count : count + 1])}",
+        "only keyword-only arguments, behind `*`, can be set in a config",
     )
     need(
         len(positional) == count,
         f"its constructor takes {len(positional)} arguments by position",
         f"the toolkit calls {subject.name}{call}",
-        f"accept {', '.join(supplied)} by position",
     )
 
 
@@ -90,7 +86,6 @@ def parameter_types(subject: Subject) -> None:
             parameter.annotation is not Any,
             f"parameter '{name}' has no type",
             "values in configs are checked against it",
-            f"annotate it, as in `{name}: float = 1.0`",
         )
         if parameter.default is inspect.Parameter.empty:
             continue
@@ -102,19 +97,19 @@ def parameter_types(subject: Subject) -> None:
             same,
             f"the default {parameter.default!r} of parameter '{name}' is no {parameter.type_name}",
             "a config may write the default out",
-            "change the default or the annotation",
         )
 
 
 def parameter_documentation(subject: Subject) -> None:
     """The docstring says of every parameter what it does."""
-    documentation = inspect.getdoc(subject.cls) or ""
+    contract = getattr(interfaces, KINDS[subject.component.kind])
+    own = [cls for cls in subject.cls.__mro__ if issubclass(cls, contract) and cls is not contract]
+    documentation = "\n".join(cls.__doc__ or "" for cls in own)
     for name in _parameters(subject):
         need(
             f"{name}:" in documentation or f"`{name}`" in documentation,
             f"parameter '{name}' is not documented",
             "`plugins describe` shows the docstring to users",
-            f"add a line `{name}: what it does, its unit and range` to it",
         )
 
 
@@ -128,15 +123,10 @@ def unknown_parameter(subject: Subject) -> None:
         _, _, hint = str(error).partition(f"unknown parameter '{wrong}': ")
         near = hint.partition("did you mean ")[2].partition("?")[0]
         answered = wrong[:-1] in near if names else "there are none" in hint
-        found = f"the misspelt parameter '{wrong}' is answered with '{error}'"
+        seen = f"the misspelt parameter '{wrong}' is answered with '{error}'"
     else:
-        answered, found = False, f"the misspelt parameter '{wrong}' is accepted"
-    need(
-        answered,
-        found,
-        "it has to be refused by naming what is near",
-        "take the parameters as keyword-only arguments of the constructor",
-    )
+        answered, seen = False, f"the misspelt parameter '{wrong}' is accepted"
+    need(answered, seen, "it has to be refused by naming what is near")
 
 
 def builds(subject: Subject) -> None:
@@ -146,7 +136,6 @@ def builds(subject: Subject) -> None:
         isinstance(built, subject.cls),
         f"building it gives a {type(built).__name__}",
         f"an instance of {subject.cls.__name__} is needed",
-        "leave __new__ alone",
     )
 
 
@@ -164,7 +153,6 @@ CHECKS = (
 def _parameters(subject: Subject) -> dict[str, Parameter]:
     with attempt(
         "reading the annotations of its constructor",
-        "they have to resolve when the program runs",
-        "import the types of the constructor's parameters outside of `if TYPE_CHECKING`",
+        "they have to resolve when the program runs, outside of `if TYPE_CHECKING`",
     ):
         return subject.registry.parameters(subject.name)

@@ -13,14 +13,13 @@ from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.rig import Subject
 
 
-def need_finite(tensor: Tensor, what: str, change: str) -> None:
+def need_finite(tensor: Tensor, what: str) -> None:
     """`tensor` has to be without NaN and infinity; `what` names it."""
     bad = "there is NaN" if tensor.isnan().any() else "there are infinite values"
     need(
         bool(tensor.isfinite().all()),
         f"{bad} in {what}",
-        "every value has to be finite",
-        change,
+        "every value has to be finite, also where a division, logarithm, root or mean over nothing is near 0",
     )
 
 
@@ -34,32 +33,24 @@ def need_gradients(module: nn.Module, what: str = "parameter") -> None:
             need(
                 False,
                 f"{what} '{name}' gets no gradient",
-                "every parameter that is trained has to take part in the result",
-                "use it, or take it out of training with requires_grad_(False)",
+                "every parameter has to take part in the result, or be frozen with requires_grad_(False)",
             )
             continue
-        need_finite(
-            gradient,
-            f"the gradient of {what} '{name}'",
-            "bound divisions, logarithms and roots away from 0",
-        )
+        need_finite(gradient, f"the gradient of {what} '{name}'")
 
 
 def check_state(module: nn.Module, fresh: nn.Module, result: Callable[[nn.Module], Tensor]) -> None:
     """`fresh`, of other random weights, gives the same `result` once it has the state of `module`."""
     state = module.state_dict()
     with attempt(
-        "loading its state into a new instance",
-        "what was trained is stored and loaded again",
-        "make the same parameters and buffers, of the same shapes, in every constructor call",
+        "loading its state into a new instance", "what was trained is stored and loaded again"
     ):
         fresh.load_state_dict(state)
     need_equal(
         result(fresh),
         result(module),
         "a new instance with the loaded state gives another result",
-        "parameters and persistent buffers have to hold everything that was learnt",
-        "register the rest with register_buffer",
+        "parameters and buffers (register_buffer) have to hold everything that was learnt",
     )
 
 
@@ -73,17 +64,16 @@ def check_spawned(
         torch.from_numpy(there),
         torch.from_numpy(here),
         "in a spawned process it gives another result",
-        "worker processes have to compute the same",
-        "keep everything it depends on in its attributes, not in global variables",
+        "worker processes have to compute the same, from its attributes and no global variables",
     )
 
 
-def need_equal(a: Tensor, b: Tensor, found: str, required: str, change: str) -> None:
+def need_equal(a: Tensor, b: Tensor, seen: str, required: str) -> None:
     """Two results that have to agree up to the order of sums."""
     same = a.shape == b.shape and torch.allclose(
         a.double(), b.double(), rtol=1e-3, atol=1e-4, equal_nan=True
     )
-    need(same, f"{found}{_difference(a, b)}", required, change)
+    need(same, f"{seen}{_difference(a, b)}", required)
 
 
 def need_repeatable(make: Callable[[], Iterable[Tensor]], what: str) -> None:
@@ -93,8 +83,7 @@ def need_repeatable(make: Callable[[], Iterable[Tensor]], what: str) -> None:
         need(
             torch.equal(a, b),
             f"in evaluation mode {what} differs from call to call{_difference(a, b)}",
-            "it has to be a function of its input",
-            "draw random numbers only `if self.training`",
+            "it has to be a function of its input: draw random numbers only `if self.training`",
         )
 
 
@@ -104,8 +93,7 @@ def need_unchanged(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         need(
             np.array_equal(np.asarray(value), np.asarray(after[name])),
             f"it changes {name} in place",
-            "others go on using what was given",
-            "work on a copy, and use no operation that ends in _ on the input",
+            "others go on using what was given: work on a copy",
         )
 
 

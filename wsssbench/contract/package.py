@@ -55,7 +55,7 @@ class FolderDistribution(Distribution):
 
     def _read(self) -> Mapping[str, Any]:
         try:
-            found = tomllib.loads(self.file.read_text(encoding="utf-8"))
+            content = tomllib.loads(self.file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(
                 f"{self.folder} has no {PROJECT}: give the folder of a package that has one, or the name of an "
@@ -63,7 +63,7 @@ class FolderDistribution(Distribution):
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{self.file} is no TOML: {str(error).splitlines()[0]}") from error
-        project = found.get("project", {})
+        project = content.get("project", {})
         return project if isinstance(project, Mapping) else {}
 
     def _entry_points(self) -> dict[str, str]:
@@ -78,7 +78,7 @@ class FolderDistribution(Distribution):
 
 
 @contextmanager
-def loaded(folder: Path) -> Iterator[Loaded]:
+def loaded_package(folder: Path) -> Iterator[Loaded]:
     """Inside, the package in `folder` can be imported, and `wsssbench.plugins.load` has its plugins.
 
     They replace installed ones of the same names.

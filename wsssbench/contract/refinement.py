@@ -20,7 +20,7 @@ PRESENT = (2, 4)
 
 
 def scores(subject: Subject) -> None:
-    """Of a CAM it makes Scores: classes and size kept, planes (1 + K', h, w) float32, finite, not negative."""
+    """It turns a CAM into Scores: classes and size kept, planes (1 + K', h, w) float32, finite, not negative."""
     _check(_ready(subject), SIZE, PRESENT)
 
 
@@ -29,15 +29,13 @@ def refines_scores(subject: Subject) -> None:
     refinement = _ready(subject)
     given = as_scores(make_cam(0, *SIZE))
     with attempt(
-        "refine() of the scores of another refinement",
-        "a chain of refinements is allowed",
-        "use given.planes where given is a Scores, or raise a UserError that says why not",
+        "refine() of the scores of another refinement", "a chain of refinements is allowed"
     ):
         try:
-            found = refinement.refine(make_photo(0, *SIZE)[0], given)
+            made = refinement.refine(make_photo(0, *SIZE)[0], given)
         except UserError:
             return
-    _check_scores(found, SIZE, PRESENT)
+    _check_scores(made, SIZE, PRESENT)
 
 
 def odd_sizes(subject: Subject) -> None:
@@ -66,7 +64,6 @@ def deterministic(subject: Subject) -> None:
         np.array_equal(first, second),
         "two calls with one image and CAM give different scores",
         "results are computed once and kept",
-        "draw no random numbers, and keep nothing from call to call",
     )
 
 
@@ -88,7 +85,6 @@ def spawned_process(subject: Subject) -> None:
         there.shape == here.shape and np.allclose(there, here, rtol=1e-3, atol=1e-3),
         "in a spawned process it gives other scores",
         "worker processes have to compute the same",
-        "keep everything it depends on in its attributes, not in global variables",
     )
 
 
@@ -111,7 +107,7 @@ FITTED = (fits_and_loads,)  # of those that are trained, first
 
 
 def _fitted(subject: Subject) -> Path:
-    """Where a training on a few items left what `load` needs."""
+    """Train on a few items, once: the directory with what `load` needs."""
 
     def fit() -> Path:
         items = write_fit_items(subject.rig.new_directory())
@@ -119,14 +115,12 @@ def _fitted(subject: Subject) -> Path:
         with attempt(
             f"fit() on {len(items)} images, one of them without a class",
             "it has to train on whatever images there are",
-            "check batch sizes and crops against small images, and skip what has no class",
         ):
             subject.build().fit(items, K, context)
         need(
             any(context.directory.iterdir()),
             "fit() leaves no file",
             "load() reads what it trained, in other processes",
-            "write the network into context.directory",
         )
         return context.directory
 
@@ -146,11 +140,7 @@ def _ready(subject: Subject) -> Refinement:
 
 
 def _load(refinement: Refinement, directory: Path) -> None:
-    with attempt(
-        "load() in a new instance",
-        "every process loads what fit() left",
-        "read it from the directory alone, onto the given device",
-    ):
+    with attempt("load() in a new instance", "every process loads what fit() left"):
         refinement.load(directory, "cpu")
 
 
@@ -158,7 +148,6 @@ def _attempt(size: tuple[int, int], given: Cam | Scores) -> Any:
     return attempt(
         f"refine() of an image {size} with the classes {given.classes.tolist()}",
         "images of every size with any number of classes, also none, have to be taken",
-        "look at what is special about this one; the CAM is smaller than the image",
     )
 
 
@@ -171,14 +160,13 @@ def _check(refinement: Refinement, size: tuple[int, int], present: tuple[int, ..
     _check_scores(_refine(refinement, size, make_cam(0, *size, present)), size, present)
 
 
-def _check_scores(found: Any, size: tuple[int, int], present: tuple[int, ...]) -> None:
+def _check_scores(made: Any, size: tuple[int, int], present: tuple[int, ...]) -> None:
     need(
-        isinstance(found, Scores),
-        f"refine() returns a {type(found).__name__}",
+        isinstance(made, Scores),
+        f"refine() returns a {type(made).__name__}",
         "a wsssbench.interfaces.Scores is needed",
-        "return Scores(given.classes, planes, given.size)",
     )
-    need_planes(found.classes, found.planes, found.size, extra=1, image=size, present=present)
+    need_planes(made.classes, made.planes, made.size, extra=1, image=size, present=present)
 
 
 def _load_and_refine(refinement: Refinement, directory: Path | None) -> np.ndarray:

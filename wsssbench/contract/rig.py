@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 
 import torch
 
-from wsssbench.contract import package
 from wsssbench.contract.checks import (
     BrokenContractError,
     Finding,
@@ -32,12 +31,13 @@ from wsssbench.contract.checks import (
     place,
     reason,
 )
-from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED
+from wsssbench.contract.package import loaded_package
+from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED, sample_artefact
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel.jobs import single_thread, worker_pool
 from wsssbench.progress import Silent
-from wsssbench.registry import Component, Parameter, Registries, check_value
+from wsssbench.registry import Component, Parameter, Registries, artefact_class, check_value
 
 T = TypeVar("T")
 Check = Callable[["Subject"], None]
@@ -83,8 +83,7 @@ class Rig:
         """
         with attempt(
             f"pickling {what}",
-            "worker processes are spawned and get it pickled",
-            "keep no lambda, local function, lock or open file in an attribute; functions of a module pickle",
+            "spawned processes get it pickled: no lambda, local function, lock or open file in an attribute",
         ):
             path = self.new_directory() / "pickled.pt"
             torch.save((function, arguments), path)  # by file, since a network may be large
@@ -97,8 +96,7 @@ class Rig:
         if problem:
             raise BrokenContractError(
                 problem.format(what=what),
-                "it has to work as it does here in a worker process, which starts from nothing but its pickle",
-                "define it at the top level of a module that can be imported, and keep what it needs in its attributes",
+                "a worker process starts from nothing but its pickle: define it at the top level of a module",
             )
         return result
 
@@ -109,12 +107,12 @@ class Rig:
 
 
 def _call(folder: Path | None, path: Path) -> tuple[str, Any]:
-    """In the spawned process: (what went wrong or nothing, the result)."""
+    """Runs in the spawned process; returns (what went wrong or nothing, the result)."""
     doing = "unpickling {what} in a spawned process"
-    noise = io.StringIO()
-    loaded = package.loaded(folder) if folder else nullcontext()
+    printed = io.StringIO()
+    loaded = loaded_package(folder) if folder else nullcontext()
     try:
-        with redirect_stdout(noise), redirect_stderr(noise), warnings.catch_warnings(), loaded:
+        with redirect_stdout(printed), redirect_stderr(printed), warnings.catch_warnings(), loaded:
             warnings.simplefilter("ignore")
             function, arguments = torch.load(path, weights_only=False, mmap=True)
             doing = "using {what} in a spawned process"
@@ -155,17 +153,11 @@ class Subject:
         with attempt(
             f"importing {self.component.target}",
             "package.module:Class has to name the component's class",
-            "correct that name where the plugin registers it, or the module",
         ):
             return self.registry.get(self.name)
 
     def run(self, check: Check) -> Finding:
         """The finding of one check; the random generator of torch is left as it was."""
-
-        def found(state: Any, sentence: str = "") -> Finding:
-            name = check.__name__.strip("_").replace("_", " ")
-            text = f"{self.component.kind} {self.name}: {sentence}" if sentence else ""
-            return Finding(self.component.kind, self.name, name, state, text)
 
         try:
             with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -173,18 +165,26 @@ class Subject:
                 torch.manual_seed(0)
                 check(self)
         except NotCheckedError as why:
-            return found("skipped", str(why))
+            return self._finding(check, "skipped", str(why))
         except BrokenContractError as broken:
-            return found("failed", self._sentence(broken, broken.__cause__))
+            return self._failed(check, broken, broken.__cause__)
         except Exception as error:  # whatever a third party's code raises is what is reported
-            required = (inspect.getdoc(check) or "").rstrip(".")
-            stopped = BrokenContractError(
-                f"the check stopped with {reason(error)}",
-                f"this is required: '{required}'",
-                "make that work without an error",
-            )
-            return found("failed", self._sentence(stopped, error))
-        return found("ok")
+            seen = f"the check stopped with {reason(error)}"
+            return self._failed(check, BrokenContractError(seen, "it has to work"), error)
+        return self._finding(check, "ok")
+
+    def _failed(
+        self, check: Check, broken: BrokenContractError, cause: BaseException | None
+    ) -> Finding:
+        where = place(cause, self._home())
+        asked = " ".join((inspect.getdoc(check) or "").split()).rstrip(".")
+        sentence = f"{broken.seen}{where}, but {broken.required} (contract: {asked})"
+        return self._finding(check, "failed", sentence, broken.required)
+
+    def _finding(self, check: Check, state: Any, sentence: str = "", required: str = "") -> Finding:
+        name = check.__name__.strip("_").replace("_", " ")
+        text = f"{self.component.kind} {self.name}: {sentence}" if sentence else ""
+        return Finding(self.component.kind, self.name, name, state, text, required)
 
     def missing(self) -> list[Parameter]:
         """Parameters without a default that were not given and cannot be guessed."""
@@ -218,7 +218,23 @@ class Subject:
     def _quick(self) -> dict[str, Any]:
         known = self.registry.parameters(self.name)
         wanted = QUICK.get(self.component.kind, {})
-        return {n: v for n, v in wanted.items() if n in known and _fits(known[n], v)}
+        quick = {n: v for n, v in wanted.items() if n in known and _fits(known[n], v)}
+        return quick | self.references()
+
+    def references(self) -> dict[str, Any]:
+        """A sample for each parameter that names a stage, where there is one of what that stage makes."""
+
+        def make() -> dict[str, Any]:
+            samples: dict[str, Any] = {}
+            for name, parameter in self.registry.parameters(self.name).items():
+                artefact = artefact_class(parameter.annotation)
+                if artefact is not None:
+                    sample = sample_artefact(artefact, self.rig.new_directory())
+                    one = sample if _fits(parameter, sample) else (sample,)
+                    samples |= {name: one} if sample is not None and _fits(parameter, one) else {}
+            return samples
+
+        return self.once("what it reads", make)
 
     def build(self, *supplied: Any, seed: int = 0) -> Any:
         """A new instance, from random weights if it has any; `supplied` replaces what the toolkit gives."""
@@ -237,15 +253,10 @@ class Subject:
     def _building(self) -> AbstractContextManager[None]:
         spelled = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
         if spelled:
-            return attempt(
-                f"building it with {spelled}",
-                "it has to be built from what was given",
-                "give other values, or correct its constructor",
-            )
+            return attempt(f"building it with {spelled}", "it has to be built from what was given")
         return attempt(
             f"building dict(type='{self.name}')",
             f"{self.name}{CALLS[self.component.kind]} has to work",
-            "give the parameters working defaults, and accept what the toolkit supplies by position",
         )
 
     def once(self, what: str, make: Callable[[], T]) -> T:
@@ -265,15 +276,11 @@ class Subject:
         return self.once("an instance", self.build)
 
     def context(self, directory: Path | None = None) -> RunContext:
-        """For components that train or predict: on the CPU, with one process, in a new directory by default."""
+        """What components that train or predict are given: CPU, one process, a new directory by default."""
         return RunContext(directory or self.rig.new_directory(), "cpu", 1, 0, Silent())
 
-    def _sentence(self, broken: BrokenContractError, cause: BaseException | None) -> str:
-        where = place(cause, self._home())
-        return f"{broken.found}{where}, but {broken.required}: {broken.change}"
-
     def _home(self) -> Path | None:
-        """The folder of its package."""
+        """The folder that the component's package is in."""
         top = re.split(r"[.:]", self.component.target)[0]
         file = getattr(sys.modules.get(top), "__file__", None)
         if file is None:

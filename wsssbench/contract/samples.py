@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,27 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from wsssbench.files.artefacts import write_cam
+from wsssbench.files.artefacts import write_cam, write_scores
 from wsssbench.files.images import write_label
 from wsssbench.interfaces import (
+    Artefact,
     Backbone,
     Batch,
     Cam,
+    Cams,
     Classifier,
     FitItem,
+    LabelMaps,
+    Output,
+    Photos,
     Pooled,
     Pooling,
+    ScoreMaps,
     Scores,
     SegmentationItem,
+    TrainedClassifier,
 )
+from wsssbench.stages.handles import FilePhoto, FrozenClassifier, files_of
 
 K = 4
 CLASSES = ("circle", "square", "triangle", "star")
@@ -36,11 +45,13 @@ SUPPLIED: dict[str, tuple[Any, ...]] = {
     "cam": (),
     "refinement": (),
     "segmenter": (CLASSES,),
+    "stage": (CLASSES,),
 }
 CALLS = dict.fromkeys(SUPPLIED, "()") | {
     "pooling": "(num_classes)",
     "erasing": "(num_classes, channels)",
     "segmenter": "(classes)",
+    "stage": "(classes)",
 }
 # kind -> parameters that make a check quick, or possible at all, where a component has them
 _TRAINED: dict[str, Any] = {
@@ -126,7 +137,7 @@ def make_photo(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarr
 def make_cam(seed: int, height: int, width: int, classes: tuple[int, ...] = (2, 4)) -> Cam:
     """CAMs at half the size: the disc of `make_photo` for the first class, what is around it for the second."""
     inside = make_photo(seed, height, width)[1][::2, ::2].astype(np.float32)
-    planes = [0.1 + 0.9 * inside, 1 - 0.7 * inside][: len(classes)]
+    planes = [0.1 + 0.9 * inside, 1 - 0.7 * inside, 0.5 + 0.5 * inside][: len(classes)]
     maps = np.stack(planes) if planes else np.zeros((0, *inside.shape))
     return Cam(np.array(classes, np.uint8), maps.astype(np.float32), (height, width))
 
@@ -161,3 +172,50 @@ def write_segmentation_items(directory: Path) -> list[SegmentationItem]:
         write_label(stem.with_suffix(".png"), label)
         items.append(item)
     return items
+
+
+# Photos of stages and what is there about them: (height, width), and label-map values of the classes
+_PHOTOS = (((40, 56), (2, 4)), ((61, 43), (1,)), ((48, 48), (2, 3, 4)), ((35, 51), ()))
+
+
+def write_photos(directory: Path) -> Photos:
+    """Four photos of different sizes and numbers of classes; the last has none."""
+    photos = []
+    for seed, ((height, width), classes) in enumerate(_PHOTOS):
+        path = directory / f"image_{seed}.png"
+        Image.fromarray(make_photo(seed, height, width)[0]).save(path)
+        labels = np.zeros(K, np.float32)
+        labels[[value - 1 for value in classes]] = 1
+        photos.append(FilePhoto(path.stem, path, labels))
+    return Photos(photos)
+
+
+class SampleClassifier(TrainedClassifier):
+    """A classifier as `make_classifier` makes it."""
+
+    def build(self) -> Classifier:
+        return make_classifier(Attention())
+
+    def frozen(self) -> Callable[[Tensor], Output]:
+        return FrozenClassifier(self)
+
+
+def sample_artefact(artefact: type[Artefact], directory: Path) -> Artefact | None:
+    """What another stage could have left of the photos of `write_photos`; None for a plugin's own kind of artefact."""
+    if artefact is TrainedClassifier:
+        return SampleClassifier(directory)
+    for seed, ((height, width), classes) in enumerate(_PHOTOS):
+        cam = make_cam(seed, height, width, classes)
+        if artefact is Cams:
+            write_cam(directory / f"image_{seed}.npz", cam)
+        elif artefact is ScoreMaps:
+            write_scores(directory / f"image_{seed}.npz", as_scores(cam))
+        elif artefact is LabelMaps:
+            inside = make_photo(seed, height, width)[1]
+            write_label(
+                directory / f"image_{seed}.png",
+                np.where(inside, max(classes, default=0), 0).astype(np.uint8),
+            )
+        else:
+            return None
+    return files_of(artefact, directory)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsssbench.contract import package
+from wsssbench.contract.package import PROJECT, FolderDistribution, loaded_package
 from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.plugins import Loaded, load
@@ -86,7 +86,7 @@ def select(what: str) -> Iterator[Selection]:
         UserError: there is no such thing, or it cannot be loaded.
     """
     path = Path(what).expanduser()
-    if path.name == package.PROJECT and path.is_file():
+    if path.name == PROJECT and path.is_file():
         path = path.parent
     if not _is_path(what, path):
         loaded = load()
@@ -94,9 +94,9 @@ def select(what: str) -> Iterator[Selection]:
         return
     if not path.is_dir():
         problem = "is a file, not the folder of a package" if path.exists() else "does not exist"
-        raise UserError(f"{path} {problem}: give the folder that has {package.PROJECT}")
-    with package.loaded(path) as loaded:
-        names = {point.name for point in package.FolderDistribution(path).points()}
+        raise UserError(f"{path} {problem}: give the folder that has {PROJECT}")
+    with loaded_package(path) as loaded:
+        names = {point.name for point in FolderDistribution(path).points()}
         yield Selection(_of_plugins(names, loaded), loaded.registries, path.resolve())
 
 
@@ -104,7 +104,7 @@ def _is_path(what: str, path: Path) -> bool:
     separators = [s for s in (os.sep, os.altsep) if s]
     if any(s in what for s in separators) or what in (".", "..") or what.startswith("~"):
         return True
-    return (path / package.PROJECT).is_file() or (path.exists() and what not in _names(load()))
+    return (path / PROJECT).is_file() or (path.exists() and what not in _names(load()))
 
 
 def _of_plugins(names: set[str], loaded: Loaded) -> tuple[Component, ...]:
@@ -125,10 +125,10 @@ def _by_name(what: str, loaded: Loaded) -> tuple[Component, ...]:
             )
     if plugins:
         return _of_plugins({plugin.name for plugin in plugins}, loaded)
-    found = tuple(loaded.registries.find(what))
-    if not found:
+    components = tuple(loaded.registries.find(what))
+    if not components:
         raise UserError(unknown("plugin, distribution or component", what, _names(loaded)))
-    return found
+    return components
 
 
 def _names(loaded: Loaded) -> set[str]:

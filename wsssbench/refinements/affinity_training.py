@@ -28,8 +28,8 @@ from wsssbench.ops.affinity import (
 from wsssbench.ops.crf import CrfParameters, dense_crf
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
-from wsssbench.refinements.planes import start_planes
-from wsssbench.training.engine import TrainingTask
+from wsssbench.refinements.score_maps import start_scores
+from wsssbench.training.task import TrainingTask
 
 
 class LabelItem(NamedTuple):
@@ -65,7 +65,7 @@ class LabelMaker(ImageJob[LabelItem]):
     def run(self, item: LabelItem) -> None:
         image, cam = read_image(item.image), read_cam(item.given)
         low, high = (
-            block_mean(dense_crf(image, start_planes(image, cam, alpha), self.crf), self.stride)
+            block_mean(dense_crf(image, start_scores(image, cam, alpha), self.crf), self.stride)
             for alpha in self.alpha
         )
         write_label(item.target, affinity_labels(low, high, cam.classes))

@@ -25,8 +25,9 @@ from wsssbench.refinements.affinity_training import (
     make_labels,
 )
 from wsssbench.refinements.dense_crf import find_preset
-from wsssbench.refinements.planes import start_planes
-from wsssbench.training.engine import Schedule, seed_everything, train
+from wsssbench.refinements.score_maps import start_scores
+from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.schedule import Schedule
 
 # PSA's own; the momentum is no slip (see Schedule)
 PSA_SCHEDULE: dict[str, Any] = {"batch_size": 8, "epochs": 8, "lr": 0.1, "momentum": 5e-4}
@@ -47,7 +48,7 @@ class AffinityWalk(Refinement):
         channels: of the embedding of each of the backbone's last maps, finest first.
         crop: side of the training crops, pixels, a multiple of `stride`.
         flip: mirror half of the crops.
-        schedule: parameters of `wsssbench.training.engine.Schedule`.
+        schedule: parameters of `wsssbench.training.schedule.Schedule`.
 
     Raises:
         ValueError: a parameter out of range. UserError: unknown backbone, wrong schedule.
@@ -133,7 +134,7 @@ class AffinityWalk(Refinement):
         """Scores after the walk: on the grid if the image is a multiple of it, else full size."""
         if not len(given.classes):
             return Scores(given.classes, np.ones((1, *image.shape[:2]), np.float32), given.size)
-        planes = start_planes(image, given, self.background_alpha)
+        planes = start_scores(image, given, self.background_alpha)
         matrix = transition(self._affinities(image), self.offsets, self.beta)
         walked = random_walk(block_mean(planes, self.stride), matrix, self.steps)
         height, width = image.shape[:2]

@@ -11,7 +11,7 @@ import numpy as np
 from wsssbench.errors import unknown
 from wsssbench.interfaces import Cam, Refinement, Scores
 from wsssbench.ops.crf import PRESETS, CrfParameters, dense_crf
-from wsssbench.refinements.planes import start_planes
+from wsssbench.refinements.score_maps import start_scores
 
 
 class DenseCRF(Refinement):
@@ -64,7 +64,7 @@ class DenseCRF(Refinement):
 
     def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
         """Posterior of the CRF at the image's size; background alone if no class is present."""
-        planes = start_planes(image, given, self.alpha)
+        planes = start_scores(image, given, self.alpha)
         return Scores(given.classes, dense_crf(image, planes, self.parameters), given.size)
 
     def card(self) -> Mapping[str, Any]:

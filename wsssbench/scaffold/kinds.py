@@ -40,6 +40,10 @@ SCAFFOLDS = {
         "a small fully convolutional network in plain PyTorch",
         "--set segmenter={component}",
     ),
+    "stage": Scaffold(
+        "the CAMs of another stage, sharpened",
+        "--set \"+stages.mine={component}(cams='cam')\" --until mine",
+    ),
     "cam": Scaffold(
         "class activation maps of the image at one scale",
         "--set cam={component} --until cam",

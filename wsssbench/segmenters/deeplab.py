@@ -10,14 +10,15 @@ from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext, SegmentationItem, Segmenter
 from wsssbench.parallel import ranks
 from wsssbench.plugins import load
+from wsssbench.segmenters.save_prediction import is_saved
 from wsssbench.segmenters.settings import (
+    DeepLabSettings,
     HeadSettings,
     InitSettings,
     LossSettings,
     TestSettings,
     TrainView,
 )
-from wsssbench.segmenters.written import is_written
 from wsssbench.training.quiet import log_file, quiet
 from wsssbench.training.schedule import Schedule
 
@@ -30,7 +31,7 @@ class DeepLab(Segmenter):
     Args:
         head: ``"largefov"`` (SEAM's and CPN's choice), ``"v2"`` or ``"v3plus"``.
         backbone: any registered backbone, e.g. ``dict(type="ResNet38d", weights="...")``.
-        schedule: see `wsssbench.training.engine.Schedule`; `new_layers_lr` applies to the head.
+        schedule: see `wsssbench.training.schedule.Schedule`; `new_layers_lr` applies to the head.
         crop: side of the training crops.
         resize: smallest and largest factor on the size of a training image.
         resize_step: the factor is one of smallest, smallest + step, ..., largest; None: any between the two.
@@ -83,16 +84,16 @@ class DeepLab(Segmenter):
         init: dict[str, Any] | None = None,
         test: dict[str, Any] | None = None,
     ) -> None:
-        self.names = ("background", *classes)
-        self.backbone = load().registries.backbone.resolve(backbone, "segmenter.backbone")
-        self.schedule = Schedule.from_config(schedule, "segmenter.schedule")
-        self.head = HeadSettings(
-            head, channels, dropout, dilations, norm, norm_momentum, fc_from_vgg
+        self.settings = DeepLabSettings(
+            ("background", *classes),
+            load().registries.backbone.resolve(backbone, "segmenter.backbone"),
+            Schedule.from_config(schedule, "segmenter.schedule"),
+            HeadSettings(head, channels, dropout, dilations, norm, norm_momentum, fc_from_vgg),
+            TrainView(crop, resize, flip, photometric, cat_max_ratio, resize_step),
+            LossSettings(loss_at, multi_scale_inputs, align_corners),
+            None if init is None else InitSettings.from_config(init),
+            TestSettings.from_config(test or {}),
         )
-        self.view = TrainView(crop, resize, flip, photometric, cat_max_ratio, resize_step)
-        self.losses = LossSettings(loss_at, multi_scale_inputs, align_corners)
-        self.init = None if init is None else InitSettings.from_config(init)
-        self.test = TestSettings.from_config(test or {})
         if fc_from_vgg:
             self._check_vgg()
 
@@ -110,15 +111,16 @@ class DeepLab(Segmenter):
             what = f"'{unlabelled[0]}' has no pseudo-label" if unlabelled else "there is no image"
             raise UserError(f"segmenter: {what} to train on")
         self._check_batch(context.device)
-        if self.init is not None and not self.init.imagenet_only:
+        init = self.settings.init
+        if init is not None and not init.imagenet_only:
             context.progress.warn(
-                f"segmenter.init: the network starts from weights trained on {self.init.trained_on} "
-                f"({self.init.weights}), so its results do not compare with those of ImageNet weights"
+                f"segmenter.init: the network starts from weights trained on {init.trained_on} "
+                f"({init.weights}), so its results do not compare with those of ImageNet weights"
             )
         with quiet(log_file(context.directory)):
             from wsssbench.segmenters.run import train
 
-            train(self, items, context)
+            train(self.settings, items, context)
 
     def predict(
         self, items: Sequence[SegmentationItem], trained: Path, context: RunContext
@@ -136,9 +138,7 @@ class DeepLab(Segmenter):
         context.directory.mkdir(parents=True, exist_ok=True)
         mine = ranks.shard(items)
         missing = [
-            item
-            for item in mine
-            if not is_written(context.directory / f"{item.id}.png", item.image)
+            item for item in mine if not is_saved(context.directory / f"{item.id}.png", item.image)
         ]
         if len(missing) < len(mine):
             done = len(mine) - len(missing)
@@ -148,20 +148,22 @@ class DeepLab(Segmenter):
         with quiet(log_file(context.directory)):
             from wsssbench.segmenters.run import predict
 
-            return predict(self, items, todo, weights, context)
+            return predict(self.settings, items, todo, weights, context)
 
     def _check_vgg(self) -> None:
-        vgg = str(self.backbone.get("name", "")).startswith("vgg")
-        if not vgg or not (self.backbone["weights"] or self.backbone["pretrained"]) or self.init:
+        backbone, init = self.settings.backbone, self.settings.init
+        vgg = str(backbone.get("name", "")).startswith("vgg")
+        if not vgg or not (backbone["weights"] or backbone["pretrained"]) or init:
             raise ValueError(
                 "fc_from_vgg=True needs a TorchvisionBackbone of a VGG with pretrained weights, and no init"
             )
 
     def _check_batch(self, device: str) -> None:
-        share = self.schedule.per_rank(ranks.world_size())
+        schedule = self.settings.schedule
+        share = schedule.per_rank(ranks.world_size())
         together = device == "cuda" and ranks.world_size() > 1
-        if self.head.type == "v3plus" and share == 1 and not together:
+        if self.settings.head.type == "v3plus" and share == 1 and not together:
             raise UserError(
-                f"segmenter.schedule.batch_size={self.schedule.batch_size}: head 'v3plus' normalises one value per "
+                f"segmenter.schedule.batch_size={schedule.batch_size}: head 'v3plus' normalises one value per "
                 "image over the batch and needs at least 2 images per process"
             )

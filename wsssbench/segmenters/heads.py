@@ -30,9 +30,8 @@ class LargeFOVHead(BaseDecodeHead):
         second = ConvModule(self.channels, self.channels, 1, **style)
         between = [] if self.norm_cfg else [nn.Dropout(self.dropout_ratio)]
         self.convs = nn.Sequential(first, *between, second)
-        self.dropout = nn.Dropout(
-            self.dropout_ratio
-        )  # of single values, not of channels as mmseg's
+        # Single values are dropped, not channels as in mmseg's heads.
+        self.dropout = nn.Dropout(self.dropout_ratio)
 
     def fc6_fc7(self) -> list[tuple[Any, Any]]:
         """The convolutions that stand for VGG's fully connected layers."""

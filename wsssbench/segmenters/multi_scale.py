@@ -69,8 +69,8 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
     ) -> dict[str, Tensor]:
         if self.losses.resolution == "map":
             data_samples = [_reduced(sample, logits.shape[2:]) for sample in data_samples]
-        found = self.decode_head.loss_by_feat(logits, data_samples)
-        return {f"{name}.{key}": value for key, value in found.items()}
+        losses = self.decode_head.loss_by_feat(logits, data_samples)
+        return {f"{name}.{key}": value for key, value in losses.items()}
 
 
 def _reduced(sample: SegDataSample, size: torch.Size) -> SegDataSample:

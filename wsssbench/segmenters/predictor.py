@@ -25,7 +25,7 @@ from wsssbench.interfaces import IGNORE, SegmentationItem
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import worker_pool
 from wsssbench.progress import Task
-from wsssbench.segmenters.written import write_prediction
+from wsssbench.segmenters.save_prediction import save_prediction
 
 
 class AveragedProbabilities(BaseTTAModel):
@@ -106,18 +106,18 @@ class WrittenIoU(IoUMetric):
             path = self.directory / f"{sample['id']}.png"
             if self.crf is None:
                 label = probabilities.argmax(dim=0).to(torch.uint8)
-                write_prediction(path, label.cpu().numpy())
+                save_prediction(path, label.cpu().numpy())
                 self.bar.advance()
             else:
                 self._refine(path, sample["img_path"], probabilities.float().cpu().numpy())
 
     def _refine(self, path: Path, image: str, probabilities: np.ndarray) -> None:
         if self._pool is None:
-            write_prediction(path, probabilities, image, self.crf)
+            save_prediction(path, probabilities, image, self.crf)
             self.bar.advance()
             return
         self._waiting.append(
-            self._pool.submit(write_prediction, path, probabilities, image, self.crf)
+            self._pool.submit(save_prediction, path, probabilities, image, self.crf)
         )
         self._wait(self.limit)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from mmengine.dataset import DefaultSampler, pseudo_collate
@@ -18,29 +18,28 @@ from wsssbench.parallel import ranks
 from wsssbench.segmenters.data import Items, test_pipeline, training_pipeline
 from wsssbench.segmenters.network import build_network
 from wsssbench.segmenters.predictor import AveragedProbabilities, WrittenIoU
+from wsssbench.segmenters.settings import DeepLabSettings
 from wsssbench.training.checkpoints import read_weights
 from wsssbench.training.engine import seed_everything
-from wsssbench.training.isolation import isolated
 from wsssbench.training.loading import plain_errors, start_method, start_worker
-from wsssbench.training.quiet import log_file, quiet
-from wsssbench.training.runner import Job, Runner, fit
-
-if TYPE_CHECKING:
-    from wsssbench.segmenters.deeplab import DeepLab
+from wsssbench.training.quiet import isolated, log_file, quiet
+from wsssbench.training.runner import Runner, TrainingJob, fit
 
 
-def train(deeplab: DeepLab, items: Sequence[SegmentationItem], context: RunContext) -> None:
+def train(
+    settings: DeepLabSettings, items: Sequence[SegmentationItem], context: RunContext
+) -> None:
     """Train on the label maps of `items`."""
     with isolated():
         seed_everything(context.seed)
-        model = _network(deeplab, context.device)
-        data = Items(items, deeplab.names, training_pipeline(deeplab.view), context.seed)
-        job = Job(model, data, pseudo_collate, model.state_dict, lr_multipliers(deeplab))
-        fit(job, deeplab.schedule, context, title="segment")
+        model = _network(settings, context.device)
+        data = Items(items, settings.names, training_pipeline(settings.view), context.seed)
+        job = TrainingJob(model, data, pseudo_collate, model.state_dict, lr_multipliers(settings))
+        fit(job, settings.schedule, context, title="segment")
 
 
 def predict(
-    deeplab: DeepLab,
+    settings: DeepLabSettings,
     items: Sequence[SegmentationItem],
     todo: Sequence[SegmentationItem],
     weights: Path,
@@ -53,43 +52,43 @@ def predict(
     bar = context.progress.track("predict", total, done=total - share)
     # Quiet inside the bar: a bar may send what is printed while it moves to the terminal.
     with isolated(), plain_errors(), bar as task, quiet(log_file(context.directory)):
-        metric = WrittenIoU(context.directory, items, deeplab.test.crf, workers, task)
-        metric.dataset_meta = {"classes": deeplab.names}
+        metric = WrittenIoU(context.directory, items, settings.test.crf, workers, task)
+        metric.dataset_meta = {"classes": settings.names}
         try:
             if not todo:
                 return metric.evaluate(0)
-            data = Items(todo, deeplab.names, test_pipeline(deeplab.test), test_mode=True)
-            model = _network(deeplab, context.device, pretrained=False)
+            data = Items(todo, settings.names, test_pipeline(settings.test), test_mode=True)
+            model = _network(settings, context.device, pretrained=False)
             model.load_state_dict(read_weights(weights))
-            views = AveragedProbabilities(model, deeplab.test.average)
+            views = AveragedProbabilities(model, settings.test.average)
             metrics: dict[str, float] = _runner(views, data, metric, context).test()
             return metrics
         finally:
             metric.close()
 
 
-def _network(deeplab: DeepLab, device: str, pretrained: bool = True) -> EncoderDecoder:
-    # mmseg's resize says so for nearly every size; the caller's `quiet` takes it back
+def _network(settings: DeepLabSettings, device: str, pretrained: bool = True) -> EncoderDecoder:
+    # mmseg's resize warns of nearly every size; the caller's `quiet` undoes this filter.
     warnings.filterwarnings("ignore", message="When align_corners=True")
     return build_network(
-        deeplab.backbone,
-        deeplab.head,
-        len(deeplab.names),
+        settings.backbone,
+        settings.head,
+        len(settings.names),
         device,
-        crop=deeplab.view.crop,
-        slide=deeplab.test.slide,
-        losses=deeplab.losses,
-        init=deeplab.init,
+        crop=settings.view.crop,
+        slide=settings.test.slide,
+        losses=settings.losses,
+        init=settings.init,
         pretrained=pretrained,
     )
 
 
-def lr_multipliers(deeplab: DeepLab) -> dict[str, float]:
+def lr_multipliers(settings: DeepLabSettings) -> dict[str, float]:
     """Part of a parameter's name -> factor on its learning rate; new is what the head does not have weights for."""
-    new = deeplab.schedule.new_layers_lr
-    if deeplab.init is not None and deeplab.init.part == "network":
+    new = settings.schedule.new_layers_lr
+    if settings.init is not None and settings.init.part == "network":
         return {}
-    if deeplab.head.fc_from_vgg:
+    if settings.head.fc_from_vgg:
         return {"decode_head.conv_seg": new, ".fc8": new}
     return {"decode_head": new}
 

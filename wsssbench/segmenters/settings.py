@@ -11,6 +11,7 @@ from wsssbench.errors import unknown
 from wsssbench.ops.crf import PRESETS
 from wsssbench.plugins import load
 from wsssbench.registry import check_parameters
+from wsssbench.training.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +193,25 @@ class InitSettings:
         return cls(**check_parameters(cls, config, "segmenter.init"))
 
 
+@dataclass(frozen=True)
+class DeepLabSettings:
+    """Everything that a DeepLab is trained and tested with.
+
+    Attributes:
+        names: of all labels, background first.
+        backbone: the resolved config of a registered backbone.
+    """
+
+    names: tuple[str, ...]
+    backbone: dict[str, Any]
+    schedule: Schedule
+    head: HeadSettings
+    view: TrainView
+    losses: LossSettings
+    init: InitSettings | None
+    test: TestSettings
+
+
 def initial_weights(config: Mapping[str, Any]) -> str:
     """What a network starts from, for the protocol card.
 
@@ -204,8 +224,8 @@ def initial_weights(config: Mapping[str, Any]) -> str:
     """
     if config.get("init"):
         init = InitSettings.from_config(config["init"])
-        found = f"{init.trained_on} ({Path(init.weights).name})"
-        return found if init.imagenet_only else f"{found}, not ImageNet only"
+        origin = f"{init.trained_on} ({Path(init.weights).name})"
+        return origin if init.imagenet_only else f"{origin}, not ImageNet only"
     if not isinstance(config.get("backbone"), Mapping):
         return "not stated"
     backbone = load().registries.backbone.resolve(config["backbone"], "backbone")

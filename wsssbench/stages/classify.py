@@ -30,9 +30,10 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import ClassifierFile
 from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct
-from wsssbench.training.engine import Schedule, TrainingTask, seed_everything, train
-from wsssbench.training.image_labels import ImageLabels
-from wsssbench.training.schedule import equal_share
+from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.loading import ImageLabels
+from wsssbench.training.schedule import Schedule, equal_share
+from wsssbench.training.task import TrainingTask
 from wsssbench.training.transforms import TrainTransform
 
 NODE = "classify"

@@ -67,8 +67,8 @@ class Checkpoints:
     def _newest_first(self) -> list[Path]:
         if not self.directory.is_dir():
             return []
-        found = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name)]
-        return sorted(found, key=iteration_of, reverse=True)
+        paths = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name)]
+        return sorted(paths, key=iteration_of, reverse=True)
 
 
 def iteration_of(path: Path) -> int:

@@ -13,37 +13,18 @@ sums may be in another order.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Losses, RunContext
+from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
 from wsssbench.training.quiet import log_file, quiet
 from wsssbench.training.schedule import Schedule
-
-__all__ = ["Schedule", "TrainingTask", "seed_everything", "train"]
-
-
-class TrainingTask(nn.Module, ABC):
-    """What one training step computes; its state dict is what the training leaves."""
-
-    @abstractmethod
-    def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
-        """The losses on `batch`.
-
-        Args:
-            batch: what the data set returned, stacked, on the task's device.
-            progress: share of the schedule's images (its epochs) that is done, in [0, 1).
-
-        Returns:
-            Losses whose names (terms and log) are the same on every rank of one iteration.
-        """
+from wsssbench.training.task import TrainingTask
 
 
 def train(
@@ -78,12 +59,16 @@ def train(
     if len(dataset) == 0:  # type: ignore[arg-type]
         raise UserError(f"{title}: there is no image to train on")
     with quiet(log_file(context.directory)):
-        from wsssbench.training.runner import Job, fit
-        from wsssbench.training.task_model import TaskModel
+        from wsssbench.training.runner import TaskModel, TrainingJob, fit
 
         model = TaskModel(task)
-        job = Job(
-            model, dataset, default_collate, task.state_dict, dict(lr_multipliers or {}), model.tell
+        job = TrainingJob(
+            model,
+            dataset,
+            default_collate,
+            weights=task.state_dict,
+            lr_multipliers=lr_multipliers or {},
+            on_progress=model.set_progress,
         )
         return fit(job, schedule, context, title)
 

@@ -19,7 +19,7 @@ from wsssbench.errors import UserError
 from wsssbench.parallel import ranks
 from wsssbench.progress import Task
 from wsssbench.training.checkpoints import Checkpoints
-from wsssbench.training.phases import Phases
+from wsssbench.training.schedule import BatchSizes
 
 
 class Reseed(Hook):
@@ -40,15 +40,15 @@ class Reseed(Hook):
         torch.manual_seed(int(words[2]))
 
 
-class TellProgress(Hook):
-    """Tell the model which share of the schedule's images is done, in [0, 1)."""
+class ReportProgress(Hook):
+    """Call `on_progress` with the share of the schedule's images that is done, in [0, 1)."""
 
-    def __init__(self, tell: Callable[[float], None], phases: Phases) -> None:
-        self.tell = tell
-        self.phases = phases
+    def __init__(self, on_progress: Callable[[float], None], sizes: BatchSizes) -> None:
+        self.on_progress = on_progress
+        self.sizes = sizes
 
     def before_train_iter(self, runner: Any, **_: Any) -> None:
-        self.tell(self.phases.progress_before(runner.iter))
+        self.on_progress(self.sizes.progress_before(runner.iter))
 
 
 class Scalars(Hook):

@@ -1,8 +1,9 @@
-"""Keeping what libraries print out of the user's terminal."""
+"""Keeping what libraries print out of the user's terminal, and what they leave behind out of the process."""
 
 from __future__ import annotations
 
 import logging
+import random
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from wsssbench.parallel import ranks
 
 
 def log_file(directory: Path) -> Path:
-    """Where this rank's library noise goes when it works in `directory`."""
+    """The file for what libraries print on this rank when it works in `directory`."""
     name = "libraries.log" if ranks.is_main() else f"libraries.rank{ranks.rank()}.log"
     return directory / name
 
@@ -66,3 +67,27 @@ def _loggers() -> list[logging.Logger]:
     mmengine = sys.modules.get("mmengine.logging")  # its loggers are not in logging's own register
     theirs = list(mmengine.MMLogger._instance_dict.values()) if mmengine else []
     return [logging.root, *named, *theirs]
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Restore mmengine's global instances and the random generators afterwards: other trainings may follow."""
+    import numpy as np
+    import torch
+    from mmengine.logging import MessageHub, MMLogger
+    from mmengine.registry import DefaultScope
+    from mmengine.visualization import Visualizer
+
+    # mmengine keeps every instance of these by name, for ever, and "the current one" is the last.
+    kept_by_name = (DefaultScope, MessageHub, MMLogger, Visualizer)
+    instances = [(cls, dict(cls._instance_dict)) for cls in kept_by_name]
+    state = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
+    try:
+        yield
+    finally:
+        for cls, before in instances:
+            cls._instance_dict.clear()
+            cls._instance_dict.update(before)
+        random.setstate(state[0])
+        np.random.set_state(state[1])  # noqa: NPY002
+        torch.set_rng_state(state[2])

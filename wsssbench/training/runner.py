@@ -15,29 +15,29 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.visualization import Visualizer
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces import RunContext
+from wsssbench.interfaces import Losses, RunContext
 from wsssbench.parallel import ranks
 from wsssbench.training.checkpoints import Checkpoints, iteration_of, write_weights
 from wsssbench.training.hooks import (
+    ReportProgress,
     Reseed,
     RoundCheckpoint,
     Scalars,
     SyncBuffers,
-    TellProgress,
 )
-from wsssbench.training.isolation import isolated
 from wsssbench.training.loading import plain_errors, start_method, start_worker
 from wsssbench.training.optimizer import build_optimizer, learning_rate
-from wsssbench.training.quiet import log_file, quiet
+from wsssbench.training.quiet import isolated, log_file, quiet
 from wsssbench.training.sampler import StreamBatches, StreamSampler
 from wsssbench.training.schedule import Schedule
+from wsssbench.training.task import TrainingTask
 
 WEIGHTS = "weights.pth"
 _numbers = itertools.count()
@@ -83,13 +83,13 @@ class Runner(mmengine.runner.Runner):
         super().resume(filename, map_location="cpu")
 
     def _init_model_weights(self) -> None:
-        """The model arrives initialised."""
+        """Do nothing: the model arrives initialised."""
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
-        """The run manifest has the environment."""
+        """Do nothing: the run manifest has the environment."""
 
     def dump_config(self) -> None:
-        """The run manifest has the configuration."""
+        """Do nothing: the run manifest has the configuration."""
 
 
 class RoundLoop(EpochBasedTrainLoop):
@@ -102,9 +102,32 @@ class RoundLoop(EpochBasedTrainLoop):
         self._max_iters = iterations
 
 
+class TaskModel(BaseModel):
+    """A `TrainingTask` in the form that the Runner trains: called on the batch, a dict of tensors."""
+
+    def __init__(self, task: TrainingTask) -> None:
+        super().__init__()
+        self.task = task
+        self.progress = 0.0
+
+    def set_progress(self, progress: float) -> None:
+        """Set the share of the schedule that is done."""
+        self.progress = progress
+
+    def forward(self, mode: str, **batch: Tensor) -> dict[str, Any]:
+        losses: Losses = self.task(batch, self.progress)
+        # A dict, because DistributedDataParallel looks for tensors in dicts but not in dataclasses.
+        return {"terms": dict(losses.terms), "log": dict(losses.log)}
+
+    def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        terms = losses["terms"]
+        total: Tensor = sum(terms.values())
+        return total, {**terms, **losses["log"], "loss": total.detach()}
+
+
 @dataclass(frozen=True)
-class Job:
-    """What `fit` trains.
+class TrainingJob:
+    """A network with everything that `fit` needs to train it.
 
     Attributes:
         model: has mmengine's `train_step`, i.e. derives from its BaseModel.
@@ -112,18 +135,18 @@ class Job:
         collate: list of samples -> batch.
         weights: what to save in the end.
         lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
-        tell: receives the share of the schedule that is done before each iteration, if given.
+        on_progress: called before each iteration with the share of the schedule that is done, in [0, 1).
     """
 
     model: nn.Module
     dataset: Dataset[Any]
     collate: Callable[[list[Any]], Any]
-    weights: Callable[[], Mapping[str, torch.Tensor]]
+    weights: Callable[[], Mapping[str, Tensor]]
     lr_multipliers: Mapping[str, float] = field(default_factory=dict)
-    tell: Callable[[float], None] | None = None
+    on_progress: Callable[[float], None] | None = None
 
 
-def fit(job: Job, schedule: Schedule, context: RunContext, title: str) -> Path:
+def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -> Path:
     """Train `job` and save its weights as ``weights.pth`` in the context's directory; resume if interrupted.
 
     Raises:
@@ -158,7 +181,7 @@ def fit(job: Job, schedule: Schedule, context: RunContext, title: str) -> Path:
 
 
 def _resume_point(checkpoints: Checkpoints, title: str, context: RunContext) -> Path | None:
-    """The checkpoint to go on from, the same on every rank."""
+    """Find the checkpoint to go on from, the same on every rank; None: there is none."""
     if ranks.is_main():
         checkpoints.directory.mkdir(parents=True, exist_ok=True)
         newest, damaged = checkpoints.latest()
@@ -170,12 +193,15 @@ def _resume_point(checkpoints: Checkpoints, title: str, context: RunContext) -> 
 
 
 def _runner(
-    job: Job, schedule: Schedule, context: RunContext, hooks: list[Hook], start: Path | None
+    job: TrainingJob, schedule: Schedule, context: RunContext, hooks: list[Hook], start: Path | None
 ) -> Runner:
     size = len(job.dataset)  # type: ignore[arg-type]
     total, every = schedule.length(size), schedule.round_length(size)
-    tell = [TellProgress(job.tell, schedule.phases(size))] if job.tell else []
-    sync = [SyncBuffers()] if ranks.world_size() > 1 else []
+    custom = [Reseed(context.seed), *hooks]
+    if job.on_progress is not None:
+        custom.append(ReportProgress(job.on_progress, schedule.batch_sizes(size)))
+    if ranks.world_size() > 1:
+        custom.append(SyncBuffers())
     return Runner(
         job.model,
         context.directory / "checkpoints",
@@ -185,18 +211,18 @@ def _runner(
         optim_wrapper=build_optimizer(job.model, schedule, job.lr_multipliers),
         param_scheduler=learning_rate(schedule, size),
         default_hooks={"runtime_info": None, "timer": None, "logger": None, "checkpoint": None},
-        custom_hooks=[Reseed(context.seed), *tell, *sync, *hooks],
+        custom_hooks=custom,
         randomness={"seed": context.seed},
         load_from=str(start) if start else None,
         resume=start is not None,
     )
 
 
-def _loader(job: Job, schedule: Schedule, context: RunContext) -> DataLoader[Any]:
+def _loader(job: TrainingJob, schedule: Schedule, context: RunContext) -> DataLoader[Any]:
     size = len(job.dataset)  # type: ignore[arg-type]
     sampler = StreamSampler(
         size,
-        schedule.phases(size),
+        schedule.batch_sizes(size),
         rank=ranks.rank(),
         world=ranks.world_size(),
         seed=context.seed,

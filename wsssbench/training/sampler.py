@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from torch.utils.data import Sampler
 
-from wsssbench.training.phases import Phases
+from wsssbench.training.schedule import BatchSizes
 
 Draw = tuple[int, int]  # (index into the data set, position in the stream)
 
@@ -17,12 +17,12 @@ class StreamSampler(Sampler[Draw]):
     """Draws `(index, position)` from an infinite stream: permutation 0 of the data set, permutation 1, ...
 
     A pure function of `seed` and the position, so a resumed training sees exactly the images it would have seen.
-    Iteration i consumes the positions from ``phases.images_before(i)`` to ``phases.images_before(i + 1) - 1`` whatever
+    Iteration i consumes the positions from ``sizes.images_before(i)`` to ``sizes.images_before(i + 1) - 1`` whatever
     the number of ranks is; rank r of W takes those with position % W == r.
 
     Args:
         size: number of images in the data set.
-        phases: length and batch sizes of the training; the batch sizes are multiples of `world`.
+        sizes: length and batch sizes of the training; the batch sizes are multiples of `world`.
         rank: number of this process.
         world: number of processes.
         seed: of the run.
@@ -33,7 +33,7 @@ class StreamSampler(Sampler[Draw]):
     def __init__(
         self,
         size: int,
-        phases: Phases,
+        sizes: BatchSizes,
         *,
         rank: int,
         world: int,
@@ -41,7 +41,7 @@ class StreamSampler(Sampler[Draw]):
         round_iterations: int,
     ) -> None:
         self.size = size
-        self.phases = phases
+        self.sizes = sizes
         self.rank = rank
         self.world = world
         self.seed = seed
@@ -52,7 +52,7 @@ class StreamSampler(Sampler[Draw]):
     def set_epoch(self, epoch: int) -> None:
         """Go to round `epoch`; mmengine calls this before each."""
         first = epoch * self.round_iterations
-        self.round = range(first, min(first + self.round_iterations, self.phases.iterations))
+        self.round = range(first, min(first + self.round_iterations, self.sizes.iterations))
 
     def __len__(self) -> int:
         """Draws of this rank in the current round."""
@@ -67,7 +67,7 @@ class StreamSampler(Sampler[Draw]):
             yield int(order[position % self.size]), position
 
     def _positions(self) -> range:
-        start, stop = (self.phases.images_before(i) for i in (self.round.start, self.round.stop))
+        start, stop = (self.sizes.images_before(i) for i in (self.round.start, self.round.stop))
         return range(start + self.rank, stop, self.world)
 
 
@@ -83,5 +83,5 @@ class StreamBatches(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         draws = iter(self.sampler)
         for iteration in self.sampler.round:
-            share = self.sampler.phases.batch_of(iteration) // self.sampler.world
+            share = self.sampler.sizes.batch_of(iteration) // self.sampler.world
             yield list(islice(draws, share))

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from wsssbench.errors import UserError
 from wsssbench.registry import check_parameters
-from wsssbench.training.phases import Phases
 
-LONGEST_ROUND = 1000  # iterations between checkpoints unless the user says otherwise
+# Iterations between checkpoints, unless the user says otherwise.
+LONGEST_ROUND = 1000
 
 _POSITIVE = (
     "batch_size",
@@ -32,6 +32,44 @@ _NOT_NEGATIVE = (
     "bias_lr",
     "bias_weight_decay",
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSizes:
+    """How many images each iteration of a training has: one batch size, or another one in the first iterations.
+
+    Attributes:
+        iterations: of the whole training.
+        batch: images per iteration after the first phase, over all ranks together.
+        first: iterations of the first phase; 0: there is none.
+        first_batch: images per iteration of the first phase, over all ranks together.
+        first_share: which part of the training's epochs the first phase is.
+    """
+
+    iterations: int
+    batch: int
+    first: int = 0
+    first_batch: int = 0
+    first_share: float = 0.0
+
+    def batch_of(self, iteration: int) -> int:
+        """Images of `iteration`, which counts from 0."""
+        return self.first_batch if iteration < self.first else self.batch
+
+    def images_before(self, iteration: int) -> int:
+        """How many images the iterations before `iteration` have read together."""
+        early = min(iteration, self.first)
+        return early * self.first_batch + (iteration - early) * self.batch
+
+    def progress_before(self, iteration: int) -> float:
+        """The share of the training's images that is done when `iteration` begins.
+
+        Exactly `first_share` where the second phase begins, although each phase has a whole number of iterations.
+        """
+        if iteration < self.first:
+            return iteration / self.first * self.first_share
+        late = (iteration - self.first) / (self.iterations - self.first)
+        return self.first_share + late * (1 - self.first_share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,16 +182,16 @@ class Schedule:
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
 
-    def phases(self, size: int) -> Phases:
+    def batch_sizes(self, size: int) -> BatchSizes:
         """Length and batch sizes of the training on `size` images; every phase has at least one iteration."""
         if self.epochs is None:
             assert self.iterations is not None
-            return Phases(iterations=self.iterations, batch=self.batch_size)
+            return BatchSizes(iterations=self.iterations, batch=self.batch_size)
         rest = max(1, round((self.epochs - self.first_epochs) * size / self.batch_size))
         if self.first_batch_size is None:
-            return Phases(iterations=rest, batch=self.batch_size)
+            return BatchSizes(iterations=rest, batch=self.batch_size)
         first = max(1, round(self.first_epochs * size / self.first_batch_size))
-        return Phases(
+        return BatchSizes(
             iterations=first + rest,
             batch=self.batch_size,
             first=first,
@@ -163,7 +201,7 @@ class Schedule:
 
     def length(self, size: int) -> int:
         """Iterations of the whole training on `size` images; at least 1."""
-        return self.phases(size).iterations
+        return self.batch_sizes(size).iterations
 
     def decay_length(self, size: int) -> int:
         """T: the iteration at which the learning rate of a training on `size` images reaches 0."""

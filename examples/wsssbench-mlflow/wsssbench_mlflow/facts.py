@@ -21,12 +21,12 @@ def parameters(node: str, config: Mapping[str, Any]) -> dict[str, str]:
 
 def numbers(node: str, result: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a stage's result: ``evaluate.cam/miou``, ``evaluate.cam/oracle_miou``, ``cam/seconds``."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for prefix, key in (("", "chosen"), ("oracle_", "oracle")):
         point = result.get(key) or {}
-        found.update({f"{prefix}{name}": point.get(name) for name in _POINT})
-    found.update({name: value for name, value in result.items() if name != "reused"})
-    return {_name(node, name): float(v) for name, v in found.items() if _is_number(v)}
+        values.update({f"{prefix}{name}": point.get(name) for name in _POINT})
+    values.update({name: value for name, value in result.items() if name != "reused"})
+    return {_name(node, name): float(v) for name, v in values.items() if _is_number(v)}
 
 
 def curves(node: str, directory: Path) -> Iterator[tuple[int, str, float]]:

@@ -31,14 +31,14 @@ def log_stage(
     that a call that is repeated after it was killed repeats the same points.
     """
     client = MlflowClient()
-    found = _run(client, run)
+    known_run = _run(client, run)
     logged = _identity(directory, result)
-    if found.data.tags.get(f"wsssbench.{node}") == logged:
+    if known_run.data.tags.get(f"wsssbench.{node}") == logged:
         return
-    id, time = found.info.run_id, _milliseconds(Path(directory))
+    id, time = known_run.info.run_id, _milliseconds(Path(directory))
     curves = facts.curves(node, Path(directory))
     _metrics(client, id, [Metric(name, value, time, step) for step, name, value in curves])
-    known = found.data.params  # MLflow refuses to change one
+    known = known_run.data.params  # MLflow refuses to change one
     new = {k: v for k, v in facts.parameters(node, config).items() if k not in known}
     _parameters(client, id, [Param(name, value) for name, value in new.items()])
     _metrics(client, id, [Metric(k, v, time, 0) for k, v in facts.numbers(node, result).items()])
@@ -51,9 +51,9 @@ def _run(client: MlflowClient, run: Mapping[str, Any]) -> Run:
     experiment = _experiment(client)
     tags = {f"wsssbench.{key}": str(run[key]) for key in ("name", "run_id")}
     wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    found = client.search_runs([experiment], wanted, max_results=1)
-    if found:
-        return found[0]
+    runs = client.search_runs([experiment], wanted, max_results=1)
+    if runs:
+        return runs[0]
     tags["wsssbench.directory"] = str(Path(run["directory"]).absolute())
     created = client.create_run(
         experiment, tags=tags, run_name=f"{run['name']}, seed {run['seed']}"
@@ -65,9 +65,9 @@ def _run(client: MlflowClient, run: Mapping[str, Any]) -> Run:
 def _experiment(client: MlflowClient) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     for _ in range(2):
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         try:
             return str(client.create_experiment(name))
         except MlflowException:  # another process of a sweep was faster

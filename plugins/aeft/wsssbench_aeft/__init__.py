@@ -20,3 +20,9 @@ def register(registries: Registries) -> None:
         summary="adversarial erasing via triplet; every row of Tables 2 and 3 by parameter",
         reference="Yoon et al., ECCV 2022, eq. 6-11",
     )
+    registries.erasing.add(
+        "AEFTReleased",
+        "wsssbench_aeft.released:AEFTReleased",
+        summary="AEFT as its released code computes it; single differences go back to the paper",
+        reference="https://github.com/KAIST-vilab/AEFT, model aeft_gpp, commit 6392780",
+    )

@@ -100,18 +100,6 @@ def negatives(labels: Tensor) -> Tensor:
     return torch.where(nearest < n, chosen, -1)
 
 
-def hinge_over_negatives(
-    anchors: Tensor, others: Tensor, chosen: Tensor, margin: float, reduce_mean: bool
-) -> Tensor:
-    """Eq. 10: mean of [margin - ||e - e_N||^2]_+ over the anchors with a negative; else 0.
-
-    Args:
-        anchors: e_AL (or e_A), (N, K).
-        others: e_A of the same batch, from which `chosen` picks e_N, (N, K).
-        chosen: index of each anchor's negative or -1, (N,) int64.
-        margin: epsilon; from this distance on an anchor costs nothing.
-        reduce_mean: see `squared_distance`.
-    """
-    distance = squared_distance(anchors, others[chosen.clamp(min=0)], reduce_mean)
-    counted = chosen >= 0
-    return (F.relu(margin - distance) * counted).sum() / counted.sum().clamp(min=1)
+def mean_where(values: Tensor, counted: Tensor) -> Tensor:
+    """The mean of those `values` (N,) that are `counted` (N,) bool; 0 if none is."""
+    return (values * counted).sum() / counted.sum().clamp(min=1)

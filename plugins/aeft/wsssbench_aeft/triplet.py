@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Batch, Erasing, Losses, Output
+from wsssbench.interfaces import Batch, Classifier, Erasing, Losses, Output
 from wsssbench.ops.cam import normalise
 from wsssbench.ops.erase import foreground, hard_masked_image, masked_image
+from wsssbench.parallel.whole_batch import as_mean_over_ranks, of_all_ranks
 from wsssbench_aeft.maths import (
     at_least_float32,
-    hinge_over_negatives,
-    mean_below,
+    embed,
+    embed_low,
+    mean_where,
     negatives,
     squared_distance,
-    unit,
 )
-from wsssbench_aeft.released import (
-    absolute_distance,
-    hinge_over_hard,
-    min_max,
-    over_peak,
-    random_negatives,
-)
-from wsssbench_aeft.whole_batch import counted_once, of_all_ranks
 
-if TYPE_CHECKING:
-    from wsssbench.interfaces import Classifier
+# What the released code does otherwise: `AEFTReleased` says how.
+Difference = Literal[
+    "activation", "mask_size", "attract_distance", "attract_norm", "attract_relu",
+    "attract_classes", "repel_norm", "repel_classes", "repel_rows", "negative", "negative_region",
+]  # fmt: skip
 
 
 class AEFT(Erasing):
     """The triplet losses of AEFT (Yoon et al., ECCV 2022, section 3.4).
 
-    The plugin's README says which switches make which row of the paper's tables.
+    The plugin's README says which parameters make which row of the paper's tables. `AEFTReleased`
+    has the losses of the released code.
 
     Args:
         num_classes: K; supplied by the toolkit.
@@ -63,30 +60,17 @@ class AEFT(Erasing):
             the mean is at most 4 / K, below the margin of 0.5 for K > 8, so ``sum`` is the default.
         start: share of the schedule in which only the classification loss trains. 0 is the paper's;
             the released code starts after 18 of its 40 epochs.
-        activation: ``max``: A of eq. 1. Released code: ``min_max``, see `released.min_max`.
-        mask_size: where A^fg of eq. 6 is taken. ``map``: at the class maps' size, then upsampled.
-            Released code: ``image``, ReLU(f) is upsampled, so peaks between pixels are cut off.
-        attract_distance: ``squared``: eq. 9. Released code: ``absolute``, |e_A - e_P| averaged over
-            the K classes.
-        attract_norm: ``vector``: e_A and e_P of eq. 9 have unit length. Released code: ``none``.
-        attract_relu: only the positive part of the attention makes e_A and e_P of eq. 9, as in the
-            released code.
-        attract_classes: ``all``: of e_A and e_P in eq. 9. Released code: ``own``, the entries of
-            classes that the anchor does not have are 0.
-        repel_norm: ``vector``: embeddings of eq. 10 have unit length. Released code: ``peak``, the
-            attention is divided by its largest absolute value, per class and image, instead.
-        repel_classes: ``all``: of the embeddings in eq. 10. Released code: ``own``, anchor and
-            negative keep the entries of their own classes, of which they share none.
-        repel_rows: ``all`` anchors with a negative make eq. 10's mean. Released code: ``hard``,
-            only those nearer to it than the margin, and none at all unless they are at least five.
-        negative: ``next``: in batch order. Released code: ``random``.
-        negative_region: ``all``: e_N is the mean over the whole image. Released code:
-            ``below_peak``, over the pixels where A^k < 1, for class k.
 
     Raises:
-        ValueError: a negative weight or margin, a threshold that is not positive, switches that
-            exclude each other.
+        ValueError: a negative weight or margin, a threshold that is not positive, a `start` outside
+            of [0, 1).
     """
+
+    former_parameters: ClassVar[dict[str, str]] = {
+        name: "type='AEFTReleased' does it as the released code, "
+        f"and with paper=('{name}',) as the paper"
+        for name in get_args(Difference)
+    }
 
     def __init__(
         self,
@@ -105,58 +89,23 @@ class AEFT(Erasing):
         present_only: bool = False,
         distance: Literal["sum", "mean"] = "sum",
         start: float = 0.0,
-        activation: Literal["max", "min_max"] = "max",
-        mask_size: Literal["map", "image"] = "map",
-        attract_distance: Literal["squared", "absolute"] = "squared",
-        attract_norm: Literal["vector", "none"] = "vector",
-        attract_relu: bool = False,
-        attract_classes: Literal["all", "own"] = "all",
-        repel_norm: Literal["vector", "peak"] = "vector",
-        repel_classes: Literal["all", "own"] = "all",
-        repel_rows: Literal["all", "hard"] = "all",
-        negative: Literal["next", "random"] = "next",
-        negative_region: Literal["all", "below_peak"] = "all",
     ) -> None:
         super().__init__()
+        for name, value in (("attract", attract), ("repel", repel), ("margin", margin)):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name}={value} has to be 0 or a positive number")
+        for name, value in (("t_high", t_high), ("t_low", t_low)):
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name}={value} has to be positive, activations being in [0, 1]")
+        if not 0 <= start < 1:
+            raise ValueError(f"start={start} has to be a share of the schedule, in [0, 1)")
         self.attract, self.repel, self.margin = attract, repel, margin
         self.t_high, self.t_low, self.start = t_high, t_low, start
         self.attraction, self.embedding, self.repelled = attraction, embedding, repelled
         self.mask, self.present_only, self.distance = mask, present_only, distance
-        self.activation, self.mask_size = activation, mask_size
-        self.attract_distance, self.attract_norm = attract_distance, attract_norm
-        self.attract_relu, self.attract_classes = attract_relu, attract_classes
-        self.repel_norm, self.repel_classes = repel_norm, repel_classes
-        self.repel_rows, self.negative, self.negative_region = repel_rows, negative, negative_region
-        self._check()
-
-    def _check(self) -> None:
-        for name in ("attract", "repel", "margin"):
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name}={value} has to be 0 or a positive number")
-        for name in ("t_high", "t_low"):
-            value = getattr(self, name)
-            if not 0 < value < float("inf"):
-                raise ValueError(f"{name}={value} has to be positive, activations being in [0, 1]")
-        if not 0 <= self.start < 1:
-            raise ValueError(f"start={self.start} has to be a share of the schedule, in [0, 1)")
-        if self.attraction == "rigid":
-            papers = {"distance": "squared", "norm": "vector", "relu": False, "classes": "all"}
-            for key, default in papers.items():
-                value = getattr(self, f"attract_{key}")
-                if value != default:
-                    raise ValueError(
-                        f"attract_{key}={value!r} is about the embeddings of eq. 9, which "
-                        "attraction='rigid' does not compare: leave it out, or use attraction='soft'"
-                    )
-        if self.repel_rows == "hard" and self.margin == 0:
-            raise ValueError(
-                "repel_rows='hard' keeps the anchors nearer to their negative than the margin, and "
-                "margin=0 leaves none: give a positive margin or repel_rows='all'"
-            )
 
     def losses(self, classifier: Classifier, batch: Batch, output: Output) -> Losses:
-        """The terms ``attract`` and ``repel``, without those of weight 0.
+        """The terms ``attract`` and ``repel`` of eq. 11, without those of weight 0.
 
         Negatives are looked for in the batch, under torchrun in that of all ranks together; the log
         counts ``anchors_without_negative`` there.
@@ -170,84 +119,90 @@ class AEFT(Erasing):
         # and the gradient of eq. 1 grows as 1 / max(f).
         present = batch.labels[:, :, None, None] > 0
         maps = at_least_float32(torch.where(present, output.maps, output.maps.detach()))  # f
-        cam = self._activate(maps)
         terms: dict[str, Tensor] = {}
         log: dict[str, Tensor] = {}
         if self.attract:
-            fg = self._foreground(maps, cam, batch)
-            terms["attract"] = self.attract * self._attract(classifier, batch, output, fg)
+            erased: Output = classifier(self.erase(batch.images, self.foreground(maps, batch)))
+            if self.attraction == "rigid":
+                loss = self.rigid_loss(erased.logits, batch.labels)
+            else:
+                loss = self.attract_loss(
+                    self.space(classifier, output), self.space(classifier, erased), batch.labels
+                )
+            terms["attract"] = self.attract * loss
         if self.repel:
-            chosen = self._choose(of_all_ranks(batch.labels), len(batch.labels))
-            cost = self._repel(self._embedded(classifier, output), cam, batch.labels, chosen)
-            terms["repel"] = self.repel * cost
+            chosen = self.choose(of_all_ranks(batch.labels), len(batch.labels))
+            e_al, e_n = self.repel_embeddings(
+                self.space(classifier, output), self.activation(maps), batch.labels
+            )
+            # Every image of the batch, also of another rank, may be the negative of one.
+            loss = self.repel_loss(of_all_ranks(e_al), of_all_ranks(e_n), chosen)
+            terms["repel"] = self.repel * as_mean_over_ranks(loss)
             log["anchors_without_negative"] = (chosen < 0).sum().to(maps.dtype)
         return Losses(terms, log)
 
-    def _activate(self, maps: Tensor) -> Tensor:
-        """A of eq. 1 or the released code's, in [0, 1]; same shape as `maps` (N, K, h, w)."""
-        return normalise(maps) if self.activation == "max" else min_max(maps)
+    def activation(self, maps: Tensor) -> Tensor:
+        """Eq. 1, A = ReLU(f) / max ReLU(f): in [0, 1], as `maps` (N, K, h, w)."""
+        return normalise(maps)
 
-    def _foreground(self, maps: Tensor, cam: Tensor, batch: Batch) -> Tensor:
-        """Eq. 6 at the size of the maps (N, 1, h, w), or of the images (N, 1, H, W)."""
-        if self.mask_size == "image":
-            size = batch.images.shape[-2:]
-            large = F.interpolate(maps.relu(), size=size, mode="bilinear", align_corners=False)
-            cam = self._activate(large)
-        return foreground(cam, batch.labels if self.present_only else None)
+    def foreground(self, maps: Tensor, batch: Batch) -> Tensor:
+        """Eq. 6, A^fg = max_k A^k, (N, 1, h, w); of `maps` (N, K, h, w)."""
+        return foreground(self.activation(maps), batch.labels if self.present_only else None)
 
-    def _attract(self, classifier: Classifier, batch: Batch, output: Output, fg: Tensor) -> Tensor:
-        """Eq. 9, or the erased image's classification. A soft mask passes the gradient, too."""
-        erase = masked_image if self.mask == "soft" else hard_masked_image  # eq. 7
-        erased: Output = classifier(erase(batch.images, fg, self.t_high))
-        if self.attraction == "rigid":
-            logits = at_least_float32(erased.logits)
-            return F.binary_cross_entropy_with_logits(logits, batch.labels.to(logits.dtype))
-        anchor, positive = (
-            self._to_attract(self._embedded(classifier, o), batch.labels) for o in (output, erased)
-        )
-        if self.attract_distance == "absolute":
-            return absolute_distance(anchor, positive).mean()
-        return squared_distance(anchor, positive, self.distance == "mean").mean()
+    def erase(self, images: Tensor, fg: Tensor) -> Tensor:
+        """Eq. 7, I_P = A^fg I_A where A^fg < t_H, else 0; the gradient passes the soft mask, too."""
+        erase = masked_image if self.mask == "soft" else hard_masked_image
+        return erase(images, fg, self.t_high)
 
-    def _to_attract(self, embedded: Tensor, labels: Tensor) -> Tensor:
-        """e_A or e_P of eq. 9, (N, K)."""
-        means = (embedded.relu() if self.attract_relu else embedded).mean(dim=(2, 3))
-        scaled = unit(means) if self.attract_norm == "vector" else means
-        return scaled * labels if self.attract_classes == "own" else scaled
-
-    def _repel(self, embedded: Tensor, cam: Tensor, labels: Tensor, chosen: Tensor) -> Tensor:
-        """Eq. 10; the whole batch is embedded once, each image being others' negative, too."""
-        space = over_peak(embedded) if self.repel_norm == "peak" else embedded
-        full = self._to_repel(space.mean(dim=(2, 3)), labels)
-        anchors = others = full
-        if self.repelled == "low":  # eq. 8
-            anchors = self._to_repel(mean_below(space, cam, self.t_low), labels)
-        if self.negative_region == "below_peak":
-            others = self._to_repel(mean_below(space, cam, 1.0), labels)
-        anchors, others = of_all_ranks(anchors), of_all_ranks(others)
-        hinge = hinge_over_negatives if self.repel_rows == "all" else hinge_over_hard
-        return counted_once(hinge(anchors, others, chosen, self.margin, self.distance == "mean"))
-
-    def _choose(self, labels: Tensor, own: int) -> Tensor:
-        """Each image's negative in the whole batch with `labels` (N, K), of which a rank has `own` images; (N,)."""
-        if self.negative == "next":
-            return negatives(labels)
-        lots = torch.rand(own, len(labels), device=labels.device)
-        return random_negatives(labels, of_all_ranks(lots))
-
-    def _to_repel(self, means: Tensor, labels: Tensor) -> Tensor:
-        """e_AL, e_A or e_N of eq. 10, (N, K)."""
-        scaled = unit(means) if self.repel_norm == "vector" else means
-        return scaled * labels if self.repel_classes == "own" else scaled
-
-    def _embedded(self, classifier: Classifier, output: Output) -> Tensor:
-        """The (N, K, h, w) tensor whose spatial mean embeds an image."""
+    def space(self, classifier: Classifier, output: Output) -> Tensor:
+        """P̂16 or f: the tensor (N, K, h, w) whose spatial mean embeds an image."""
         if self.embedding == "direct":
             return at_least_float32(output.maps)
         if output.attention is None:
             raise UserError(
-                "erasing AEFT: embedding='indirect' embeds the spatial attention of the pooling, "
-                f"but {type(classifier.pooling).__name__} has none: use pooling GPP or "
-                "embedding='direct'"
+                f"erasing {type(self).__name__}: embedding='indirect' embeds the spatial attention "
+                f"of the pooling, but {type(classifier.pooling).__name__} has none: use pooling GPP "
+                "or embedding='direct'"
             )
         return at_least_float32(output.attention)
+
+    def attract_loss(self, anchor: Tensor, erased: Tensor, labels: Tensor) -> Tensor:
+        """Eq. 9, L_attract = ||e_A - e_P||^2, the mean over the batch; of two `space` tensors."""
+        e_a = self.attract_embedding(anchor, labels)
+        e_p = self.attract_embedding(erased, labels)
+        return self.attract_distance(e_a, e_p).mean()
+
+    def rigid_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Table 3, in place of eq. 9: classify the erased image by the original labels."""
+        logits = at_least_float32(logits)
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+
+    def attract_embedding(self, space: Tensor, labels: Tensor) -> Tensor:
+        """e_A or e_P of eq. 9, (N, K), for anchors with `labels` (N, K)."""
+        return embed(space)
+
+    def attract_distance(self, e_a: Tensor, e_p: Tensor) -> Tensor:
+        """||e_A - e_P||^2 of each image, (N,)."""
+        return squared_distance(e_a, e_p, self.distance == "mean")
+
+    def repel_embeddings(
+        self, space: Tensor, activation: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """e_AL of eq. 8 and e_N, (N, K) both, of every image: each is another one's negative."""
+        e_n = embed(space)
+        e_al = embed_low(space, activation, self.t_low) if self.repelled == "low" else e_n
+        return e_al, e_n
+
+    def choose(self, labels: Tensor, own: int) -> Tensor:
+        """Each image's negative: its index in the batch, or -1; (N,) int64.
+
+        Args:
+            labels: of the whole batch, (N, K).
+            own: how many of these images this rank has.
+        """
+        return negatives(labels)
+
+    def repel_loss(self, e_al: Tensor, e_n: Tensor, chosen: Tensor) -> Tensor:
+        """Eq. 10, L_repel = [epsilon - ||e_AL - e_N||^2]_+, the mean over anchors with a negative."""
+        distance = squared_distance(e_al, e_n[chosen.clamp(min=0)], self.distance == "mean")
+        return mean_where(F.relu(self.margin - distance), chosen >= 0)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch.nn import functional as F
 
-from wsssbench.interfaces import Batch, Erasing, Losses, Output
+from wsssbench.interfaces import Batch, Classifier, Erasing, Losses, Output
 from wsssbench.ops.cam import normalise
 from wsssbench.ops.erase import foreground, hard_masked_image, masked_image
-
-if TYPE_CHECKING:
-    from wsssbench.interfaces import Classifier
 
 
 class RigidErasing(Erasing):

@@ -1,4 +1,4 @@
-"""What refinements start from: score planes at the image's size, background first."""
+"""The score maps that a refinement starts from: at the image's size, background first."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from wsssbench.interfaces import Cam, Scores
 from wsssbench.ops.cam import background_alpha, upsample
 
 
-def start_planes(image: np.ndarray, given: Cam | Scores, alpha: float) -> np.ndarray:
-    """The planes of `given` on the pixels of `image`, (1 + K', H, W) float32, background first.
+def start_scores(image: np.ndarray, given: Cam | Scores, alpha: float) -> np.ndarray:
+    """Bring `given` to the size of `image`: scores (1 + K', H, W) float32, background first.
 
     Args:
         image: (H, W, 3) uint8.

@@ -1,4 +1,4 @@
-"""Writing predictions; does not import mmsegmentation, since CRF processes import this."""
+"""Saving predictions as PNGs; does not import mmsegmentation, since CRF processes import this."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wsssbench.files.images import image_size, read_image, read_label, write_lab
 from wsssbench.ops.crf import PRESETS, dense_crf
 
 
-def write_prediction(
+def save_prediction(
     path: Path, prediction: np.ndarray, image: str | None = None, crf: str | None = None
 ) -> None:
     """Write a palette PNG.
@@ -28,7 +28,7 @@ def write_prediction(
     write_label(path, prediction.astype(np.uint8))
 
 
-def is_written(path: Path, image: Path) -> bool:
+def is_saved(path: Path, image: Path) -> bool:
     """Is there a readable prediction of the image's size?"""
     if not path.exists():
         return False

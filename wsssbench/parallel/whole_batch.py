@@ -1,6 +1,7 @@
-"""Triplets over the whole batch when several ranks share it (torchrun); with one rank nothing here has an effect.
+"""Losses over the whole batch when several ranks share it (torchrun); with one rank nothing here has an effect.
 
-A rank has every W-th image of the batch: among its own there may be no negative, or too few hard triplets.
+A rank has every W-th image of the batch. A loss that compares images needs those of all ranks: among its own there may
+be no negative, or too few hard triplets.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ def of_all_ranks(rows: Tensor) -> Tensor:
     return torch.stack(parts, dim=1).flatten(0, 1)  # image i of rank r has place i W + r
 
 
-def counted_once(loss: Tensor) -> Tensor:
-    """A `loss` that every rank computes from the rows of all, such that the mean of the ranks' gradients is its own."""
+def as_mean_over_ranks(loss: Tensor) -> Tensor:
+    """Scale the gradient of a `loss` that every rank computes from `of_all_ranks`; its value stays.
+
+    DistributedDataParallel averages the ranks' gradients, and each rank's has only its own rows' part of the loss's.
+    Afterwards that average is the gradient of the loss itself.
+    """
     others = _world() - 1
     return loss if others == 0 else loss + others * (loss - loss.detach())
 
