@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsssbench.datasets.check import Report, full_check
+from wsssbench.datasets.check import DatasetReport, full_check
 from wsssbench.datasets.check_counts import (
     MaskFacts,
     count_labels,
@@ -127,7 +127,9 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path
 
 
-def look(folder: Path, scored: tuple[str, ...] = ("evaluate", "val"), workers: int = 2) -> Report:
+def look(
+    folder: Path, scored: tuple[str, ...] = ("evaluate", "val"), workers: int = 2
+) -> DatasetReport:
     dataset = FolderDataset(
         root=str(folder),
         images="images",
@@ -139,7 +141,7 @@ def look(folder: Path, scored: tuple[str, ...] = ("evaluate", "val"), workers: i
     return full_check(dataset, ["evaluate", "val"], scored=scored, workers=workers)
 
 
-def only(report: Report) -> Problem:
+def only(report: DatasetReport) -> Problem:
     assert len(report.problems) == 1, report.problems
     return report.problems[0]
 

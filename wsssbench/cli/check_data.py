@@ -21,7 +21,7 @@ from wsssbench.progress import duration
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from wsssbench.datasets.check import Report
+    from wsssbench.datasets.check import DatasetReport
     from wsssbench.interfaces import Dataset
 
 EXAMPLES = """Exit code 2 if there is a problem that would stop a run.
@@ -72,7 +72,9 @@ def check(
         raise typer.Exit(2)
 
 
-def _check(dataset: Dataset, config: Mapping[str, Any], workers: int, console: Console) -> Report:
+def _check(
+    dataset: Dataset, config: Mapping[str, Any], workers: int, console: Console
+) -> DatasetReport:
     from wsssbench.datasets.check import full_check
 
     uses, progress = uses_of(config), ConsoleProgress(console)
@@ -133,7 +135,11 @@ def _head(name: str, dataset: Dataset) -> str:
 
 
 def _show(
-    report: Report, uses: Mapping[str, list[str]], name: str, seconds: float, console: Console
+    report: DatasetReport,
+    uses: Mapping[str, list[str]],
+    name: str,
+    seconds: float,
+    console: Console,
 ) -> None:
     from wsssbench.cli.check_tables import first_problems, remarks, tables
 

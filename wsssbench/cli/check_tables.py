@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from wsssbench.datasets.check import Report, SplitReport
+from wsssbench.datasets.check import DatasetReport, SplitReport
 from wsssbench.datasets.check_counts import (
     Disagreement,
     LabelCounts,
@@ -26,7 +26,7 @@ PAIRS = 8  # of the co-occurring classes
 NAMES = 6  # of classes in one line
 
 
-def tables(report: Report, uses: Mapping[str, Sequence[str]]) -> Iterator[Table]:
+def tables(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Iterator[Table]:
     """Splits; image sizes; images per class; pixels per class if there are masks."""
     yield _splits(report, uses)
     if any(split.sizes for split in report.splits):
@@ -38,7 +38,7 @@ def tables(report: Report, uses: Mapping[str, Sequence[str]]) -> Iterator[Table]
         yield _pixels(masked)
 
 
-def remarks(report: Report, uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def remarks(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """One line each: co-occurrence in the first split (the training's), odd images and masks, shared images."""
     trained = report.splits[0] if report.splits else None
     if trained is not None and trained.labels is not None:
@@ -85,7 +85,7 @@ def _table(title: str, names: Sequence[str], left: int = 1) -> Table:
     return table
 
 
-def _splits(report: Report, uses: Mapping[str, Sequence[str]]) -> Table:
+def _splits(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Table:
     table = _table("", ["split", "use", "images", "labels each", "no class", "masks"], left=2)
     for split in report.splits:
         labels = split.labels
@@ -100,7 +100,7 @@ def _splits(report: Report, uses: Mapping[str, Sequence[str]]) -> Table:
     return table
 
 
-def _sizes(report: Report) -> Table:
+def _sizes(report: DatasetReport) -> Table:
     table = _table("image sizes: min / median / max", ["split", "height", "width"])
     for split in report.splits:
         if split.sizes is not None:
@@ -109,7 +109,7 @@ def _sizes(report: Report) -> Table:
     return table
 
 
-def _classes(report: Report) -> Table:
+def _classes(report: DatasetReport) -> Table:
     known = [(split.name, split.images, split.labels) for split in report.splits if split.labels]
     table = _table("images per class", ["class", *(name for name, _, _ in known)])
     for name in report.classes:
@@ -193,7 +193,7 @@ def _overlap(overlap: Overlap, uses: Mapping[str, Sequence[str]]) -> str:
     return text
 
 
-def _duplicates(report: Report) -> Iterator[str]:
+def _duplicates(report: DatasetReport) -> Iterator[str]:
     for across, text in (
         (True, "the same file under different ids in different splits"),
         (False, "the same file under different ids in one split"),

@@ -62,16 +62,16 @@ def labels(
     dataset = load().registries.dataset.build(config, where="--voc")
     progress = ConsoleProgress(make_console())
     lists = {split: dataset.ids(split) for split in names}  # a misspelt one shows before any work
-    found: dict[str, np.ndarray] = {}
+    by_id: dict[str, np.ndarray] = {}
     for split, ids in lists.items():
         if source == "xml":
-            found |= labels_from_xml(voc.expanduser() / "Annotations", ids, dataset.classes)
+            by_id |= labels_from_xml(voc.expanduser() / "Annotations", ids, dataset.classes)
         else:
             with allow_masks("data labels"):
-                found |= labels_from_masks(dataset, split, progress)
-    write_labels_csv(out, found, dataset.classes)
-    matrix = np.stack(list(found.values()))
+                by_id |= labels_from_masks(dataset, split, progress)
+    write_labels_csv(out, by_id, dataset.classes)
+    matrix = np.stack(list(by_id.values()))
     progress.say(
-        f"{out}: {len(found)} images, {int(matrix.sum())} labels of {int(matrix.any(0).sum())} "
+        f"{out}: {len(by_id)} images, {int(matrix.sum())} labels of {int(matrix.any(0).sum())} "
         f"classes, from {source}; use it with --set data.labels={quote(str(out))}"
     )

@@ -123,9 +123,9 @@ def _show(result: dict[str, Any], console: Any) -> None:
     from rich import box
     from rich.table import Table
 
-    at = "" if result["threshold"] is None else (
-        f" at threshold {result['threshold']:.3g} ({result['threshold_choice']})"
-    )  # fmt: skip
+    at = ""
+    if result["threshold"] is not None:
+        at = f" at threshold {result['threshold']:.3g} ({result['threshold_choice']})"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
     table.add_column("IoU", justify="right")

@@ -84,7 +84,7 @@ def _check_exists(file: Path) -> None:
 
 @dataclass(frozen=True)
 class _Content:
-    """What is in a weight file.
+    """The content of a weight file.
 
     Attributes:
         types: of its arrays, e.g. ``float32``.

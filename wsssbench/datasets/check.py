@@ -33,7 +33,7 @@ STAGE = "data check"
 
 @dataclass(frozen=True)
 class SplitReport:
-    """One split; what could not be found out is None."""
+    """The result for one split; what could not be read is None."""
 
     name: str
     images: int
@@ -43,8 +43,8 @@ class SplitReport:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What the full check found out.
+class DatasetReport:
+    """The result of the full check.
 
     Attributes:
         images: image files that could be read, each once.
@@ -114,7 +114,7 @@ def full_check(
     unlabelled: Collection[str] = (),
     workers: int = 1,
     progress: Progress | None = None,
-) -> Report:
+) -> DatasetReport:
     """Decode every image of `splits`, and every mask of those that have any, once; count what is in them.
 
     Args:
@@ -138,7 +138,7 @@ def full_check(
         facts = {id: masks[p] for id, p in checker.mask_paths[split].items() if p in masks}
         pixels = count_masks(facts, by_id, dataset.classes) if facts else None
         reports.append(SplitReport(split, len(ids), sizes, counts, pixels))
-    return Report(
+    return DatasetReport(
         classes=dataset.classes,
         splits=tuple(reports),
         images=len(images),

@@ -1,4 +1,4 @@
-"""What the full check of a data set counts: sizes, labels, co-occurrence, masks, overlaps, duplicates."""
+"""The counting in the full check of a data set: sizes, labels, co-occurrence, masks, overlaps, duplicates."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Pair:
 
     @property
     def shares(self) -> tuple[float, float]:
-        """Which share of each one's images shows the other, too; the first is the larger."""
+        """The share of each one's images that show the other, too; the first is the larger."""
         return self.together / self.images[0], self.together / self.images[1]
 
 

@@ -39,7 +39,7 @@ class Scores:
 def scores(counts: ClassCounts) -> Scores:
     """The figures of counts (..., K + 1) that are summed over a data set each, nan where no class occurs.
 
-    Means are over the classes that occur in the truth of these very counts: a class of the data set that a resample
+    Means are over the classes that occur in the ground truth of these counts: a class of the data set that a resample
     misses is left out of that resample's means, as it would be if the resample were the data set.
     """
     correct, predicted, true = (
@@ -92,7 +92,9 @@ def interval(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
     difference = np.mean(ours, axis=0) - np.mean(baseline, axis=0)  # (resamples,)
-    difference = difference[np.isfinite(difference)]  # without resamples that hold no truth at all
+    difference = difference[
+        np.isfinite(difference)
+    ]  # without resamples in which every pixel is ignored
     if not difference.size:
         return np.nan, np.nan
     low, high = np.quantile(difference, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -100,7 +102,7 @@ def interval(
 
 
 def _weights(images: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each image is drawn, (some resamples, n) float64 at a time."""
+    """Draw images: how often each one is drawn, for some resamples at a time, (m, n) float64."""
     rng = np.random.default_rng(seed)
     most = max(1, CHUNK // images)
     for start in range(0, resamples, most):

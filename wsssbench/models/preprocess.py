@@ -1,4 +1,4 @@
-"""What a photo becomes before a network sees it: normalised, perhaps resized."""
+"""Photos as networks take them: normalised, perhaps resized."""
 
 from __future__ import annotations
 

@@ -34,16 +34,16 @@ def find_sbd(path: Path) -> Path:
     path = Path(path).expanduser()
     if not path.is_dir():
         raise UserError(f"SBD folder {path} does not exist")
-    found = next((path / sub for sub in _DATASET if (path / sub / "cls").is_dir()), None)
-    if found is None:
+    folder = next((path / sub for sub in _DATASET if (path / sub / "cls").is_dir()), None)
+    if folder is None:
         raise UserError(
             f"{path} has no folder cls/ of SBD (looked in itself, dataset/ and "
             "benchmark_RELEASE/dataset/): give the unpacked benchmark_RELEASE"
         )
-    missing = [name for name in ("train.txt", "val.txt") if not (found / name).is_file()]
+    missing = [name for name in ("train.txt", "val.txt") if not (folder / name).is_file()]
     if missing:
-        raise UserError(f"SBD folder {found} has no {missing[0]}: unpack the archive again")
-    return found
+        raise UserError(f"SBD folder {folder} has no {missing[0]}: unpack the archive again")
+    return folder
 
 
 def read_sbd_mask(path: str | Path) -> np.ndarray:
