@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
-from wsssbench.errors import UserError
+from wsssbench.cli.output_path import check_output
 from wsssbench.progress import duration
 
 if TYPE_CHECKING:
@@ -54,9 +54,8 @@ def check(
     from wsssbench.parallel.ranks import default_workers
     from wsssbench.plugins import load
 
-    if json_ is not None and (json_.is_dir() or not json_.parent.is_dir()):
-        problem = "is a folder" if json_.is_dir() else f"the folder {json_.parent} does not exist"
-        raise UserError(f"--json {json_}: {problem}")
+    if json_ is not None:
+        check_output(json_, "--json")
     console = make_console()
     progress = ConsoleProgress(console)
     with log_noise(Path(os.devnull), progress):

@@ -10,6 +10,7 @@ import typer
 
 from wsssbench.cli import check_data, prepare_coco, prepare_voc
 from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.cli.output_path import check_output
 from wsssbench.errors import UserError
 
 app = typer.Typer(help="Data sets.", no_args_is_help=True)
@@ -48,10 +49,7 @@ def labels(
 
     if source not in ("masks", "xml"):
         raise UserError(f"--from {source}: has to be masks or xml")
-    if out.exists():
-        raise UserError(f"--out {out}: exists already; remove it or choose another name")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    check_output(out, "--out", replace=False)
     if masks and source == "xml":
         raise UserError(f"--masks {masks} was given, but --from xml does not read masks")
     if masks and not (voc.expanduser() / masks).is_dir():

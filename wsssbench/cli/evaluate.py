@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.cli.output_path import check_output
 from wsssbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ def evaluate(
         raise UserError(f"--format: {unknown('format', format_, allowed)}")
     form = FORMATS[format_]
     grid = _grid(form.thresholded, threshold, thresholds)
-    if json_ is not None and (json_.is_dir() or not json_.parent.is_dir()):
-        problem = "is a folder" if json_.is_dir() else f"the folder {json_.parent} does not exist"
-        raise UserError(f"--json {json_}: {problem}")
+    if json_ is not None:
+        check_output(json_, "--json")
     ids = read_id_list(list_)
     console = make_console()
     accumulator = score_files(

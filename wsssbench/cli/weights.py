@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.cli.output_path import check_output
 from wsssbench.errors import UserError
 from wsssbench.progress import duration
 
@@ -41,10 +42,7 @@ def convert(
 ) -> None:
     """Convert ResNet38's published ImageNet weights, an MXNet file, to a PyTorch state dict."""
     began = time.monotonic()
-    if out.exists():
-        raise UserError(f"{out}: exists already; remove it or choose another name")
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: the folder {out.parent} does not exist")
+    check_output(out, replace=False)
     _check_exists(source)
     import torch
 

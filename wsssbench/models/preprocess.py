@@ -18,12 +18,6 @@ def normalise(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
 
 
-def denormalise(normalised: np.ndarray) -> np.ndarray:
-    """(3, H, W) as of `normalise` -> (H, W, 3) uint8 RGB."""
-    values = (normalised.transpose(1, 2, 0) + _SHIFT) / _SCALE
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """`image` (H, W, 3) uint8 resized to `size` = (height, width) by Pillow's bicubic filter."""
     if image.shape[:2] == tuple(size):
