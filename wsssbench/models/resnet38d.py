@@ -28,7 +28,7 @@ _STAGES = (
     ("b6",),
     ("b7", "bn7"),
 )
-# ImageNet's classifier and the lineage's, which weight files may keep_frozen_in_eval
+# ImageNet's classifier and the lineage's, which weight files may hold
 CLASSIFIERS = ("linear1000.", "fc8.", "fc9.", "bn8.")
 
 
