@@ -140,7 +140,7 @@ def test_images_and_masks_that_cannot_be_used(run: Callable[..., str], root: Pat
     write_label(mask, np.zeros((48, 50), np.uint8))
     sentence = run()
     assert "1 masks of split 'train' differ in size from their images: '2007_000002'" in sentence
-    assert "(48, 48), mask (48, 50)" in sentence
+    assert "2007_000002.png is 50 x 48, but its image is 48 x 48 pixels" in sentence
     write_label(mask, np.full((48, 48), 21, np.uint8))
     assert f"mask {mask} has the label 21, but there are 20 classes" in run()
     Image.new("RGB", (48, 48)).save(mask)

@@ -1,3 +1,5 @@
+"""The quick check before a run: lists, labels, headers; and the decoded masks of scored splits."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -81,7 +83,7 @@ def test_masks_by_their_headers(dataset: VOC2012) -> None:
     missing, size = check_dataset(dataset, ["train"], masks=True, workers=2)
     assert "1 of 3 masks" in missing and "'2007_000001'" in missing and "does not exist" in missing
     assert "1 masks of split 'train' differ in size" in size
-    assert "'2007_000002': image (height, width) (20, 30), mask (20, 31)" in size
+    assert "2007_000002.png is 31 x 20, but its image is 30 x 20 pixels" in size
     other = VOC2012(root=str(dataset.root), masks="Gone")
     nowhere = only(check_dataset(other, ["val"], masks=True, workers=1))
     assert "no folder of ground-truth masks" in nowhere
@@ -109,9 +111,9 @@ def test_values_of_masks_are_for_evaluation(dataset: VOC2012) -> None:
     with pytest.raises(LeakError):
         check_masks(dataset, "train", workers=2)
     with truth.allow_masks("evaluate"):
-        unusable, size = check_masks(dataset, "train", workers=2)
+        size, unusable = check_masks(dataset, "train", workers=2)
     assert "2 of 3 masks" in unusable and "has the label 21" in unusable
-    assert "'2007_000001': image (height, width) (20, 30), mask (30, 20)" in size
+    assert "2007_000001.png is 20 x 30, but its image is 30 x 20 pixels" in size
 
 
 def test_real_photos(minivoc: Path, voc12_lists: Path) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pixels import denormalise
 from two_colours import blob, write_items
 
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.files.artefacts import read_cam
 from wsssbench.files.images import read_image, read_label, write_label
 from wsssbench.interfaces import Cam, RunContext, Scores
-from wsssbench.models.preprocess import denormalise, normalise
+from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import affinity_labels, block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import background_alpha, upsample
 from wsssbench.ops.crf import PRESETS, dense_crf

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
+from pixels import denormalise
 from torchvision import transforms as T
 
 from wsssbench.models.preprocess import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    denormalise,
     normalise,
     resize_image,
 )

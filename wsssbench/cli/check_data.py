@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
-from wsssbench.errors import UserError
+from wsssbench.cli.output_path import check_output
 from wsssbench.progress import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from wsssbench.datasets.survey import Survey
+    from wsssbench.datasets.check import DatasetReport
     from wsssbench.interfaces import Dataset
 
 EXAMPLES = """Exit code 2 if there is a problem that would stop a run.
@@ -54,31 +54,32 @@ def check(
     from wsssbench.parallel.ranks import default_workers
     from wsssbench.plugins import load
 
-    if json_ is not None and (json_.is_dir() or not json_.parent.is_dir()):
-        problem = "is a folder" if json_.is_dir() else f"the folder {json_.parent} does not exist"
-        raise UserError(f"--json {json_}: {problem}")
+    if json_ is not None:
+        check_output(json_, "--json")
     console = make_console()
     progress = ConsoleProgress(console)
     with log_noise(Path(os.devnull), progress):
         resolved = resolve(apply_overrides(read_config(config), set_ or []))
         dataset = load().registries.dataset.build(resolved["data"], where="data")
         console.print(_head(resolved["data"]["type"], dataset), markup=False)
-        found = _survey(dataset, resolved, workers or default_workers(), console)
+        report = _check(dataset, resolved, workers or default_workers(), console)
     if json_ is not None:
         facts = {"data": resolved["data"], "card": dataset.card(), "uses": uses_of(resolved)}
-        text = json.dumps({**facts, **asdict(found)}, indent=1, ensure_ascii=False)
+        text = json.dumps({**facts, **asdict(report)}, indent=1, ensure_ascii=False)
         json_.write_text(text + "\n", encoding="utf-8")
-    if found.stops:
+    if report.stops:
         raise typer.Exit(2)
 
 
-def _survey(dataset: Dataset, config: Mapping[str, Any], workers: int, console: Console) -> Survey:
-    from wsssbench.datasets.survey import survey
+def _check(
+    dataset: Dataset, config: Mapping[str, Any], workers: int, console: Console
+) -> DatasetReport:
+    from wsssbench.datasets.check import full_check
 
     uses, progress = uses_of(config), ConsoleProgress(console)
     with _present(dataset, progress) as present:
         began = time.monotonic()
-        found = survey(
+        report = full_check(
             present,
             list(uses),
             scored=scored_splits(config),
@@ -86,8 +87,8 @@ def _survey(dataset: Dataset, config: Mapping[str, Any], workers: int, console: 
             workers=workers,
             progress=progress,
         )
-    _show(found, uses, config["data"]["type"], time.monotonic() - began, console)
-    return found
+    _show(report, uses, config["data"]["type"], time.monotonic() - began, console)
+    return report
 
 
 def uses_of(config: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -133,26 +134,31 @@ def _head(name: str, dataset: Dataset) -> str:
 
 
 def _show(
-    found: Survey, uses: Mapping[str, list[str]], name: str, seconds: float, console: Console
+    report: DatasetReport,
+    uses: Mapping[str, list[str]],
+    name: str,
+    seconds: float,
+    console: Console,
 ) -> None:
-    from wsssbench.cli import survey_tables as tables
+    from wsssbench.cli.check_tables import first_problems, remarks, tables
 
-    for table in tables.tables(found, uses):
+    for table in tables(report, uses):
         console.print(table)
-    for line in tables.findings(found, uses):
+    for line in remarks(report, uses):
         console.print(line, markup=False)
-    if found.problems:
+    if report.problems:
         console.print()
-    for problem in tables.foremost(found.problems, SHOWN):
-        console.print(tables.problem_line(problem), markup=False)
-    if len(found.problems) > SHOWN:
-        console.print(f"... and {len(found.problems) - SHOWN} more problems; --json FILE has all")
-    read = f"{name}: {found.images} images and {found.masks} masks read in {duration(seconds)}"
-    stopping = sum(problem.stops for problem in found.problems)
-    if not found.problems:
+    for problem in first_problems(report.problems, SHOWN):
+        weight = "stops" if problem.stops else "minor"
+        console.print(f"{weight}  {'+'.join(problem.splits)}: {problem.text}", markup=False)
+    if len(report.problems) > SHOWN:
+        console.print(f"... and {len(report.problems) - SHOWN} more problems; --json FILE has all")
+    read = f"{name}: {report.images} images and {report.masks} masks read in {duration(seconds)}"
+    stopping = sum(problem.stops for problem in report.problems)
+    if not report.problems:
         console.print(f"{read}; no problems", markup=False, style="green")
     else:
-        counted = f"{len(found.problems)} problem{'s' if len(found.problems) > 1 else ''}"
+        counted = f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}"
         console.print(
             f"{read}; {counted}, {stopping} of which would stop a run",
             markup=False,

@@ -10,6 +10,7 @@ import typer
 
 from wsssbench.cli import check_data, prepare_coco, prepare_voc
 from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.cli.output_path import check_output
 from wsssbench.errors import UserError
 
 app = typer.Typer(help="Data sets.", no_args_is_help=True)
@@ -48,10 +49,7 @@ def labels(
 
     if source not in ("masks", "xml"):
         raise UserError(f"--from {source}: has to be masks or xml")
-    if out.exists():
-        raise UserError(f"--out {out}: exists already; remove it or choose another name")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    check_output(out, "--out", replace=False)
     if masks and source == "xml":
         raise UserError(f"--masks {masks} was given, but --from xml does not read masks")
     if masks and not (voc.expanduser() / masks).is_dir():
@@ -62,16 +60,16 @@ def labels(
     dataset = load().registries.dataset.build(config, where="--voc")
     progress = ConsoleProgress(make_console())
     lists = {split: dataset.ids(split) for split in names}  # a misspelt one shows before any work
-    found: dict[str, np.ndarray] = {}
+    by_id: dict[str, np.ndarray] = {}
     for split, ids in lists.items():
         if source == "xml":
-            found |= labels_from_xml(voc.expanduser() / "Annotations", ids, dataset.classes)
+            by_id |= labels_from_xml(voc.expanduser() / "Annotations", ids, dataset.classes)
         else:
             with allow_masks("data labels"):
-                found |= labels_from_masks(dataset, split, progress)
-    write_labels_csv(out, found, dataset.classes)
-    matrix = np.stack(list(found.values()))
+                by_id |= labels_from_masks(dataset, split, progress)
+    write_labels_csv(out, by_id, dataset.classes)
+    matrix = np.stack(list(by_id.values()))
     progress.say(
-        f"{out}: {len(found)} images, {int(matrix.sum())} labels of {int(matrix.any(0).sum())} "
+        f"{out}: {len(by_id)} images, {int(matrix.sum())} labels of {int(matrix.any(0).sum())} "
         f"classes, from {source}; use it with --set data.labels={quote(str(out))}"
     )

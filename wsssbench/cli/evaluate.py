@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.cli.output_path import check_output
 from wsssbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ def evaluate(
         raise UserError(f"--format: {unknown('format', format_, allowed)}")
     form = FORMATS[format_]
     grid = _grid(form.thresholded, threshold, thresholds)
-    if json_ is not None and (json_.is_dir() or not json_.parent.is_dir()):
-        problem = "is a folder" if json_.is_dir() else f"the folder {json_.parent} does not exist"
-        raise UserError(f"--json {json_}: {problem}")
+    if json_ is not None:
+        check_output(json_, "--json")
     ids = read_id_list(list_)
     console = make_console()
     accumulator = score_files(
@@ -123,9 +123,9 @@ def _show(result: dict[str, Any], console: Any) -> None:
     from rich import box
     from rich.table import Table
 
-    at = "" if result["threshold"] is None else (
-        f" at threshold {result['threshold']:.3g} ({result['threshold_choice']})"
-    )  # fmt: skip
+    at = ""
+    if result["threshold"] is not None:
+        at = f" at threshold {result['threshold']:.3g} ({result['threshold_choice']})"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
     table.add_column("IoU", justify="right")

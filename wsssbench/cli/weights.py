@@ -7,7 +7,7 @@ import io
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,20 +15,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.cli.output_path import check_output
 from wsssbench.errors import UserError
 from wsssbench.progress import duration
 
 if TYPE_CHECKING:
-    import numpy as np
-    from rich.console import Console
     from torch import Tensor
 
-    from wsssbench.files.weights import Fit
+    from wsssbench.files.weights import WeightMatch
 
 app = typer.Typer(help="Weight files of ResNet38d.", no_args_is_help=True)
-_CHUNK = 2**20
 _COUNTER = "num_batches_tracked"
-_MXNET = "MXNet file"
 Md5 = Annotated[str, typer.Option("--md5", metavar="HEX", help="refuse any other file than this")]
 
 
@@ -45,19 +42,22 @@ def convert(
 ) -> None:
     """Convert ResNet38's published ImageNet weights, an MXNet file, to a PyTorch state dict."""
     began = time.monotonic()
-    if out.exists():
-        raise UserError(f"{out}: exists already; remove it or choose another name")
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: the folder {out.parent} does not exist")
+    check_output(out, replace=False)
+    _check_exists(source)
+    import torch
+
+    from wsssbench.files.atomic import write_atomically
     from wsssbench.files.weights import is_mxnet
 
-    _refuse_absent(source)
     if not is_mxnet(source):
         raise UserError(f"{source} is no MXNet .params file: there is nothing to convert")
-    content = _report(source, md5, note="nothing was written")
-    size = _write(content.state, out)
+    state = _report(source, md5, note="; nothing was written")
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(out, buffer.getbuffer())
     make_console().print(
-        f"{out}: written, {size / 1e6:.1f} MB, {duration(time.monotonic() - began)}; "
+        f"{out}: written, {buffer.getbuffer().nbytes / 1e6:.1f} MB, "
+        f"{duration(time.monotonic() - began)}; "
         f"in a config: backbone=dict(type='ResNet38d', weights='{out}')",
         markup=False,
     )
@@ -69,96 +69,95 @@ def check(
     md5: Md5 = "",
 ) -> None:
     """Say whether a weight file is complete and fits ResNet38d; exit code 2 if it does not."""
-    _refuse_absent(file)
+    _check_exists(file)
     _report(file, md5)
 
 
-@dataclass(frozen=True)
-class _Content:
-    """What is in a weight file.
-
-    Args:
-        kind: of the file, for the report.
-        stored: (version and type, or type) of each of its arrays.
-        empty: arrays without values.
-        dropped: arrays left out on purpose.
-        damages: (array, what is wrong with its values).
-        state: `ResNet38d`'s tensors, and those with unknown names.
-    """
-
-    kind: str
-    stored: tuple[str, ...]
-    empty: tuple[str, ...]
-    dropped: tuple[str, ...]
-    damages: tuple[tuple[str, str], ...]
-    state: dict[str, Tensor]
-
-
-def _refuse_absent(file: Path) -> None:
+def _check_exists(file: Path) -> None:
     if file.is_dir():
         raise UserError(f"weight file {file} is a folder: give the file in it")
     if not file.is_file():
         raise UserError(f"weight file {file} does not exist")
 
 
-def _report(file: Path, md5: str, note: str = "") -> _Content:
-    """Print the report on `file`; UserError, ended by `note`, if it does not fit ResNet38d."""
-    from wsssbench.files.weights import is_mxnet, printable
+@dataclass(frozen=True)
+class _Content:
+    """The content of a weight file.
+
+    Attributes:
+        types: of its arrays, e.g. ``float32``.
+        dropped: arrays left out on purpose.
+        damages: (array, what is wrong with its values).
+        state: `ResNet38d`'s tensors, and those with unknown names.
+    """
+
+    types: tuple[str, ...]
+    dropped: tuple[str, ...]
+    damages: tuple[tuple[str, str], ...]
+    state: dict[str, Tensor]
+
+
+def _report(file: Path, md5: str, note: str = "") -> dict[str, Tensor]:
+    """Print what `file` holds and return its state dict; UserError, ended by `note`, if it misfits ResNet38d."""
+    import torch
+
+    from wsssbench.files.weights import is_mxnet, match_weights, printable
+    from wsssbench.models.resnet38d import CLASSIFIERS, ResNet38d
 
     console = make_console()
     digest = _digest(file, md5)
-    content = _mxnet_content(file) if is_mxnet(file) else _pytorch_content(file)
-    fit = _fit(content)
-    counts = Counter(content.stored)
-    listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    megabytes = file.stat().st_size / 1e6
+    mxnet = is_mxnet(file)
+    content = _read_mxnet(file) if mxnet else _read_pytorch(file)
+    with torch.device("meta"):  # shapes only
+        match = match_weights(ResNet38d(), content.state, CLASSIFIERS)
+    types = ", ".join(f"{count} {name}" for name, count in Counter(content.types).items())
     console.print(
-        f"{file}: {content.kind}, {megabytes:.1f} MB, {len(content.stored)} arrays ({listed or 'none'})",
+        f"{file}: {'MXNet' if mxnet else 'PyTorch'} file, {file.stat().st_size / 1e6:.1f} MB, "
+        f"{len(content.types)} arrays ({types or 'none'})",
         markup=False,
     )
-    _say_digest(file, digest, content, console)
-    wanted = [name for name in fit.wanted if not name.endswith(_COUNTER)]
-    dropped = (*content.dropped, *fit.ignored)
-    left_out = f"; left out: {', '.join(map(printable, dropped))}" if dropped else ""
+    _print_digest(file, digest, mxnet)
+    wanted = {name for name in match.wanted if not name.endswith(_COUNTER)}
+    dropped = ", ".join(map(printable, (*content.dropped, *match.ignored)))
     console.print(
-        f"ResNet38d: {len(set(wanted) & set(content.state))} of {len(wanted)} tensors are in the "
-        f"file{left_out}",
+        f"ResNet38d: {len(wanted & set(content.state))} of {len(wanted)} tensors are in the file"
+        + (f"; left out: {dropped}" if dropped else ""),
         markup=False,
     )
-    problems = list(_problems(content, fit))
+    problems = list(_problems(content, match))
     if problems:
-        _show(problems, console)
+        _print_problems(problems)
         raise UserError(
-            f"{file} does not hold ResNet38d's weights: {len(problems)} problems, listed above"
-            f"{'; ' * bool(note)}{note}"
+            f"{file} does not hold ResNet38d's weights: {len(problems)} problems, listed above{note}"
         )
-    return content
+    return content.state
 
 
 def _digest(file: Path, wanted: str) -> str:
     """The file's md5; UserError if another one was asked for."""
     if wanted and not re.fullmatch(r"[0-9a-fA-F]{32}", wanted):
         raise UserError(f"--md5 {wanted}: has to be 32 hexadecimal digits")
-    found = hashlib.md5(usedforsecurity=False)
+    md5 = hashlib.md5(usedforsecurity=False)
     with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            found.update(chunk)
-    if wanted and found.hexdigest() != wanted.lower():
+        while chunk := stream.read(2**20):
+            md5.update(chunk)
+    digest = md5.hexdigest()
+    if wanted and digest != wanted.lower():
         raise UserError(
-            f"{file} has md5 {found.hexdigest()} instead of {wanted.lower()}: it is another file "
+            f"{file} has md5 {digest} instead of {wanted.lower()}: it is another file "
             "or a damaged one; fetch it again"
         )
-    return found.hexdigest()
+    return digest
 
 
-def _say_digest(file: Path, digest: str, content: _Content, console: Console) -> None:
+def _print_digest(file: Path, digest: str, mxnet: bool) -> None:
     from wsssbench.models.resnet38d_mxnet import PUBLISHED_MD5
 
-    if digest == PUBLISHED_MD5:
-        console.print(f"md5 {digest}: the published ResNet38 A1 file", markup=False)
-        return
-    console.print(f"md5 {digest}", markup=False)
-    if content.kind == _MXNET:
+    console = make_console()
+    published = digest == PUBLISHED_MD5
+    note = ": the published ResNet38 A1 file" if published else ""
+    console.print(f"md5 {digest}{note}", markup=False)
+    if mxnet and not published:
         ConsoleProgress(console).warn(
             f"this is not the published ResNet38 A1 file, whose md5 is {PUBLISHED_MD5}: the "
             f"values of {file.name} may be another training's, or damaged where no check can "
@@ -167,29 +166,25 @@ def _say_digest(file: Path, digest: str, content: _Content, console: Console) ->
         )
 
 
-def _mxnet_content(file: Path) -> _Content:
-    from wsssbench.files.mxnet_params import read_arrays
+def _read_mxnet(file: Path) -> _Content:
+    from wsssbench.files.mxnet_params import read_params
     from wsssbench.models.resnet38d_mxnet import DROPPED, damages, renamed
 
-    stored = read_arrays(file)
-    arrays = {array.name: array.values for array in stored if array.values is not None}
+    arrays = read_params(file)
     return _Content(
-        kind=_MXNET,
-        stored=tuple(f"{array.version} {array.dtype or 'without values'}" for array in stored),
-        empty=tuple(array.name for array in stored if array.values is None),
+        types=tuple(array.dtype.name for array in arrays.values()),
         dropped=tuple(name for name in arrays if name in DROPPED),
         damages=tuple(damages(arrays)),
         state=renamed(arrays),
     )
 
 
-def _pytorch_content(file: Path) -> _Content:
+def _read_pytorch(file: Path) -> _Content:
     from wsssbench.files.weights import load_state_dict_file
     from wsssbench.models.resnet38d_mxnet import damages
 
     state = load_state_dict_file(file)
-    arrays: dict[str, np.ndarray] = {}
-    odd = []
+    arrays, odd = {}, []
     for name, tensor in state.items():
         if name.endswith(_COUNTER):
             continue
@@ -199,44 +194,29 @@ def _pytorch_content(file: Path) -> _Content:
         except (TypeError, RuntimeError):  # sparse, quantised, without memory
             odd.append((name, f"is no plain tensor, but {tensor.dtype} in layout {tensor.layout}"))
     return _Content(
-        kind="PyTorch file",
-        stored=tuple(str(tensor.dtype).removeprefix("torch.") for tensor in state.values()),
-        empty=(),
+        types=tuple(str(tensor.dtype).removeprefix("torch.") for tensor in state.values()),
         dropped=(),
         damages=(*odd, *damages(arrays)),
         state=state,
     )
 
 
-def _fit(content: _Content) -> Fit:
-    import torch
-
-    from wsssbench.files.weights import compare
-    from wsssbench.models.resnet38d import CLASSIFIERS, ResNet38d
-
-    with torch.device("meta"):  # shapes only
-        network = ResNet38d()
-    return compare(network, content.state, CLASSIFIERS)
-
-
-def _problems(content: _Content, fit: Fit) -> Iterable[tuple[str, str, str]]:
+def _problems(content: _Content, match: WeightMatch) -> Iterator[tuple[str, str, str]]:
     """(kind, tensor, detail) of everything that is wrong."""
     from wsssbench.models.resnet38d_mxnet import mxnet_names
 
     theirs = {ours: name for name, ours in mxnet_names().items()}
-    for name in content.empty:
-        yield "without values", name, "stored without shape and values"
-    for name in fit.missing:
+    for name in match.missing:
         yield "missing", name, f"{theirs[name]} in MXNet's file"
-    for name in fit.unexpected:
+    for name in match.unexpected:
         yield "unexpected", name, f"shape {tuple(content.state[name].shape)}"
-    for name, given, own in fit.misshaped:
+    for name, given, own in match.misshaped:
         yield "mis-shaped", name, f"shape {given} instead of {own}"
     for name, problem in content.damages:
         yield "damaged", name, problem
 
 
-def _show(problems: list[tuple[str, str, str]], console: Console) -> None:
+def _print_problems(problems: list[tuple[str, str, str]]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -248,16 +228,4 @@ def _show(problems: list[tuple[str, str, str]], console: Console) -> None:
         table.add_column(column, overflow="fold")
     for row in problems:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    console.print(table, soft_wrap=False)
-
-
-def _write(state: dict[str, Tensor], out: Path) -> int:
-    """Write the state dict to `out`, all of it or nothing; its size in bytes."""
-    import torch
-
-    from wsssbench.files.atomic import write_atomically
-
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_atomically(out, buffer.getbuffer())
-    return buffer.getbuffer().nbytes
+    make_console().print(table, soft_wrap=False)

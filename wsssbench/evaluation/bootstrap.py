@@ -1,7 +1,7 @@
 """Bootstrap intervals over images for dataset-level mIoU, precision and recall.
 
-    ours, baseline = [counts of seed 0, counts of seed 1, ...], [counts of seed 0, ...]
-    paired_bootstrap(ours, baseline, metric="miou")
+    ours, baseline = ([resampled(counts).miou for counts in runs] for runs in (our_runs, baseline_runs))
+    low, high = interval(ours, baseline)
 
 The percentile interval of B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13: images are
 drawn with replacement, the metric of the whole resample is computed from its summed counts, and the interval lies
@@ -36,31 +36,22 @@ class Scores:
     recall: np.ndarray
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A difference in per cent points, and the interval of its bootstrap distribution."""
-
-    difference: float
-    low: float
-    high: float
-
-
 def scores(counts: ClassCounts) -> Scores:
     """The figures of counts (..., K + 1) that are summed over a data set each, nan where no class occurs.
 
-    Means are over the classes that occur in the truth of these very counts: a class of the data set that a resample
+    Means are over the classes that occur in the ground truth of these counts: a class of the data set that a resample
     misses is left out of that resample's means, as it would be if the resample were the data set.
     """
     correct, predicted, true = (
         np.asarray(part, np.float64) for part in (counts.correct, counts.predicted, counts.true)
     )
     occurs = true > 0
-    found = occurs.sum(axis=-1)
+    classes = occurs.sum(axis=-1)
 
-    def mean(of: np.ndarray) -> np.ndarray:
-        parts = np.divide(correct, of, out=np.zeros_like(correct), where=occurs & (of > 0))
-        total = parts.sum(axis=-1)
-        return 100 * np.divide(total, found, out=np.full(total.shape, np.nan), where=found > 0)
+    def mean(pixels: np.ndarray) -> np.ndarray:
+        shares = np.divide(correct, pixels, out=np.zeros_like(correct), where=occurs & (pixels > 0))
+        total = shares.sum(axis=-1)
+        return 100 * np.divide(total, classes, out=np.full(total.shape, np.nan), where=classes > 0)
 
     return Scores(mean(predicted + true - correct), mean(predicted), mean(true))
 
@@ -85,43 +76,6 @@ def resampled(counts: ClassCounts, resamples: int = 1000, seed: int = 0) -> Scor
     return scores(ClassCounts(split[:, 0], split[:, 1], split[:, 2]))
 
 
-def paired_bootstrap(
-    ours: Sequence[ClassCounts],
-    baseline: Sequence[ClassCounts],
-    metric: Measure = "miou",
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """The difference `ours` - `baseline` of the means over seeds, with its percentile interval over images.
-
-    Args:
-        ours: per seed the counts of n images, (n, K + 1) integer each.
-        baseline: of the same images in the same order; seed i of `ours` belongs to seed i here.
-        metric: which figure.
-        resamples: how many times n images are drawn with replacement.
-        confidence: share of the resamples that the interval holds, in (0, 1).
-        seed: of the drawing; equal arguments give equal numbers.
-
-    Raises:
-        ValueError: no seeds, unequal numbers of them, or unequal shapes.
-    """
-    if not ours or len(ours) != len(baseline):
-        raise ValueError(f"{len(ours)} and {len(baseline)} seeds cannot be paired")
-    shapes = {part.true.shape for part in (*ours, *baseline)}
-    if len(shapes) > 1:
-        raise ValueError(f"counts of different shapes: {sorted(shapes)}")
-
-    def drawn(runs: Sequence[ClassCounts]) -> list[np.ndarray]:
-        return [getattr(resampled(counts, resamples, seed), metric) for counts in runs]
-
-    def whole(runs: Sequence[ClassCounts]) -> float:
-        return float(np.mean([getattr(scores(_sum(counts)), metric) for counts in runs]))
-
-    low, high = interval(drawn(ours), drawn(baseline), confidence)
-    return Interval(whole(ours) - whole(baseline), low, high)
-
-
 def interval(
     ours: Sequence[np.ndarray], baseline: Sequence[np.ndarray], confidence: float = 0.95
 ) -> tuple[float, float]:
@@ -138,7 +92,9 @@ def interval(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
     difference = np.mean(ours, axis=0) - np.mean(baseline, axis=0)  # (resamples,)
-    difference = difference[np.isfinite(difference)]  # without resamples that hold no truth at all
+    difference = difference[
+        np.isfinite(difference)
+    ]  # without resamples in which every pixel is ignored
     if not difference.size:
         return np.nan, np.nan
     low, high = np.quantile(difference, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -146,7 +102,7 @@ def interval(
 
 
 def _weights(images: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each image is drawn, (some resamples, n) float64 at a time."""
+    """Draw images: how often each one is drawn, for some resamples at a time, (m, n) float64."""
     rng = np.random.default_rng(seed)
     most = max(1, CHUNK // images)
     for start in range(0, resamples, most):
@@ -154,8 +110,3 @@ def _weights(images: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         for row in weights:
             row[:] = np.bincount(rng.integers(0, images, size=images), minlength=images)
         yield weights
-
-
-def _sum(counts: ClassCounts) -> ClassCounts:
-    parts = (counts.correct, counts.predicted, counts.true)
-    return ClassCounts(*(part.sum(axis=0, dtype=np.int64) for part in parts))

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Pixels per label-map value 0..K, over pixels whose truth is not 255: all that the figures of `Metrics` need.
+    """Pixels per label-map value 0..K, over pixels whose ground truth is not 255: all that `Metrics` needs.
 
     Unlike a confusion matrix it is small enough to be kept per image; counts of several images add up.
 
@@ -26,11 +26,11 @@ class ClassCounts:
 
 @dataclass(frozen=True)
 class OneImage:
-    """One image as it was counted: pixels by (class, thresholds below its score, value of the truth).
+    """One image as it was counted: pixels by (class, thresholds below its score, value in the mask).
 
     Attributes:
         labels: the present classes, K' of them; without any, all pixels are predicted background.
-        counts: (K', T + 1, values) integer, values of the truth from 0 to the highest there is; without labels
+        counts: (K', T + 1, values) integer, values of the mask from 0 to the highest there is; without labels
             (1, 1, values).
         thresholds: T.
     """

@@ -1,12 +1,12 @@
 """Evaluation of CAMs and label maps: the confusion at every background threshold in one pass.
 
     histogram = ScoreHistogram(num_classes=20, thresholds=np.arange(0, 0.6, 0.01, dtype=np.float32))
-    for each image: histogram.add(classes, maps, truth)
+    for each image: histogram.add(classes, maps, mask)
     best(curve(histogram)), metrics(histogram.confusion(15))
 
 A confusion matrix is (K + 2, K + 1) int64: rows 0..K are predictions, the last row is "ignored"
-(predicted 255); columns 0..K are the truth. It counts pixels whose truth is not 255, over the whole
-data set. Matrices of parts add up.
+(predicted 255); columns 0..K are the ground truth. It counts pixels whose ground truth is not 255, over
+the whole data set. Matrices of parts add up.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ CHUNK = 2**15  # pixels that are counted at once: what is made of them stays in 
 class Metrics:
     """Dataset-level figures in per cent.
 
-    Means are over the classes that occur in the truth, background included.
+    Means are over the classes that occur in the masks, background included.
 
     Attributes:
-        miou: mean intersection over union (nan if the truth holds nothing but 255).
+        miou: mean intersection over union (nan if the masks hold nothing but 255).
         precision: mean of correct / predicted pixels; 0 for an occurring class that is never
             predicted.
         recall: mean of correct / true pixels.
@@ -66,34 +66,34 @@ class ScoreHistogram:
             raise ValueError("thresholds have to ascend (and differ in float32)")
         self._bucket = _Buckets(self.thresholds)
         self._counts: dict[int, np.ndarray] = {}  # class -> (T + 1, 256)
-        self._no_class = np.zeros(VALUES, np.int64)  # truth of images without a present class
+        self._no_class = np.zeros(VALUES, np.int64)  # mask values of images without a present class
 
-    def add(self, classes: np.ndarray, maps: np.ndarray, truth: np.ndarray) -> OneImage:
+    def add(self, classes: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> OneImage:
         """Count one image.
 
         Args:
             classes: label-map values 1..K of the present classes, (K',) integer, all different; K'
                 may be 0.
             maps: their scores, (K', H, W) float32; of equal ones the first class wins.
-            truth: (H, W) uint8, 0..K or 255.
+            mask: (H, W) uint8, 0..K or 255.
 
         Returns:
             What `ImageHistogram.of` makes the counts of this image alone from.
 
         Raises:
-            ValueError: shapes that do not fit; a class or truth outside 0..K (named); NaN.
+            ValueError: shapes that do not fit; a class or mask value outside 0..K (named); NaN.
         """
         labels = [int(value) for value in classes]
-        self._check(labels, maps, truth)
-        highest = _highest(truth, self.num_classes)
+        self._check(labels, maps, mask)
+        highest = _highest(mask, self.num_classes)
         if not labels:
-            there = np.bincount(truth.ravel(), minlength=VALUES)
-            self._no_class += there
-            return OneImage((), there[None, None, : highest + 1], len(self.thresholds))
+            values = np.bincount(mask.ravel(), minlength=VALUES)
+            self._no_class += values
+            return OneImage((), values[None, None, : highest + 1], len(self.thresholds))
         # The fewer counters, the faster: a power of two of columns, in which 255 becomes the last.
         columns = 1 << (highest + 1).bit_length()
         shape = (len(labels), len(self.thresholds) + 1, columns)
-        flat, column = maps.reshape(len(maps), -1), truth.ravel() & np.uint8(columns - 1)
+        flat, column = maps.reshape(len(maps), -1), mask.ravel() & np.uint8(columns - 1)
         counts = np.zeros(prod(shape), np.int64)
         for start in range(0, column.size, CHUNK):
             part = slice(start, start + CHUNK)
@@ -104,7 +104,7 @@ class ScoreHistogram:
         return OneImage(tuple(labels), own, len(self.thresholds))
 
     def _count(self, maps: np.ndarray, column: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """How often each (map, bucket, column) occurs among `maps` (K', n) and `column` (n,)."""
+        """Count how often each (map, bucket, column) occurs among `maps` (K', n) and `column` (n,)."""
         row, score = _winner(maps)
         size = prod(shape)
         key: np.ndarray = self._bucket(score).astype(np.uint16 if size < 2**16 else np.int64)
@@ -127,16 +127,16 @@ class ScoreHistogram:
         """The confusion matrix at ``thresholds[index]``, (K + 2, K + 1) int64."""
         index = range(len(self.thresholds))[index]
         matrix = np.zeros((self.num_classes + 2, self.num_classes + 1), np.int64)
-        truth = slice(0, self.num_classes + 1)
-        matrix[0] = self._no_class[truth]
+        columns = slice(0, self.num_classes + 1)
+        matrix[0] = self._no_class[columns]
         for label, counts in self._counts.items():
             # a score with b thresholds below it exceeds thresholds[index] iff b > index
-            matrix[label] += counts[index + 1 :, truth].sum(axis=0)
-            matrix[0] += counts[: index + 1, truth].sum(axis=0)
+            matrix[label] += counts[index + 1 :, columns].sum(axis=0)
+            matrix[0] += counts[: index + 1, columns].sum(axis=0)
         return matrix
 
     def activations(self) -> np.ndarray:
-        """Pixels by the number of thresholds below their highest score, whatever the truth, (T + 1,) int64.
+        """Pixels by the number of thresholds below their highest score, whatever the masks, (T + 1,) int64.
 
         Pixels of images without a present class count as below all.
         """
@@ -150,12 +150,12 @@ class ScoreHistogram:
         shape = (len(self.thresholds) + 1, VALUES)
         return self._counts.setdefault(label, np.zeros(shape, np.int64))
 
-    def _check(self, labels: list[int], maps: np.ndarray, truth: np.ndarray) -> None:
-        if truth.ndim != 2 or truth.dtype != np.uint8:
-            raise ValueError(f"truth has to be (H, W) uint8, not {truth.shape} {truth.dtype}")
-        if maps.shape != (len(labels), *truth.shape) or maps.dtype != np.float32:
+    def _check(self, labels: list[int], maps: np.ndarray, mask: np.ndarray) -> None:
+        if mask.ndim != 2 or mask.dtype != np.uint8:
+            raise ValueError(f"the mask has to be (H, W) uint8, not {mask.shape} {mask.dtype}")
+        if maps.shape != (len(labels), *mask.shape) or maps.dtype != np.float32:
             raise ValueError(
-                f"maps have to be float32 of shape {(len(labels), *truth.shape)}, "
+                f"maps have to be float32 of shape {(len(labels), *mask.shape)}, "
                 f"not {maps.dtype} of {maps.shape}"
             )
         for label in labels:
@@ -165,14 +165,14 @@ class ScoreHistogram:
             raise ValueError(f"classes {labels} name one twice")
 
 
-def confusion_of_labels(predicted: np.ndarray, truth: np.ndarray, num_classes: int) -> np.ndarray:
+def confusion_of_labels(predicted: np.ndarray, mask: np.ndarray, num_classes: int) -> np.ndarray:
     """The confusion matrix of one label map.
 
     Predicted 255 is a miss of the true class and no other class's false positive.
 
     Args:
         predicted: (H, W) uint8, 0..K or 255.
-        truth: (H, W) uint8, 0..K or 255.
+        mask: (H, W) uint8, 0..K or 255.
         num_classes: K, at most 254.
 
     Returns:
@@ -182,13 +182,13 @@ def confusion_of_labels(predicted: np.ndarray, truth: np.ndarray, num_classes: i
         ValueError: shapes differ; a value outside 0..K other than 255 (named).
     """
     _checked_count(num_classes)
-    for name, values in (("prediction", predicted), ("truth", truth)):
-        if values.shape != truth.shape or values.dtype != np.uint8:
+    for name, values in (("prediction", predicted), ("mask", mask)):
+        if values.shape != mask.shape or values.dtype != np.uint8:
             raise ValueError(
-                f"the {name} has to be uint8 of shape {truth.shape}, "
+                f"the {name} has to be uint8 of shape {mask.shape}, "
                 f"not {values.dtype} of {values.shape}"
             )
-    key = predicted.astype(np.int32) * np.int32(VALUES) + truth
+    key = predicted.astype(np.int32) * np.int32(VALUES) + mask
     counts = np.bincount(key.ravel(), minlength=VALUES * VALUES).reshape(VALUES, VALUES)
     _check_values("predicted label", counts.sum(axis=1), num_classes)
     _check_values("true label", counts.sum(axis=0), num_classes)
@@ -290,9 +290,9 @@ class _Buckets:
 
 
 def _winner(maps: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Which map is largest (the first of equal ones), (n,) uint8; its value, (n,) float32.
+    """The index of the largest map (the first of equal ones), (n,) uint8, and its value, (n,) float32.
 
-    None instead of all zeros if there is one map only.
+    The index is None instead of all zeros if there is one map only.
     """
     row, score = None, maps[0]
     for k in range(1, len(maps)):
@@ -304,11 +304,11 @@ def _winner(maps: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     return row, score
 
 
-def _highest(truth: np.ndarray, num_classes: int) -> int:
-    """The largest label in `truth` beside 255, -1 if there is none; checks the range."""
-    highest = int((truth + np.uint8(1)).max()) - 1  # 255 wraps to 0
+def _highest(mask: np.ndarray, num_classes: int) -> int:
+    """The largest label in `mask` beside 255, -1 if there is none; checks the range."""
+    highest = int((mask + np.uint8(1)).max()) - 1  # 255 wraps to 0
     if highest > num_classes:
-        _check_values("true label", np.bincount(truth.ravel(), minlength=VALUES), num_classes)
+        _check_values("true label", np.bincount(mask.ravel(), minlength=VALUES), num_classes)
     return highest
 
 

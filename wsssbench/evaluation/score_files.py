@@ -125,7 +125,7 @@ class ConfusionAccumulator:
             self.histogram.merge(other.histogram)
 
     def index_of(self, threshold: float | None) -> int:
-        """Where `threshold`, one of the histogram's, stands; None asks for the best one; 0 for label maps."""
+        """The index of `threshold` among the histogram's, for None that of the best one; 0 for label maps."""
         if self.histogram is None:
             return 0
         if threshold is None:

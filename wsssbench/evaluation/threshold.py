@@ -16,7 +16,7 @@ def otsu(histogram: ScoreHistogram) -> int:
     threshold as the middle of [last, 1].
 
     Args:
-        histogram: of the CAMs against any truth; the truth is not looked at.
+        histogram: of the CAMs against any masks, which are not looked at.
 
     Returns:
         The first index of the largest variance; 0 if no threshold has pixels on both sides.

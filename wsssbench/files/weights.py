@@ -19,13 +19,10 @@ from wsssbench.files.mxnet_params import begins_as_params, read_params
 
 _SHOWN = 3  # names per kind of mismatch in the sentence
 _ZIP = b"PK"  # how torch.save begins
-_WRAPPERS = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-)  # where training frameworks keep the tensors
-
-_TOLD = "WeightsUnpickler error:"
+# Where training frameworks keep the tensors.
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+# In torch's messages: what introduces the reason, and how lines begin that advise to trust the file.
+_REASON = "WeightsUnpickler error:"
 _ADVICE = ("Weights only load failed", "Please file an issue", "Check the documentation")
 
 FromMXNet = Callable[[Mapping[str, np.ndarray]], dict[str, Tensor]]
@@ -83,9 +80,8 @@ def is_mxnet(file: Path) -> bool:
 def _load_pytorch(file: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of an unusual pickle protocol: it works, or fails below
+            # torch warns of unusual pickle protocols; they work, or fail with an error
+            warnings.simplefilter("ignore")
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = _reason(error)
@@ -104,8 +100,7 @@ def _load_pytorch(file: Path) -> dict[str, Tensor]:
 def _reason(error: Exception) -> str:
     """The line of torch's text that tells what is wrong; the others advise to trust the file."""
     text = str(error)
-    told = text.partition(_TOLD)[2] or text
-    lines = [line.strip() for line in told.splitlines()]
+    lines = [line.strip() for line in (text.partition(_REASON)[2] or text).splitlines()]
     return next((n for n in lines if n and not n.startswith(_ADVICE)), type(error).__name__)
 
 
@@ -127,10 +122,10 @@ def _tensors(content: Any, file: Path) -> dict[str, Tensor]:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How a state dict fits a network: names, all of them.
+class WeightMatch:
+    """How the tensors of a state dict match a network's, by name.
 
-    Args:
+    Attributes:
         wanted: the network's tensors, without those left out.
         ignored: tensors of the file that are left out on purpose.
         missing: tensors the network has and the file has not. Counters of batch normalisation
@@ -145,18 +140,16 @@ class Fit:
     unexpected: tuple[str, ...]
     misshaped: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
 
-    @property
-    def good(self) -> bool:
-        return not (self.missing or self.unexpected or self.misshaped)
 
-
-def compare(module: nn.Module, state: Mapping[str, Tensor], ignore: Collection[str] = ()) -> Fit:
-    """How `state` fits `module`, which may be on the meta device; `ignore` as in `load_into`."""
+def match_weights(
+    module: nn.Module, state: Mapping[str, Tensor], ignore: Collection[str] = ()
+) -> WeightMatch:
+    """How `state` matches `module`, which may be on the meta device; `ignore` as in `load_into`."""
     own = module.state_dict()
     skip = tuple(ignore)
     wanted = {name: value for name, value in own.items() if not name.startswith(skip)}
     given = {name: value for name, value in state.items() if not name.startswith(skip)}
-    return Fit(
+    return WeightMatch(
         wanted=tuple(wanted),
         ignored=tuple(name for name in state if name.startswith(skip)),
         missing=tuple(
@@ -187,20 +180,20 @@ def load_into(
     Raises:
         UserError: one sentence that names missing, unexpected and mis-shaped tensors.
     """
-    fit = compare(module, state, ignore)
-    misshaped = [f"{name} {given} instead of {own}" for name, given, own in fit.misshaped]
+    match = match_weights(module, state, ignore)
+    misshaped = [f"{name} {given} instead of {own}" for name, given, own in match.misshaped]
     kinds = {
-        "missing": fit.missing,
-        "unexpected": [printable(name) for name in fit.unexpected],
+        "missing": match.missing,
+        "unexpected": [printable(name) for name in match.unexpected],
         "of another shape": misshaped,
     }
     problems = [f"{len(n)} {kind} ({_some(n)})" for kind, n in kinds.items() if n]
     if problems:
         raise UserError(
-            f"{where} does not fit {type(module).__name__}: of {len(fit.wanted)} tensors, "
+            f"{where} does not fit {type(module).__name__}: of {len(match.wanted)} tensors, "
             f"{'; '.join(problems)}: give the weights of the same architecture"
         )
-    loaded = {name: value for name, value in state.items() if name not in fit.ignored}
+    loaded = {name: value for name, value in state.items() if name not in match.ignored}
     module.load_state_dict(loaded, strict=False)
 
 

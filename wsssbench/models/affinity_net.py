@@ -61,14 +61,10 @@ class AffinityNet(nn.Module):
         """Embed `images` (N, 3, H, W): (N, sum(channels), ceil(H / stride), ceil(W / stride))."""
         grid = [-(-n // self.stride) for n in images.shape[-2:]]
         features = self.backbone(images)[-self.levels :]
-        embedded = [
-            _resize(F.elu(layer(x)), grid)
-            for layer, x in zip(self.embed_levels, features, strict=True)
-        ]
+        embedded = []
+        for layer, x in zip(self.embed_levels, features, strict=True):
+            level = F.elu(layer(x))
+            if list(level.shape[-2:]) != grid:
+                level = F.interpolate(level, grid, mode="bilinear", align_corners=False)
+            embedded.append(level)
         return F.elu(self.embed_all(torch.cat(embedded, dim=1)))
-
-
-def _resize(x: Tensor, grid: list[int]) -> Tensor:
-    if list(x.shape[-2:]) == grid:
-        return x
-    return F.interpolate(x, grid, mode="bilinear", align_corners=False)

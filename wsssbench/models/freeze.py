@@ -1,4 +1,4 @@
-"""Parts of a network that training must not change, in a way that survives ``.train()``."""
+"""Freeze parts of a network so that training does not change them, also after ``.train()``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
 def freeze(module: nn.Module) -> None:
-    """Mark `module` as frozen: no gradients, and evaluation mode for good (see `hold`)."""
+    """Mark `module` as frozen: no gradients, and evaluation mode for good (see `keep_frozen_in_eval`)."""
     module.requires_grad_(False)
     for part in module.modules():
         part.frozen = True  # type: ignore[assignment]  # a plain flag pickles along
@@ -21,8 +21,8 @@ def freeze_norms(network: nn.Module) -> None:
             freeze(part)
 
 
-def hold(network: nn.Module) -> None:
-    """Put what is frozen back into evaluation mode: the last step of an overridden ``train()``."""
+def keep_frozen_in_eval(network: nn.Module) -> None:
+    """Put the frozen parts of `network` back into evaluation mode: the last step of an overridden ``train()``."""
     for part in network.modules():
         if getattr(part, "frozen", False):
             part.training = False

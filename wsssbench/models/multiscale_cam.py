@@ -59,7 +59,9 @@ class MultiScaleCAM(CamInference):
         index = torch.as_tensor(present, device=device)
         with torch.inference_mode():
             for scale in self.scales:
-                total += self._at_scale(classifier, _resized(image, scale).to(device), index, size)
+                height, width = (max(1, round(n * scale)) for n in size)
+                resized = torch.from_numpy(normalise_image(resize_image(image, (height, width))))
+                total += self._at_scale(classifier, resized.to(device), index, size)
             maps = normalise(total)
         return Cam((present + 1).astype(np.uint8), maps.cpu().numpy().astype(np.float32), size)
 
@@ -81,9 +83,3 @@ class MultiScaleCAM(CamInference):
 
 def _upsampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(maps, size, mode="bilinear", align_corners=False)
-
-
-def _resized(image: np.ndarray, scale: float) -> Tensor:
-    """`image` (H, W, 3) uint8 at `scale`, ImageNet-normalised, (3, H_s, W_s) float32."""
-    height, width = (max(1, round(n * scale)) for n in image.shape[:2])
-    return torch.from_numpy(normalise_image(resize_image(image, (height, width))))

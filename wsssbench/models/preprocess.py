@@ -1,4 +1,4 @@
-"""What a photo becomes before a network sees it: normalised, perhaps resized."""
+"""Photos as networks take them: normalised, perhaps resized."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ def normalise(image: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 RGB -> (3, H, W) float32 with ImageNet's mean 0 and standard deviation 1."""
     normalised = image.astype(np.float32) * _SCALE - _SHIFT
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
-
-
-def denormalise(normalised: np.ndarray) -> np.ndarray:
-    """(3, H, W) as of `normalise` -> (H, W, 3) uint8 RGB."""
-    values = (normalised.transpose(1, 2, 0) + _SHIFT) / _SCALE
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

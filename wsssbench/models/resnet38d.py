@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.interfaces import Backbone
-from wsssbench.models.freeze import freeze, freeze_norms, hold
+from wsssbench.models.freeze import freeze, freeze_norms, keep_frozen_in_eval
 from wsssbench.models.resnet38d_mxnet import from_mxnet
 
 # stage -> its modules; frozen_stages counts these
@@ -119,7 +119,7 @@ class ResNet38d(Backbone):
     def train(self, mode: bool = True) -> ResNet38d:
         """Switch between training and evaluation; what is frozen stays in evaluation mode."""
         super().train(mode)
-        hold(self)
+        keep_frozen_in_eval(self)
         return self
 
 

@@ -1,4 +1,4 @@
-"""What the converted classification networks share: a chain of stages, one per resolution."""
+"""The base of converted classification networks: a chain of stages, one per resolution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wsssbench.interfaces import Backbone
 from wsssbench.models.dilation import check_output_stride, dilate
-from wsssbench.models.freeze import freeze, freeze_norms, hold
+from wsssbench.models.freeze import freeze, freeze_norms, keep_frozen_in_eval
 
 _FINEST = 4  # stride of the first feature map that is returned
 _PROBE = (61, 75)  # odd and even sizes at every level
@@ -76,7 +76,7 @@ class StagedBackbone(Backbone):
     def train(self, mode: bool = True) -> StagedBackbone:
         """Switch between training and evaluation; what is frozen stays in evaluation mode."""
         super().train(mode)
-        hold(self)
+        keep_frozen_in_eval(self)
         return self
 
 

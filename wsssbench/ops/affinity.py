@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from wsssbench.ops import IGNORE
 
-NO_SCORE = 1e-5  # below this everywhere: nobody claims the place
+MIN_SCORE = 1e-5  # a place whose scores are all below this is ignored
 LOG_FLOOR = 1e-5  # keeps the logarithms of the loss finite
 
 Offset = tuple[int, int]
@@ -67,10 +67,10 @@ def block_mean(scores: np.ndarray, stride: int) -> np.ndarray:
 
 
 def affinity_labels(low: np.ndarray, high: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Labels that are sure enough to learn affinities from.
+    """Make labels that are reliable enough to learn affinities from.
 
-    A class where it wins even with much background (`low` alpha), background where it wins even
-    with little (`high` alpha; overrules the former), 255 elsewhere and where no score reaches 1e-5.
+    A place gets a class that wins even with much background (`low` alpha), or background if it wins even with little
+    (`high` alpha; overrules the former). All others, and those where no score reaches 1e-5, are 255.
 
     Args:
         low: CRF scores with the low background exponent, background first, (1 + K', h, w) float.
@@ -83,7 +83,7 @@ def affinity_labels(low: np.ndarray, high: np.ndarray, classes: np.ndarray) -> n
     values = np.concatenate([[IGNORE], classes]).astype(np.uint8)
     labels = values[low.argmax(axis=0)]
     labels[high.argmax(axis=0) == 0] = 0
-    labels[np.maximum(low.max(axis=0), high.max(axis=0)) < NO_SCORE] = IGNORE
+    labels[np.maximum(low.max(axis=0), high.max(axis=0)) < MIN_SCORE] = IGNORE
     return labels
 
 
@@ -106,7 +106,7 @@ def pair_affinities(features: Tensor, offsets: Sequence[Offset]) -> Tensor:
 def pair_targets(
     labels: Tensor, offsets: Sequence[Offset], ignore: int = IGNORE
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Which pairs are alike, and which not.
+    """Sort the pairs into background pairs, pairs of one class, and pairs of two different labels.
 
     Args:
         labels: (N, h, w) integer; 0 background, `ignore` ignored.
@@ -119,10 +119,10 @@ def pair_targets(
     background, same, different = (labels.new_zeros(shape, dtype=torch.bool) for _ in range(3))
     for p, (here, there) in enumerate(pair_ends(offsets, labels.shape[-2:])):
         i, j = labels[here], labels[there]
-        sure = (i != ignore) & (j != ignore)
-        background[:, p][here] = sure & (i == j) & (i == 0)
-        same[:, p][here] = sure & (i == j) & (i != 0)
-        different[:, p][here] = sure & (i != j)
+        labelled = (i != ignore) & (j != ignore)
+        background[:, p][here] = labelled & (i == j) & (i == 0)
+        same[:, p][here] = labelled & (i == j) & (i != 0)
+        different[:, p][here] = labelled & (i != j)
     return background, same, different
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 # A map whose maximum is below this counts as zero: its reciprocal would overflow the gradient.
-NOTHING = 1e-30
+MIN_PEAK = 1e-30
 
 
 def normalise(maps: Tensor) -> Tensor:
@@ -28,8 +28,8 @@ def normalise(maps: Tensor) -> Tensor:
         maps = maps.float()
     positive = maps.relu()
     peak = positive.amax(dim=(-2, -1), keepdim=True)  # (..., 1, 1)
-    something = peak > NOTHING
-    return torch.where(something, positive, 0) / torch.where(something, peak, 1)
+    active = peak > MIN_PEAK
+    return torch.where(active, positive, 0) / torch.where(active, peak, 1)
 
 
 def upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:

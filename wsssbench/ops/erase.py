@@ -19,9 +19,8 @@ def foreground(cam: Tensor, labels: Tensor | None = None) -> Tensor:
         A^fg, (N, 1, h, w); zero for an image without classes.
     """
     if labels is not None:
-        cam = (
-            cam * labels.to(cam.dtype)[:, :, None, None]
-        )  # A >= 0, so 0 takes a class out of the max
+        # A >= 0, so 0 takes a class out of the maximum
+        cam = cam * labels.to(cam.dtype)[:, :, None, None]
     return cam.amax(dim=1, keepdim=True)
 
 

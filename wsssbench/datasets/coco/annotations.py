@@ -1,8 +1,8 @@
-"""MS-COCO's instance files: which images there are, what they show, and where in the file their objects are.
+"""MS-COCO's instance files: their images, the classes these show, and where in the file their objects are.
 
 ``instances_train2014.json`` has 330 MB, and several times that as Python objects, most of it outlines that are needed
-one image at a time. So it is gone through annotation by annotation, and of each only its place in the file is kept: who
-paints an image reads its annotations again, at those places.
+one image at a time. So the file is read annotation by annotation, and only each one's place in the file is kept: to
+paint an image, its annotations are read again at those places.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class CocoImage:
 
 
 @dataclass
-class _Found:
-    """What the file has said so far; annotations may come before their images."""
+class _Entries:
+    """The entries that were read so far; annotations may come before their images."""
 
     split: str
     images: dict[int, CocoImage] = field(default_factory=dict)
@@ -100,11 +100,11 @@ def read_instances(path: Path, split: str) -> list[CocoImage]:
     Raises:
         UserError: missing or damaged file, or one of other images or categories than MS-COCO's of `split`.
     """
-    found = _Found(split)
+    entries = _Entries(split)
     wanted = {
-        "images": found.image,
-        "annotations": found.annotation,
-        "categories": found.category,
+        "images": entries.image,
+        "annotations": entries.annotation,
+        "categories": entries.category,
     }
     try:
         keys = _go_through(_text(path), wanted)
@@ -119,7 +119,7 @@ def read_instances(path: Path, split: str) -> list[CocoImage]:
         raise UserError(
             f"{path} has no '{missing[0]}', so it is no instance file: instances_{split}2014.json is needed"
         )
-    strangers = found.values.keys() - found.images.keys()
+    strangers = entries.values.keys() - entries.images.keys()
     if strangers:
         raise UserError(
             f"{path} has annotations of image {min(strangers)}, which is not among its images"
@@ -129,10 +129,10 @@ def read_instances(path: Path, split: str) -> list[CocoImage]:
             image.id,
             image.number,
             image.size,
-            tuple(sorted(found.values.get(number, ()))),
-            tuple(found.spans.get(number, ())),
+            tuple(sorted(entries.values.get(number, ()))),
+            tuple(entries.spans.get(number, ())),
         )
-        for number, image in sorted(found.images.items())
+        for number, image in sorted(entries.images.items())
     ]
 
 
@@ -198,7 +198,7 @@ def _array(text: str, at: int, take: Callable[[Any, int, int], None]) -> int:
 
 
 def _past(text: str, at: int, sign: str) -> int:
-    """Where the next token begins after `sign`, which has to be the next one at `at`."""
+    """The position of the next token after `sign`, which has to be the token at `at`."""
     at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
     if not text.startswith(sign, at):
         raise JSONDecodeError(f"'{sign}' expected", text, at)
@@ -206,10 +206,10 @@ def _past(text: str, at: int, sign: str) -> int:
 
 
 def known_counts(split: str) -> tuple[int, int]:
-    """How many images the official file of `split` lists, and how many of them have objects."""
+    """The number of images in the official file of `split`, and of those with objects."""
     return {"train": (82_783, 82_081), "val": (40_504, 40_137)}[split]
 
 
 def count_with_objects(images: Sequence[CocoImage]) -> int:
-    """How many of `images` show at least one annotated object."""
+    """The number of `images` that show at least one annotated object."""
     return sum(1 for image in images if image.values)

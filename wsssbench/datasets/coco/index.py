@@ -29,7 +29,7 @@ class CocoIndex:
 
 
 def index_path(prepared: Path, split: str) -> Path:
-    """Where the index of `split` is."""
+    """The path of the index of `split`."""
     return prepared / "index" / f"{split}2014.csv"
 
 

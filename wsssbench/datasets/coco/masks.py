@@ -24,7 +24,7 @@ RECORD = "masks.json"
 
 @dataclass(frozen=True)
 class MaskRecord:
-    """What ``masks.json`` says about the PNGs beside it.
+    """The content of ``masks.json``, which describes the PNGs beside it.
 
     Attributes:
         rule: where the masks come from, as the protocol card has it.
@@ -41,11 +41,11 @@ class MaskRecord:
 
 
 def read_record(folder: Path) -> MaskRecord:
-    """What `folder` says about its masks.
+    """Read the record of the masks in `folder`.
 
     Raises:
-        FileNotFoundError: it says nothing.
-        UserError: damaged.
+        FileNotFoundError: there is none.
+        UserError: it is damaged.
     """
     path = folder / RECORD
     try:
@@ -150,14 +150,14 @@ def find_stuff_maps(folder: Path, images: Sequence[CocoImage]) -> list[StuffMap]
         )
     below = sorted(path for path in folder.iterdir() if path.is_dir())
     maps = {p.name: p for place in (*below, folder) for p in place.glob("*.png")}
-    found = [
+    pairs = [
         (image, maps.get(f"{image.number:012}.png") or maps.get(f"{image.id}.png"))
         for image in images
     ]
-    missing = [image.id for image, path in found if path is None]
+    missing = [image.id for image, path in pairs if path is None]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(images)} images have no pixel map in {folder}: {some(missing)}; unpack "
             "stuffthingmaps_trainval2017.zip there, with its folders train2017 and val2017"
         )
-    return [StuffMap(image, path) for image, path in found if path is not None]
+    return [StuffMap(image, path) for image, path in pairs if path is not None]

@@ -37,7 +37,7 @@ _RULES = {
 
 @dataclass(frozen=True)
 class CocoPreparation:
-    """What is made of which files.
+    """A preparation of MS-COCO: its input folders, its output folder, and the kind of masks.
 
     Attributes:
         coco: has ``annotations`` with the instance files.
@@ -69,12 +69,12 @@ class CocoPreparation:
 
     @property
     def folder(self) -> Path:
-        """Where the masks and their record are."""
+        """The folder of the masks and their record."""
         return self.out / "masks" / self.masks
 
     @property
     def rule(self) -> str:
-        """Where the masks come from, as the protocol card has it."""
+        """The origin of the masks, as the protocol card has it."""
         return _RULES[self.overlap if self.masks == "instances" else self.masks]
 
     def _refuse_other_rule(self) -> None:
@@ -121,9 +121,8 @@ class CocoPreparation:
         folder.mkdir(parents=True, exist_ok=True)
         remove_partials(folder)
         finished = {k: n for k, n in self._record().finished.items() if k != split}
-        MaskRecord(self.rule, finished).write(
-            self.folder
-        )  # before the first mask: it is their rule
+        # before the first mask, so that every mask is below a record of its rule
+        MaskRecord(self.rule, finished).write(self.folder)
         run_images(job, items, context, f"masks of {split}")
         MaskRecord(self.rule, finished | {split: len(items)}).write(self.folder)
 
@@ -131,7 +130,7 @@ class CocoPreparation:
         return self.coco / "annotations" / f"instances_{split}2014.json"
 
     def _record(self) -> MaskRecord:
-        """What is there already."""
+        """The record of the masks that are there already."""
         try:
             return read_record(self.folder)
         except FileNotFoundError:

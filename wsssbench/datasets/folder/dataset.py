@@ -119,17 +119,18 @@ class FolderDataset(Dataset):
 
     def _check_split(self, split: str) -> None:
         if split not in self._splits:
-            hint = "" if self._named_splits else (
+            hint = (
                 f"; the labels have no column `split` and there are no lists in `splits`, so all images are in "
                 f"'{EVERYTHING}'; splits.val='' runs without a validation split"
-            )  # fmt: skip
-            raise UserError(unknown("split", split, self._splits) + hint)
+            )
+            raise UserError(
+                unknown("split", split, self._splits) + ("" if self._named_splits else hint)
+            )
 
     def _mask_name(self, id: str) -> str:
-        """What the mask of `id` has to be called."""
-        return (
-            f"{os.path.splitext(self._images.files[id])[0] if id in self._images.files else id}.png"  # noqa: PTH122
-        )
+        """The name that the mask of `id` has to have."""
+        stem = os.path.splitext(self._images.files[id])[0] if id in self._images.files else id  # noqa: PTH122
+        return f"{stem}.png"
 
     def _resolve(self, name: str) -> Path:
         return self.root / Path(name).expanduser()
@@ -147,14 +148,14 @@ class FolderDataset(Dataset):
         folder = _existing(self._resolve(images), "images")
         skip = []
         if masks is not None:
-            truth = _existing(self._resolve(masks), "masks")
-            real, real_truth = (os.path.realpath(path) for path in (folder, truth))
-            if f"{real}{os.sep}".startswith(f"{real_truth}{os.sep}"):
+            mask_folder = _existing(self._resolve(masks), "masks")
+            real, real_masks = (os.path.realpath(path) for path in (folder, mask_folder))
+            if f"{real}{os.sep}".startswith(f"{real_masks}{os.sep}"):
                 raise ValueError(
                     f"masks '{masks}' is the folder of the images, or holds it: only evaluation may open masks, so "
                     "they need a folder of their own"
                 )
-            skip = [truth]
+            skip = [mask_folder]
         index = index_folder(folder, IMAGE_SUFFIXES, skip)
         if not index.files:
             others = ", ".join(
@@ -216,11 +217,11 @@ class FolderDataset(Dataset):
     def _index_masks(self, masks: str) -> FolderIndex:
         index = index_folder(_existing(self._resolve(masks), "masks"), (".png",))
         if not any(id in index.files for ids in self._splits.values() for id in ids):
-            found = next(iter(index.files.values()), None) or "no .png file"
+            example = next(iter(index.files.values()), None) or "no .png file"
             first = next(id for ids in self._splits.values() for id in ids)
             raise ValueError(
                 f"masks folder {index.folder} has no mask of any image: '{first}' needs {self._mask_name(first)}, and "
-                f"there is {found}; leave `masks` out if there are none"
+                f"there is {example}; leave `masks` out if there are none"
             )
         return index
 

@@ -1,4 +1,4 @@
-"""Which files a folder and its sub-folders hold, by image id: one pass over the names, however many there are."""
+"""The files of a folder and its sub-folders by image id, in one pass over the names."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def index_folder(folder: Path, suffixes: Sequence[str], skip: Sequence[Path] = (
     """Index `folder` and its sub-folders; files and folders whose name begins with a dot are not looked at.
 
     Args:
-        suffixes: wanted ones in lower case, such as ``.jpg``; upper case is found, too.
+        suffixes: wanted ones in lower case, such as ``.jpg``; upper case counts, too.
         skip: sub-folders to leave out.
     """
     skipped = {os.path.realpath(path) for path in skip}

@@ -53,16 +53,16 @@ def read_label_file(path: Path, classes: Sequence[str] | None) -> LabelFile:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".json"):
         raise UserError(f"labels file {path} has to be a .csv or .json file")
-    found = _read_json(path) if suffix == ".json" else _read_csv(path, classes)
-    if not found.images:
+    file = _read_json(path) if suffix == ".json" else _read_csv(path, classes)
+    if not file.images:
         raise UserError(f"labels file {path} lists no image")
-    without = [image.id for image in found.images if not image.split]
-    if without and len(without) < len(found.images):
+    without = [image.id for image in file.images if not image.split]
+    if without and len(without) < len(file.images):
         raise UserError(
-            f"{len(without)} of {len(found.images)} images in {path} have no split, the others have one: "
+            f"{len(without)} of {len(file.images)} images in {path} have no split, the others have one: "
             f"{some(without)}"
         )
-    return found
+    return file
 
 
 def named_classes(path: Path, images: Sequence[LabelledImage]) -> tuple[str, ...]:
@@ -142,12 +142,12 @@ def _are(kind: type | tuple[type, ...], values: Any) -> bool:
 
 def _json(path: Path) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for key, value in pairs:
-            if key in found:  # json would silently keep the last one
+            if key in members:  # json would silently keep the last one
                 raise UserError(f"{path} has '{key}' a second time: give all its labels at once")
-            found[key] = value
-        return found
+            members[key] = value
+        return members
 
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)

@@ -21,11 +21,9 @@ from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress
 
 SPLITS = ("train", "val")  # the position of a split is part of its images' seed
-_IMAGES, _MASKS, _LISTS = (
-    Path("JPEGImages"),
-    Path("SegmentationClass"),
-    Path("ImageSets/Segmentation"),
-)
+_IMAGES = Path("JPEGImages")
+_MASKS = Path("SegmentationClass")
+_LISTS = Path("ImageSets/Segmentation")
 _LABELS = "labels.csv"
 
 
@@ -104,7 +102,7 @@ class SyntheticScenes(Dataset):
 
     @property
     def root(self) -> Path:
-        """Where the files are; UserError before `at`."""
+        """The folder of the files; UserError before `at`."""
         if self._root is None:
             raise UserError(
                 "SyntheticScenes has no files yet: generate(directory) makes them, at(directory) finds them"

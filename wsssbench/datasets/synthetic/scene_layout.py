@@ -1,4 +1,4 @@
-"""What is where in a synthetic scene, before anything is painted: objects, their badges, occluders."""
+"""The layout of a synthetic scene before anything is painted: objects, their badges, occluders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRIES = 25
 
 @dataclass(frozen=True)
 class SceneParameters:
-    """What scenes look like; ``SyntheticScenes`` documents each of them. ValueError for values out of range."""
+    """The parameters of scenes, documented in ``SyntheticScenes``; ValueError for values out of range."""
 
     num_classes: int = 8
     image_size: int = 128
@@ -176,7 +176,7 @@ def _hide(things: list[Thing], front: np.ndarray) -> list[Thing]:
 
 
 def _shows(thing: Thing, share: float) -> bool:
-    """Whether `share` of the body and most of the badge are visible: a label has to be verifiable."""
+    """Whether `share` of the body and most of the badge are visible, so that a label can be verified."""
     return bool(
         thing.visible.sum() >= share * thing.body.sum()
         and (thing.visible & thing.part).sum() >= 0.7 * thing.part.sum()
@@ -186,7 +186,7 @@ def _shows(thing: Thing, share: float) -> bool:
 def _add_occluders(
     rng: np.random.Generator, parameters: SceneParameters, things: list[Thing]
 ) -> tuple[list[Thing], list[Patch]]:
-    """Things without a label in front of some objects; each hides at most a third of what was visible."""
+    """Put unlabelled things in front of some objects; each hides at most a third of what was visible."""
     size = parameters.image_size
     occluders: list[Patch] = []
     for index in range(len(things)):
@@ -210,9 +210,8 @@ def _area(things: list[Thing]) -> np.ndarray:
 
 def _label_map(things: list[Thing], parameters: SceneParameters) -> np.ndarray:
     mask = np.zeros((parameters.image_size, parameters.image_size), dtype=np.uint8)
-    owner = np.zeros(
-        mask.shape, dtype=np.int16
-    )  # objects of one class have a boundary between them as well
+    # by object, not by class: objects of one class have a boundary between them as well
+    owner = np.zeros(mask.shape, dtype=np.int16)
     for number, thing in enumerate(things, start=1):
         mask[thing.visible] = thing.category + 1
         owner[thing.visible] = number

@@ -22,7 +22,7 @@ VOC_CLASSES = (
 )
 _LISTS = Path("ImageSets") / "Segmentation"
 _MASKS_OF = {"train_aug": "SegmentationClassAug", "test": ""}
-_TRUTH = ("SegmentationClass", "SegmentationClassAug", "SegmentationObject")
+_MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug", "SegmentationObject")
 
 
 class VOC2012(Dataset):
@@ -36,7 +36,7 @@ class VOC2012(Dataset):
             them, explicitly.
         lists: list file by split, instead of ``ImageSets/Segmentation/<split>.txt``. Plain ids, or
             AffinityNet's lines, whose mask column is ignored: `masks` and `masks_of` alone decide
-            which truth counts.
+            which masks count.
         masks: the folder of the masks.
         masks_of: other folders by split; ``""`` for none. By default ``train_aug`` has its masks in
             ``SegmentationClassAug`` and ``test`` has none.
@@ -89,7 +89,8 @@ class VOC2012(Dataset):
     def image_path(self, id: str) -> Path:
         if id not in self._images:
             for split in self._lists:  # another process may have read them, this one not yet
-                with suppress(UserError):  # of another split's list, which is told where it is used
+                # an error in another split's list is told where that split is used
+                with suppress(UserError):
                     self.ids(split)
         if id in self._images:
             return self.root / self._images[id]
@@ -105,11 +106,11 @@ class VOC2012(Dataset):
         return directory / f"{id}.png" if name and directory.is_dir() else None
 
     def has_masks(self, split: str) -> bool:
-        """Is a folder of masks declared for `split`? That it is not there is a mistake then, not a split without."""
+        """Tell whether a folder of masks is declared for `split`; if it does not exist, that is a mistake."""
         return bool(self._masks_of.get(split, self._masks_of[""]))
 
     def mask_directories(self) -> tuple[Path, ...]:
-        names = {*_TRUTH, *self._masks_of.values()} - {""}
+        names = {*_MASK_FOLDERS, *self._masks_of.values()} - {""}
         return tuple(self.root / name for name in sorted(names))
 
     def _list_path(self, split: str) -> Path:

@@ -42,7 +42,7 @@ class MaskJob:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was done.
+    """The result of a preparation.
 
     Attributes:
         train_aug: ids in the list.
@@ -62,7 +62,7 @@ class Prepared:
 
     @property
     def expected(self) -> bool:
-        """Is it the 10,582 images of the literature?"""
+        """Whether `train_aug` has the 10,582 images of the literature."""
         return self.train_aug == TRAIN_AUG
 
 
@@ -126,7 +126,7 @@ def _voc_mask(path: Path) -> np.ndarray:
 
 
 def _equals(path: Path, mask: np.ndarray) -> bool:
-    """The same label map, whatever the file's palette; an unreadable file is none."""
+    """Whether the file at `path` holds `mask`, whatever its palette; an unreadable file does not."""
     try:
         return np.array_equal(read_label(path), mask)
     except UserError:
@@ -140,7 +140,7 @@ def _job(devkit: Path, sbd: Path, id: str, own: bool) -> MaskJob:
 
 
 def _check_presence(jobs: Sequence[MaskJob]) -> None:
-    """What is missing shows before any work."""
+    """Raise UserError for missing files, before any work."""
     missing: dict[Path, list[str]] = {}
     for path in (path for job in jobs for path in (job.image, job.source)):
         if not path.is_file():
@@ -158,13 +158,13 @@ def _make_all(
     outcomes: dict[str, Outcome] = {}
     problems: dict[str, str] = {}
     with progress.track("masks", total=len(jobs)) as task:
-        for found in _chunks(jobs, workers, overwrite):
-            for id, (outcome, problem) in found.items():
+        for chunk in _chunks(jobs, workers, overwrite):
+            for id, (outcome, problem) in chunk.items():
                 if outcome is None:
                     problems[id] = problem
                 else:
                     outcomes[id] = outcome
-            task.advance(len(found))
+            task.advance(len(chunk))
     if problems:
         names = sorted(problems)
         raise UserError(
@@ -174,10 +174,10 @@ def _make_all(
     return dict(sorted(outcomes.items()))
 
 
-_Found = dict[str, tuple[Outcome | None, str]]
+_Outcomes = dict[str, tuple[Outcome | None, str]]
 
 
-def _chunks(jobs: Sequence[MaskJob], workers: int, overwrite: bool) -> Iterator[_Found]:
+def _chunks(jobs: Sequence[MaskJob], workers: int, overwrite: bool) -> Iterator[_Outcomes]:
     parts = [jobs[i : i + _CHUNK] for i in range(0, len(jobs), _CHUNK)]
     if workers <= 1 or len(jobs) < _POOL_FROM:
         yield from (_make_chunk(part, overwrite) for part in parts)
@@ -187,17 +187,17 @@ def _chunks(jobs: Sequence[MaskJob], workers: int, overwrite: bool) -> Iterator[
             yield future.result()
 
 
-def _make_chunk(jobs: Sequence[MaskJob], overwrite: bool) -> _Found:
-    """A source that cannot be used is noted; a target that cannot be written ends it all."""
-    found: _Found = {}
+def _make_chunk(jobs: Sequence[MaskJob], overwrite: bool) -> _Outcomes:
+    """Make the masks of `jobs`. A source that cannot be used is noted; a target that cannot be written raises."""
+    outcomes: _Outcomes = {}
     for job in jobs:
         try:
             mask = _source_mask(job)
         except UserError as error:
-            found[job.id] = None, str(error)
+            outcomes[job.id] = None, str(error)
         else:
-            found[job.id] = _place(job.target, mask, overwrite), ""
-    return found
+            outcomes[job.id] = _place(job.target, mask, overwrite), ""
+    return outcomes
 
 
 def _place(target: Path, mask: np.ndarray, overwrite: bool) -> Outcome:
@@ -211,7 +211,7 @@ def _place(target: Path, mask: np.ndarray, overwrite: bool) -> Outcome:
 
 
 def _write_list(path: Path, ids: Sequence[str], overwrite: bool) -> bool:
-    """Is the list in place? Not if another one is there already."""
+    """Write the list; False if another one is there already and was left alone."""
     if path.exists() and not overwrite:
         try:
             return set(read_id_list(path)) == set(ids)

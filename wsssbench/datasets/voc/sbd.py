@@ -6,17 +6,23 @@ Hariharan et al., "Semantic contours from inverse detectors", ICCV 2011. The arc
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from wsssbench.datasets.voc.matlab import MatlabError, read_uint8_field
 from wsssbench.errors import UserError
 
 TRAIN_AUG = 10_582  # images of the list that the literature calls train_aug
 CLASSES = 20
 _DATASET = (".", "dataset", "benchmark_RELEASE/dataset")
+
+_HEADER = 128  # bytes; MathWorks, "MAT-File Format", level 5
+_COMPRESSED = 15  # the kind of a compressed element
+_MAX_BYTES = 1 << 26  # of one variable, decompressed; SBD's have less than 1 MiB
 
 
 def find_sbd(path: Path) -> Path:
@@ -28,16 +34,16 @@ def find_sbd(path: Path) -> Path:
     path = Path(path).expanduser()
     if not path.is_dir():
         raise UserError(f"SBD folder {path} does not exist")
-    found = next((path / sub for sub in _DATASET if (path / sub / "cls").is_dir()), None)
-    if found is None:
+    folder = next((path / sub for sub in _DATASET if (path / sub / "cls").is_dir()), None)
+    if folder is None:
         raise UserError(
             f"{path} has no folder cls/ of SBD (looked in itself, dataset/ and "
             "benchmark_RELEASE/dataset/): give the unpacked benchmark_RELEASE"
         )
-    missing = [name for name in ("train.txt", "val.txt") if not (found / name).is_file()]
+    missing = [name for name in ("train.txt", "val.txt") if not (folder / name).is_file()]
     if missing:
-        raise UserError(f"SBD folder {found} has no {missing[0]}: unpack the archive again")
-    return found
+        raise UserError(f"SBD folder {folder} has no {missing[0]}: unpack the archive again")
+    return folder
 
 
 def read_sbd_mask(path: str | Path) -> np.ndarray:
@@ -48,12 +54,12 @@ def read_sbd_mask(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        mask = _segmentation(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"SBD mask {path} does not exist") from None
-    try:
-        mask = read_uint8_field(data, "GTcls", "Segmentation")
-    except MatlabError as error:
+    except OSError as error:
+        raise UserError(f"SBD mask {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise UserError(
             f"SBD mask {path} cannot be read: {error}; unpack the archive again"
         ) from error
@@ -66,6 +72,62 @@ def read_sbd_mask(path: str | Path) -> np.ndarray:
             f"SBD mask {path} has the label {int(mask.max())}, but SBD's are 0..{CLASSES}"
         )
     return np.ascontiguousarray(mask)
+
+
+def _segmentation(content: bytes) -> np.ndarray:
+    """``GTcls.Segmentation`` of a .mat file, uint8; ValueError says what the file holds instead."""
+    from scipy.io import loadmat
+
+    _check_compressed(content)
+    try:
+        # mat_dtype: MATLAB stores the whole numbers of a double array as uint8
+        record = loadmat(io.BytesIO(content), mat_dtype=True, variable_names=["GTcls"])["GTcls"]
+    except KeyError:
+        raise ValueError("it has no variable GTcls") from None
+    except Exception as error:
+        raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
+    if not isinstance(record, np.ndarray) or not record.dtype.names or record.size != 1:
+        raise ValueError(f"GTcls is no 1x1 structure, but {_described(record)}")
+    if "Segmentation" not in record.dtype.names:
+        raise ValueError("GTcls has no field Segmentation")
+    mask = record["Segmentation"].item()
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.uint8:
+        raise ValueError(f"GTcls.Segmentation is no uint8 array, but {_described(mask)}")
+    return mask
+
+
+def _check_compressed(content: bytes) -> None:
+    """Raise ValueError unless everything in a .mat file is compressed, and whole by its checksums.
+
+    scipy's compiled reader believes the numbers in a file: a damaged uncompressed file can crash the process.
+    """
+    if content.startswith(b"MATLAB 7.3"):
+        raise ValueError("it was saved by MATLAB 7.3 as HDF5, not as version 5")
+    order = {b"IM": "<", b"MI": ">"}.get(content[_HEADER - 2 : _HEADER])
+    if order is None or not content.startswith(b"MATLAB 5.0"):
+        raise ValueError("it is no MATLAB 5 file")
+    start = _HEADER
+    while start < len(content):
+        if len(content) < start + 8:
+            raise ValueError("it is cut off")
+        kind, size = struct.unpack_from(f"{order}II", content, start)
+        if kind != _COMPRESSED:
+            raise ValueError("it holds uncompressed data, unlike SBD's files")
+        stream = zlib.decompressobj()
+        try:
+            stream.decompress(content[start + 8 : start + 8 + size], _MAX_BYTES)
+        except zlib.error as error:
+            raise ValueError(f"its compressed data is damaged: {error}") from error
+        if not stream.eof:
+            raise ValueError("its compressed data is cut off, or far too large")
+        start += 8 + size
+
+
+def _described(value: object) -> str:
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    kind = "struct" if value.dtype.names else "text" if value.dtype.kind == "U" else value.dtype
+    return f"{'x'.join(map(str, value.shape))} {kind}"
 
 
 def train_aug_ids(

@@ -141,7 +141,7 @@ def check_submission(
 
 
 def png_problem(data: bytes, size: tuple[int, int], num_classes: int) -> str | None:
-    """What the server would not take about a PNG; None if it is in order.
+    """The reason why the server would not accept a PNG; None if it is in order.
 
     Args:
         data: the file.
@@ -189,17 +189,17 @@ def _distinct_ids(items: Sequence[Item]) -> set[str]:
     return {id for id, _ in items}
 
 
-def _wrong_names(found: Iterable[str], ids: set[str]) -> list[str]:
-    count = Counter(found)
+def _wrong_names(names: Iterable[str], ids: set[str]) -> list[str]:
+    count = Counter(names)
     kinds = {
         "of the list are missing": ids - count.keys(),
         "are not in the list": count.keys() - ids,
         "are there more than once": {id for id, times in count.items() if times > 1},
     }
     return [
-        f"{len(names)} {kind}: {some(sorted(names), _SHOWN)}"
-        for kind, names in kinds.items()
-        if names
+        f"{len(wrong)} {kind}: {some(sorted(wrong), _SHOWN)}"
+        for kind, wrong in kinds.items()
+        if wrong
     ]
 
 
@@ -217,7 +217,7 @@ def _raise_all(what: str, problems: list[str]) -> None:
 
 
 def _archive(folder: str, contents: dict[str, bytes]) -> bytes:
-    """Nothing of the time, the user or the machine goes in, so that equal contents are equal bytes."""
+    """Make the archive without the time, the user or the machine in it, so that equal contents are equal bytes."""
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed,

@@ -1,3 +1,5 @@
+"""The full check: counts against loops, every kind of problem, a good data set and real photos."""
+
 from __future__ import annotations
 
 import json
@@ -8,17 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsssbench.datasets.folder.dataset import FolderDataset
-from wsssbench.datasets.survey import Problem, Survey, survey
-from wsssbench.datasets.survey_counts import (
+from wsssbench.datasets.check import DatasetReport, full_check
+from wsssbench.datasets.check_counts import (
     MaskFacts,
     count_labels,
     count_masks,
-    duplicates,
+    find_duplicates,
+    find_overlaps,
     never_alone,
-    overlaps,
     strongest_pairs,
 )
+from wsssbench.datasets.checker import Problem
+from wsssbench.datasets.folder.dataset import FolderDataset
 from wsssbench.datasets.voc.dataset import VOC2012
 from wsssbench.errors import LeakError
 from wsssbench.files import ground_truth as truth
@@ -35,21 +38,21 @@ def rng() -> np.random.Generator:
 
 def test_label_counts_against_loops(rng: np.random.Generator) -> None:
     labels = rng.random((60, K)) < 0.25
-    found = count_labels(labels, CLASSES)
+    report = count_labels(labels, CLASSES)
     rows = [[CLASSES[k] for k in range(K) if row[k]] for row in labels]
-    assert found.empty == sum(not row for row in rows) > 0
-    assert found.mean == pytest.approx(sum(map(len, rows)) / 60)
+    assert report.empty == sum(not row for row in rows) > 0
+    assert report.mean == pytest.approx(sum(map(len, rows)) / 60)
     for i, a in enumerate(CLASSES):
-        assert found.images[a] == sum(a in row for row in rows)
-        assert found.alone[a] == sum(row == [a] for row in rows)
+        assert report.images[a] == sum(a in row for row in rows)
+        assert report.alone[a] == sum(row == [a] for row in rows)
         for j, b in enumerate(CLASSES):
-            assert found.together[i][j] == sum(a in row and b in row for row in rows)
-    pairs = strongest_pairs(found, least=1)
-    assert len(pairs) == sum(found.together[i][j] > 0 for i in range(K) for j in range(i))
+            assert report.together[i][j] == sum(a in row and b in row for row in rows)
+    pairs = strongest_pairs(report, least=1)
+    assert len(pairs) == sum(report.together[i][j] > 0 for i in range(K) for j in range(i))
     for pair in pairs:
         (a, b), (of_a, of_b) = pair.names, pair.shares
         both = sum(a in row and b in row for row in rows)
-        assert of_a == both / found.images[a] >= of_b == both / found.images[b]
+        assert of_a == both / report.images[a] >= of_b == both / report.images[b]
     assert [p.shares[0] for p in pairs] == sorted((p.shares[0] for p in pairs), reverse=True)
 
 
@@ -72,18 +75,18 @@ def test_mask_counts_against_loops(rng: np.random.Generator) -> None:
         for id, map in maps.items()
     }
     labels = {id: rng.random(K) < 0.5 for id in maps}
-    found = count_masks(facts, labels, CLASSES)
+    report = count_masks(facts, labels, CLASSES)
     everything = np.stack(list(maps.values()))
     for name, value in zip(
         ("background", *CLASSES, "ignore"), (0, 1, 2, 3, 4, 5, 255), strict=True
     ):
-        assert found.pixels[name] == pytest.approx((everything == value).mean())
-    only_mask = {d.name: (d.images, d.ids) for d in found.only_mask}
-    only_label = {d.name: (d.images, d.ids) for d in found.only_label}
+        assert report.pixels[name] == pytest.approx((everything == value).mean())
+    only_mask = {d.name: (d.images, d.ids) for d in report.only_mask}
+    only_label = {d.name: (d.images, d.ids) for d in report.only_label}
     for k, name in enumerate(CLASSES):
         shown = [id for id, map in maps.items() if (map == k + 1).any()]
         told = [id for id in maps if labels[id][k]]
-        assert found.images[name] == len(shown)
+        assert report.images[name] == len(shown)
         surplus = [id for id in shown if id not in told]
         absent = [id for id in told if id not in shown]
         assert only_mask.get(name, (0, ())) == (len(surplus), tuple(surplus[:10]))
@@ -92,14 +95,14 @@ def test_mask_counts_against_loops(rng: np.random.Generator) -> None:
 
 def test_overlaps_and_duplicates() -> None:
     lists = {"train": ["a", "b"], "aug": ["c", "b", "a"], "val": ["d", "c"], "test": ["e"]}
-    found = {overlap.splits: overlap for overlap in overlaps(lists)}
-    assert set(found) == {("train", "aug"), ("aug", "val")}
-    assert found["train", "aug"].inside == "train" and found["train", "aug"].images == 2
-    assert found["aug", "val"].inside == "" and found["aug", "val"].ids == ("c",)
+    report = {overlap.splits: overlap for overlap in find_overlaps(lists)}
+    assert set(report) == {("train", "aug"), ("aug", "val")}
+    assert report["train", "aug"].inside == "train" and report["train", "aug"].images == 2
+    assert report["aug", "val"].inside == "" and report["aug", "val"].ids == ("c",)
     digests = {"a": b"1", "b": b"1", "c": b"2", "d": b"3", "e": b"2"}
     images = {id: ImageFacts((1, 1), "RGB", 1, digest) for id, digest in digests.items()}
     users = {id: tuple(s for s, ids in lists.items() if id in ids) for id in digests}
-    same, leak = duplicates(images, users)
+    same, leak = find_duplicates(images, users)
     assert same.ids == ("a", "b") and not same.across
     assert leak.ids == ("c", "e") and leak.across and leak.splits == (("aug", "val"), ("test",))
 
@@ -124,7 +127,9 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path
 
 
-def look(folder: Path, scored: tuple[str, ...] = ("evaluate", "val"), workers: int = 2) -> Survey:
+def look(
+    folder: Path, scored: tuple[str, ...] = ("evaluate", "val"), workers: int = 2
+) -> DatasetReport:
     dataset = FolderDataset(
         root=str(folder),
         images="images",
@@ -133,19 +138,19 @@ def look(folder: Path, scored: tuple[str, ...] = ("evaluate", "val"), workers: i
         classes=CLASSES,
         splits={"evaluate": "evaluate.txt"},
     )
-    return survey(dataset, ["evaluate", "val"], scored=scored, workers=workers)
+    return full_check(dataset, ["evaluate", "val"], scored=scored, workers=workers)
 
 
-def only(found: Survey) -> Problem:
-    assert len(found.problems) == 1, found.problems
-    return found.problems[0]
+def only(report: DatasetReport) -> Problem:
+    assert len(report.problems) == 1, report.problems
+    return report.problems[0]
 
 
 def test_a_good_data_set(folder: Path) -> None:
-    found = look(folder)
-    assert not found.problems and not found.stops
-    assert (found.images, found.masks) == (7, 7)
-    evaluate, val = found.splits
+    report = look(folder)
+    assert not report.problems and not report.stops
+    assert (report.images, report.masks) == (7, 7)
+    evaluate, val = report.splits
     assert (evaluate.name, evaluate.images, val.images) == ("evaluate", 3, 4)
     assert evaluate.sizes is not None and evaluate.sizes.height == (24, 24, 24)
     assert evaluate.sizes.width == (30, 30, 30) and evaluate.sizes.modes == {"RGB": 3}
@@ -153,9 +158,9 @@ def test_a_good_data_set(folder: Path) -> None:
     assert val.masks.pixels["ignore"] == pytest.approx(1 / 24)
     assert val.masks.only_mask == () and val.masks.only_label == ()
     assert evaluate.labels is not None and evaluate.labels.images["d"] == 3
-    assert json.loads(json.dumps(asdict(found)))["splits"][0]["labels"]["alone"]["a"] == 0
-    assert look(folder, workers=1) == found
-    with pytest.raises(LeakError):  # the survey leaves the masks closed behind it
+    assert json.loads(json.dumps(asdict(report)))["splits"][0]["labels"]["alone"]["a"] == 0
+    assert look(folder, workers=1) == report
+    with pytest.raises(LeakError):  # the check leaves the masks closed behind it
         dataset = FolderDataset(root=str(folder), images="images", labels="labels.csv",
                                 masks="masks", classes=CLASSES)  # fmt: skip
         truth.read_mask(dataset, "v0", "val")
@@ -166,13 +171,13 @@ def test_damaged_and_missing_images(folder: Path) -> None:
     (folder / "images" / "t1.jpg").write_bytes(whole[:-40])
     (folder / "images" / "v0.jpg").write_bytes(b"")
     (folder / "images" / "v1.jpg").unlink()
-    found = look(folder)
-    problems = {problem.id: problem for problem in found.problems}
-    assert set(problems) == {"t1", "v0", "v1"} and found.stops
+    report = look(folder)
+    problems = {problem.id: problem for problem in report.problems}
+    assert set(problems) == {"t1", "v0", "v1"} and report.stops
     assert "truncated" in problems["t1"].text and problems["t1"].file.endswith("t1.jpg")
     assert problems["t1"].splits == ("evaluate",) and problems["t1"].kind == "image"
     assert "damaged" in problems["v0"].text and "has no image" in problems["v1"].text
-    assert found.splits[0].sizes is not None and found.splits[0].sizes.modes == {"RGB": 2}
+    assert report.splits[0].sizes is not None and report.splits[0].sizes.modes == {"RGB": 2}
 
 
 @pytest.mark.parametrize(
@@ -192,8 +197,8 @@ def test_damaged_and_missing_images(folder: Path) -> None:
 )
 def test_every_kind_of_bad_mask(folder: Path, damage, said: str) -> None:
     damage(folder / "masks" / "v2.png")
-    found = look(folder)
-    problem = only(found)
+    report = look(folder)
+    problem = only(report)
     assert said in problem.text and problem.file == str(folder / "masks" / "v2.png")
     assert (problem.kind, problem.id, problem.splits, problem.stops) == (
         "mask",
@@ -202,16 +207,16 @@ def test_every_kind_of_bad_mask(folder: Path, damage, said: str) -> None:
         True,
     )
     assert not look(folder, scored=("evaluate",)).stops
-    assert found.splits[1].masks is not None
-    assert found.splits[1].masks.masks == (4 if said.startswith("24") else 3)
+    assert report.splits[1].masks is not None
+    assert report.splits[1].masks.masks == (4 if said.startswith("24") else 3)
 
 
 def test_labels_against_masks(folder: Path) -> None:
     text = (folder / "labels.csv").read_text()
     (folder / "labels.csv").write_text(text.replace("v1,a;d", "v1,e;d").replace("t0,a;d", "t0,d"))
-    found = look(folder)
-    assert not found.problems
-    evaluate, val = (split.masks for split in found.splits)
+    report = look(folder)
+    assert not report.problems
+    evaluate, val = (split.masks for split in report.splits)
     assert evaluate is not None and val is not None
     assert [(d.name, d.images, d.ids) for d in evaluate.only_mask] == [("a", 1, ("t0",))]
     assert [(d.name, d.ids) for d in val.only_label] == [("e", ("v1",))]
@@ -228,13 +233,13 @@ def test_images_without_class_and_splits_without_labels(folder: Path) -> None:
     dataset = FolderDataset(
         root=str(folder), images="images", labels="labels.csv", splits={"test": "x.txt"}
     )
-    problem = only(survey(dataset, ["test"]))
+    problem = only(full_check(dataset, ["test"]))
     assert problem.kind == "split" and "have no labels" in problem.text and problem.stops
-    found = survey(dataset, ["test", "train"], unlabelled=["test"])
-    assert not found.problems and found.splits[0].labels is None
-    (duplicate,) = found.duplicates
+    report = full_check(dataset, ["test", "train"], unlabelled=["test"])
+    assert not report.problems and report.splits[0].labels is None
+    (duplicate,) = report.duplicates
     assert set(duplicate.ids) == {"x", "t5"} and duplicate.across
-    problem = only(survey(dataset, ["trian"]))
+    problem = only(full_check(dataset, ["trian"]))
     assert "did you mean train" in problem.text
 
 
@@ -242,9 +247,10 @@ def test_a_folder_of_masks_that_is_not_there(voc_root: Path) -> None:
     lines = ["id,labels", *(f"2007_00000{i},person" for i in (1, 2, 3))]
     (voc_root / "labels.csv").write_text("\n".join(lines))
     dataset = VOC2012(root=str(voc_root), masks="Gone")
-    problem = only(survey(dataset, ["train"], scored=["train"]))
-    assert (problem.kind, problem.stops) == ("split", True) and "does not exist" in problem.text
-    assert not survey(dataset, ["train"]).stops
+    problem = only(full_check(dataset, ["train"], scored=["train"]))
+    assert (problem.kind, problem.stops) == ("split", True)
+    assert "no folder of ground-truth masks" in problem.text
+    assert not full_check(dataset, ["train"]).stops
 
 
 def test_odd_images(folder: Path) -> None:
@@ -255,12 +261,12 @@ def test_odd_images(folder: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (24, 30)).save(images / "v2.jpg", exif=exif)
-    found = look(folder)
-    sizes = found.splits[1].sizes
+    report = look(folder)
+    sizes = report.splits[1].sizes
     assert sizes is not None
     assert sizes.modes == {"RGB": 2, "L": 1, "CMYK": 1} and sizes.rotated == 1
     assert sizes.height == (24, 24, 30) and sizes.width == (24, 30, 30)
-    assert "EXIF says rotated" in only(found).text
+    assert "EXIF says rotated" in only(report).text
 
 
 def test_a_truncated_png(folder: Path) -> None:
@@ -283,9 +289,9 @@ def test_real_photos(minivoc: Path, tmp_path: Path) -> None:
             for id, m in masks.items()]  # fmt: skip
     (tmp_path / "labels.csv").write_text("\n".join(["id,labels", *rows]))
     dataset = VOC2012(root=str(minivoc), labels=str(tmp_path / "labels.csv"))
-    found = survey(dataset, ["train", "val"], scored=["train", "val"], workers=2)
-    assert not found.problems and found.images == found.masks == len(masks)
-    for split in found.splits:
+    report = full_check(dataset, ["train", "val"], scored=["train", "val"], workers=2)
+    assert not report.problems and report.images == report.masks == len(masks)
+    for split in report.splits:
         assert split.masks is not None and split.labels is not None
         assert split.masks.images == split.labels.images
         total = sum(masks[id].size for id in lists[split.name])

@@ -1,4 +1,4 @@
-"""The counting in a survey: sizes, labels, co-occurrence, masks, overlaps, duplicates; pure functions."""
+"""The counting in the full check of a data set: sizes, labels, co-occurrence, masks, overlaps, duplicates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 10  # ids that are named as examples
 class MaskFacts:
     """A readable mask: its (H, W), and (value, pixels) of the values that occur."""
 
-    size: tuple[int, ...]
+    size: tuple[int, int]
     values: tuple[tuple[int, int], ...]
 
 
@@ -118,12 +118,12 @@ class Pair:
 
     @property
     def shares(self) -> tuple[float, float]:
-        """Which share of each one's images shows the other, too; the first is the larger."""
+        """The share of each one's images that show the other, too; the first is the larger."""
         return self.together / self.images[0], self.together / self.images[1]
 
 
-def sizes(images: Sequence[ImageFacts]) -> Sizes:
-    """Of at least one image."""
+def count_sizes(images: Sequence[ImageFacts]) -> Sizes:
+    """Count the image sizes; `images` must not be empty."""
     heights, widths = (np.array([facts.size[axis] for facts in images]) for axis in (0, 1))
     return Sizes(
         _spread(heights),
@@ -138,7 +138,7 @@ def _spread(values: np.ndarray) -> tuple[int, int, int]:
 
 
 def count_labels(labels: np.ndarray, classes: Sequence[str]) -> LabelCounts:
-    """Of `labels` (n, K) bool."""
+    """Count the `labels`, (n, K) bool."""
     # Exact: counts are below 2^53. Integer matrices would not use the fast multiplication.
     together = (labels.T.astype(np.float64) @ labels.astype(np.float64)).astype(np.int64)
     single = labels[labels.sum(axis=1) == 1]
@@ -186,7 +186,7 @@ def never_alone(counts: LabelCounts) -> list[tuple[str, list[str]]]:
 def count_masks(
     masks: Mapping[str, MaskFacts], labels: Mapping[str, np.ndarray] | None, classes: Sequence[str]
 ) -> MaskCounts:
-    """Of `masks` by id, compared with `labels` (K,) bool by id."""
+    """Count the `masks` by id, and compare them with `labels`, (K,) bool by id; None if there are none."""
     total: Counter[int] = Counter()
     shown = np.zeros((len(masks), len(classes)), dtype=bool)
     for row, facts in enumerate(masks.values()):
@@ -218,19 +218,19 @@ def _disagreements(
     )
 
 
-def overlaps(lists: Mapping[str, Sequence[str]]) -> tuple[Overlap, ...]:
+def find_overlaps(lists: Mapping[str, Sequence[str]]) -> tuple[Overlap, ...]:
     """Every two splits that share images."""
-    found = []
+    pairs = []
     sets = {split: set(ids) for split, ids in lists.items()}
     for first, second in combinations(lists, 2):
         shared = [id for id in lists[first] if id in sets[second]]
         if shared:
             inside = next((s for s in (first, second) if len(shared) == len(sets[s])), "")
-            found.append(Overlap((first, second), len(shared), inside, tuple(shared[:SHOWN])))
-    return tuple(found)
+            pairs.append(Overlap((first, second), len(shared), inside, tuple(shared[:SHOWN])))
+    return tuple(pairs)
 
 
-def duplicates(
+def find_duplicates(
     images: Mapping[str, ImageFacts], users: Mapping[str, tuple[str, ...]]
 ) -> tuple[Duplicate, ...]:
     """Groups of ids whose files have the same bytes; `users` are the splits of each id."""

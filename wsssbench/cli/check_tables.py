@@ -1,4 +1,4 @@
-"""A survey on the terminal: tables of splits and classes, and what else is worth a line."""
+"""The report on a data set on the terminal: tables of splits and classes, and what else is worth a line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from wsssbench.datasets.survey import Problem, SplitSurvey, Survey
-from wsssbench.datasets.survey_counts import (
+from wsssbench.datasets.check import DatasetReport, SplitReport
+from wsssbench.datasets.check_counts import (
     Disagreement,
     LabelCounts,
     Overlap,
+    Sizes,
     never_alone,
     strongest_pairs,
 )
+from wsssbench.datasets.checker import Problem
 from wsssbench.files.image_lists import some
 
 MISSING = "–"
@@ -24,33 +26,40 @@ PAIRS = 8  # of the co-occurring classes
 NAMES = 6  # of classes in one line
 
 
-def tables(found: Survey, uses: Mapping[str, Sequence[str]]) -> Iterator[Table]:
+def tables(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Iterator[Table]:
     """Splits; image sizes; images per class; pixels per class if there are masks."""
-    yield _splits(found, uses)
-    if any(split.sizes for split in found.splits):
-        yield _sizes(found)
-    if any(split.labels for split in found.splits):
-        yield _classes(found)
-    masked = [split for split in found.splits if split.masks]
+    yield _splits(report, uses)
+    if any(split.sizes for split in report.splits):
+        yield _sizes(report)
+    if any(split.labels for split in report.splits):
+        yield _classes(report)
+    masked = [split for split in report.splits if split.masks]
     if masked:
         yield _pixels(masked)
 
 
-def findings(found: Survey, uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """One line each, of the first split (the training's) and between splits."""
-    trained = found.splits[0] if found.splits else None
+def remarks(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """One line each: co-occurrence in the first split (the training's), odd images and masks, shared images."""
+    trained = report.splits[0] if report.splits else None
     if trained is not None and trained.labels is not None:
         yield from _co_occurrence(trained.name, trained.labels)
-    for split in found.splits:
-        yield from _of_images(split)
-        yield from _of_masks(split)
-    for overlap in found.overlaps:
+    for split in report.splits:
+        if split.sizes is not None:
+            yield from _odd_images(split.name, split.sizes)
+        if split.masks is not None:
+            for differences, text in (
+                (split.masks.only_mask, "in the mask, but not in the labels"),
+                (split.masks.only_label, "in the labels, but not in the mask"),
+            ):
+                if differences:
+                    yield f"{split.name}: {text}: {_disagreements(differences)}"
+    for overlap in report.overlaps:
         yield _overlap(overlap, uses)
-    yield from _duplicates(found)
+    yield from _duplicates(report)
 
 
-def foremost(problems: Sequence[Problem], limit: int) -> list[Problem]:
-    """The first `limit` to show: those that stop a run, and some of every kind, however many one kind has."""
+def first_problems(problems: Sequence[Problem], limit: int) -> list[Problem]:
+    """The `limit` problems to show: first those that stop a run, and some of every kind."""
     seen: Counter[tuple[str, bool]] = Counter()
     ranked = []
     for i, problem in enumerate(problems):
@@ -59,12 +68,6 @@ def foremost(problems: Sequence[Problem], limit: int) -> list[Problem]:
     return [
         problems[i] for minor, _, i in sorted(sorted(ranked)[:limit], key=lambda r: (r[0], r[2]))
     ]
-
-
-def problem_line(problem: Problem) -> str:
-    """One problem, with its splits and whether it stops a run."""
-    weight = "stops" if problem.stops else "minor"
-    return f"{weight}  {'+'.join(problem.splits)}: {problem.text}"
 
 
 def _table(title: str, names: Sequence[str], left: int = 1) -> Table:
@@ -82,9 +85,9 @@ def _table(title: str, names: Sequence[str], left: int = 1) -> Table:
     return table
 
 
-def _splits(found: Survey, uses: Mapping[str, Sequence[str]]) -> Table:
+def _splits(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Table:
     table = _table("", ["split", "use", "images", "labels each", "no class", "masks"], left=2)
-    for split in found.splits:
+    for split in report.splits:
         labels = split.labels
         table.add_row(
             Text(split.name),
@@ -97,19 +100,19 @@ def _splits(found: Survey, uses: Mapping[str, Sequence[str]]) -> Table:
     return table
 
 
-def _sizes(found: Survey) -> Table:
+def _sizes(report: DatasetReport) -> Table:
     table = _table("image sizes: min / median / max", ["split", "height", "width"])
-    for split in found.splits:
+    for split in report.splits:
         if split.sizes is not None:
             height, width = split.sizes.height, split.sizes.width
             table.add_row(Text(split.name), *(" / ".join(map(str, x)) for x in (height, width)))
     return table
 
 
-def _classes(found: Survey) -> Table:
-    known = [(split.name, split.images, split.labels) for split in found.splits if split.labels]
+def _classes(report: DatasetReport) -> Table:
+    known = [(split.name, split.images, split.labels) for split in report.splits if split.labels]
     table = _table("images per class", ["class", *(name for name, _, _ in known)])
-    for name in found.classes:
+    for name in report.classes:
         counts = [(labels.images[name], images) for _, images, labels in known]
         if any(count for count, _ in counts):
             cells = [f"{count} {100 * count / images:5.1f}%" for count, images in counts]
@@ -117,7 +120,7 @@ def _classes(found: Survey) -> Table:
     return table
 
 
-def _pixels(splits: Sequence[SplitSurvey]) -> Table:
+def _pixels(splits: Sequence[SplitReport]) -> Table:
     table = _table("share of the masks' pixels", ["class", *(split.name for split in splits)])
     shares = [split.masks.pixels for split in splits if split.masks]
     for name in shares[0]:
@@ -151,33 +154,20 @@ def _co_occurrence(split: str, counts: LabelCounts) -> Iterator[str]:
         yield f"  {name} never without {' and '.join(others)}: labels cannot tell them apart"
 
 
-def _of_images(split: SplitSurvey) -> Iterator[str]:
-    if split.sizes is None:
-        return
-    odd = {mode: count for mode, count in split.sizes.modes.items() if mode != "RGB"}
-    if odd:
-        listed = ", ".join(f"{count} {_MODES.get(mode, mode)}" for mode, count in odd.items())
-        yield f"{split.name}: {listed} (read as RGB)"
-    if split.sizes.rotated:
-        yield f"{split.name}: {split.sizes.rotated} with an EXIF rotation, which is ignored everywhere"
-
-
 _MODES = {"L": "greyscale", "P": "palette", "RGBA": "with transparency", "I;16": "16-bit greyscale"}
 
 
-def _of_masks(split: SplitSurvey) -> Iterator[str]:
-    if split.masks is None:
-        return
-    for found, text in (
-        (split.masks.only_mask, "in the mask, but not in the labels"),
-        (split.masks.only_label, "in the labels, but not in the mask"),
-    ):
-        if found:
-            yield f"{split.name}: {text}: {_disagreements(found)}"
+def _odd_images(split: str, sizes: Sizes) -> Iterator[str]:
+    odd = {mode: count for mode, count in sizes.modes.items() if mode != "RGB"}
+    if odd:
+        listed = ", ".join(f"{count} {_MODES.get(mode, mode)}" for mode, count in odd.items())
+        yield f"{split}: {listed} (read as RGB)"
+    if sizes.rotated:
+        yield f"{split}: {sizes.rotated} with an EXIF rotation, which is ignored everywhere"
 
 
-def _disagreements(found: Sequence[Disagreement]) -> str:
-    ordered = sorted(found, key=lambda d: -d.images)
+def _disagreements(differences: Sequence[Disagreement]) -> str:
+    ordered = sorted(differences, key=lambda d: -d.images)
     shown = ", ".join(f"{d.name} in {d.images} (e.g. {d.ids[0]})" for d in ordered[:NAMES])
     return shown + (f" and {len(ordered) - NAMES} more classes" if len(ordered) > NAMES else "")
 
@@ -203,12 +193,12 @@ def _overlap(overlap: Overlap, uses: Mapping[str, Sequence[str]]) -> str:
     return text
 
 
-def _duplicates(found: Survey) -> Iterator[str]:
+def _duplicates(report: DatasetReport) -> Iterator[str]:
     for across, text in (
         (True, "the same file under different ids in different splits"),
         (False, "the same file under different ids in one split"),
     ):
-        groups = [group for group in found.duplicates if group.across == across]
+        groups = [group for group in report.duplicates if group.across == across]
         if groups:
             shown = "; ".join(" = ".join(group.ids[:4]) for group in groups[:3])
             more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""

@@ -1,0 +1,23 @@
+"""Output files of commands are looked at before the work whose result they take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wsssbench.errors import UserError
+
+
+def check_output(path: Path, option: str = "", replace: bool = True) -> None:
+    """Raise UserError if the file `path` cannot be written.
+
+    Args:
+        option: names the option that gave it, e.g. ``--json``.
+        replace: an existing file will be replaced; otherwise it is a mistake.
+    """
+    where = f"{option} {path}".lstrip()
+    if path.exists() and not replace:
+        raise UserError(f"{where}: exists already; remove it or choose another name")
+    if path.is_dir():
+        raise UserError(f"{where}: is a folder")
+    if not path.parent.is_dir():
+        raise UserError(f"{where}: the folder {path.parent} does not exist")
