@@ -15,9 +15,10 @@ from tiny_experiment import TINY
 
 pytest_plugins = ("made_up_result", "tiny_voc")
 
-os.environ.setdefault(
-    "GOMP_SPINCOUNT", "10000"
-)  # as the command line does; before torch is imported
+# Both are read when torch is imported. One thread: two pytest workers do not fight over two cores, and sums are in
+# one order in whichever process a test runs. The second is what the command line sets.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 REPOSITORY = Path(__file__).parent.parent
 MINIVOC = REPOSITORY.parent / "shared" / "data" / "minivoc" / "VOC2012"
