@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,9 +51,7 @@ def test_smoke(name: str, command: Command, shared: Path) -> None:
         True,
     )
 
-    began = time.monotonic()
     again = command(*arguments)
-    assert time.monotonic() - began < 30
     assert ": computed" not in again.stdout and again.stdout.count(": reused") == len(stages)
 
 

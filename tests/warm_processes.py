@@ -48,6 +48,12 @@ class WarmProcess:
         self._process.start()
 
     @property
+    def pid(self) -> int:
+        """Its number; it leads the process group of this number."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
     def sentinel(self) -> int:
         """Ready for `multiprocessing.connection.wait` when the process has ended."""
         return self._process.sentinel
@@ -75,7 +81,7 @@ class WarmProcess:
     def kill(self) -> None:
         """Kill -9 it and every process that it started, and wait for its end."""
         with suppress(ProcessLookupError):  # before it leads its group, or after its end
-            os.killpg(self._process.pid or 0, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
 

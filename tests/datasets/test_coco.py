@@ -254,7 +254,7 @@ print(len(ids), labels.shape[0], seconds, peak, len(pickle.dumps(dataset)))
 
 @pytest.mark.skipif(
     not Path("/proc/self/status").is_file(),
-    reason="the peak memory of a process is read from /proc",
+    reason="/proc/self/status",
 )
 def test_80k_images_load_in_seconds_and_do_not_travel_to_workers(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL_SIZE, str(tmp_path)]

@@ -88,8 +88,8 @@ def test_a_file_system_without_locks_is_warned_about(
 def test_the_lock_of_a_killed_run_is_free(tmp_path: Path) -> None:
     lock = tmp_path / "a.lock"
     code = (
-        "import sys, time; from filelock import FileLock; FileLock(sys.argv[1]).acquire();"
-        "print('held', flush=True); time.sleep(60)"
+        "import signal, sys; from filelock import FileLock; FileLock(sys.argv[1]).acquire();"
+        "print('held', flush=True); signal.pause()"
     )
     process = subprocess.Popen([sys.executable, "-c", code, lock], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"held\n"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 import struct
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -229,7 +228,6 @@ def test_every_field_broken_is_refused_without_large_memory(tmp_path, version):
     plan, path = small(version), tmp_path / "x.params"
     position, broken = 0, set()
     tracemalloc.start()
-    began = time.monotonic()
     try:
         for part in plan.fields:
             right = part.raw
@@ -254,7 +252,6 @@ def test_every_field_broken_is_refused_without_large_memory(tmp_path, version):
     expected = {"shape", *BREAKS} - ({"storage"} if version in ("legacy", "V1") else set())
     assert broken == expected - ({"ndim"} if version == "legacy" else set())
     assert peak < MEBIBYTE
-    assert time.monotonic() - began < 30
 
 
 def broken(version: str, what: str, raw: bytes, number: int = 0) -> bytes:
