@@ -23,12 +23,30 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 # These take longest, the longest first. Several workers start with them, so that none ends long after the others.
 LONG_FILES = (
+    "test_smoke.py",
+    "cli/test_sweep_command.py",
     "experiment/test_kill.py",
     "contract/test_every_component.py",
+    "pages/test_report_browser.py",
+    "segmenters/test_deeplab.py",
+    "training/test_engine.py",
+    "parallel/test_jobs.py",
+    "models/test_backbone_contract.py",
+    "contract/test_failing_components.py",
+    "models/test_torchvision_backbone.py",
+    "sweep/test_launch.py",
+    "cli/test_weights_command.py",
+    "docs/test_write_a_plugin.py",
 )
 
 REPOSITORY = Path(__file__).parent.parent
 MINIVOC = REPOSITORY.parent / "shared" / "data" / "minivoc" / "VOC2012"
+
+
+def pytest_configure() -> None:
+    missing = [name for name in LONG_FILES if not (REPOSITORY / "tests" / name).is_file()]
+    if missing:
+        raise pytest.UsageError(f"LONG_FILES in tests/conftest.py: no such test files: {missing}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
