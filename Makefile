@@ -1,8 +1,9 @@
 # Two commands do everything on a fresh machine with Python 3.10+ and a C++ compiler:
 #   make demo   install into .venv and run the embedded default experiment
-#   make test   install into .venv (if need be) and run the quality gates and the test suite
+#   make test   install into .venv (if need be) and run the quality gates and the test suite, in WORKERS=2 processes
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: demo test slow clean
@@ -14,7 +15,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --durations=10 -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -m slow

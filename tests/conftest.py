@@ -6,6 +6,7 @@ import copy
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,54 @@ from tiny_experiment import TINY
 
 pytest_plugins = ("made_up_result", "tiny_voc")
 
-os.environ.setdefault(
-    "GOMP_SPINCOUNT", "10000"
-)  # as the command line does; before torch is imported
+# Both are read when torch is imported. One thread: two pytest workers do not fight over two cores, and sums are in
+# one order in whichever process a test runs. The second is what the command line sets.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# These take longest, the longest first. Several workers start with them, so that none ends long after the others.
+LONG_FILES = (
+    "test_smoke.py",
+    "cli/test_sweep_command.py",
+    "experiment/test_kill.py",
+    "contract/test_every_component.py",
+    "pages/test_report_browser.py",
+    "segmenters/test_deeplab.py",
+    "training/test_engine.py",
+    "parallel/test_jobs.py",
+    "models/test_backbone_contract.py",
+    "contract/test_failing_components.py",
+    "models/test_torchvision_backbone.py",
+    "sweep/test_launch.py",
+    "cli/test_weights_command.py",
+    "docs/test_write_a_plugin.py",
+)
 
 REPOSITORY = Path(__file__).parent.parent
 MINIVOC = REPOSITORY.parent / "shared" / "data" / "minivoc" / "VOC2012"
+
+
+def pytest_configure() -> None:
+    missing = [name for name in LONG_FILES if not (REPOSITORY / "tests" / name).is_file()]
+    if missing:
+        raise pytest.UsageError(f"LONG_FILES in tests/conftest.py: no such test files: {missing}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the files that take longest to the front; each file's tests stay together, in their order."""
+    order = {REPOSITORY / "tests" / name: number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+@pytest.hookimpl(trylast=True)  # the last line but one
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what the skipped tests lack."""
+    # several workers report the same skipped file
+    skipped = {r.nodeid: r.longrepr[2] for r in terminalreporter.stats.get("skipped", [])}
+    reasons = Counter(reason.removeprefix("Skipped: ") for reason in skipped.values())
+    if reasons:
+        listed = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+        terminalreporter.write_line(f"skipped for lack of: {listed}")
 
 
 @pytest.fixture
@@ -33,7 +76,7 @@ def tiny() -> dict[str, Any]:
 def minivoc() -> Path:
     """Real VOC photos beside the checkout; the test is skipped where they are absent."""
     if not MINIVOC.is_dir():
-        pytest.skip(f"no real photos at {MINIVOC}")
+        pytest.skip("real photos in shared/data/minivoc beside the checkout")
     return MINIVOC
 
 

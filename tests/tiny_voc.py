@@ -36,5 +36,5 @@ def voc_root(tmp_path: Path) -> Path:
 @pytest.fixture
 def voc12_lists() -> Path:
     if not VOC12_LISTS.is_dir():
-        pytest.skip(f"needs the literature's lists in {VOC12_LISTS}")
+        pytest.skip("the literature's lists in shared/data/voc12_lists beside the checkout")
     return VOC12_LISTS

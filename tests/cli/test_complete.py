@@ -82,7 +82,7 @@ def test_assignments_in_zsh_and_fish() -> None:
     assert fish.startswith("classifier.erasing=RigidErasing\t")
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash")
 def test_the_installed_script_completes_in_bash(tmp_path: Path) -> None:
     """bash runs the script that ``--install-completion`` installs, with words as it has parted them."""
     command = tmp_path / "wsssbench"

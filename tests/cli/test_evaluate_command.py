@@ -246,6 +246,6 @@ def test_masks_without_a_counted_pixel(files: Files) -> None:
         assert "nothing but 255" in refused(*files.arguments(form))
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full")
 def test_a_full_disk(files: Files) -> None:
     assert "the disk is full" in refused(*files.arguments("png", "--json", "/dev/full"))

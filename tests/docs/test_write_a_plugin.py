@@ -78,7 +78,7 @@ def lines_of(text: str) -> list[str]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A folder with the checkout's configs, and the environment of a reader's shell."""
-    pytest.importorskip("hatchling")
+    pytest.importorskip("hatchling", reason="hatchling")
     folder = tmp_path / "checkout"
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     return folder, {**make_venv(tmp_path / "venv"), "COLUMNS": "120"}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tiny_experiment import TINY
+from warm_processes import WarmProcess
 
 from wsssbench.experiment.config import config_text
 
@@ -24,42 +23,30 @@ segmenter = dict(
 """
 
 
-def start(config: Path, work_dir: Path, *extra: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "wsssbench",
-            "run",
-            str(config),
-            "--work-dir",
-            str(work_dir),
-            *extra,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+def start(config: Path, work_dir: Path, *extra: str) -> WarmProcess:
+    """``wsssbench run`` in a process of its own; several may run at once."""
+    output = work_dir.with_name(f"output of {work_dir.name} {uuid.uuid4()}.txt")
+    arguments = ("run", config, "--work-dir", work_dir, *extra)
+    return WarmProcess("wsssbench", *arguments, output=output)
 
 
 def finish(config: Path, work_dir: Path, *extra: str) -> str:
     process = start(config, work_dir, *extra)
-    output, _ = process.communicate(timeout=280)
-    assert process.returncode == 0, output.decode()
-    return output.decode()
+    assert process.wait() == 0, process.output
+    return process.output
 
 
 def kill_when(config: Path, work_dir: Path, pattern: str, count: int, *extra: str) -> None:
     """Start the run and kill it, workers and all, as soon as `count` files match `pattern`."""
     process = start(config, work_dir, *extra)
+    # with less of the processor than this test has, it cannot end before it is looked at
+    os.setpriority(os.PRIO_PROCESS, process.pid, 10)
     try:
         while len(list((work_dir / "cache").glob(pattern))) < count:
-            assert process.poll() is None, process.stdout.read().decode()  # type: ignore[union-attr]
+            assert not process.ended(), process.output
             time.sleep(0.002)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
 
 
 def results(work_dir: Path) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def settings(work_dir: Path, progress: Heard) -> Settings:
 def test_two_runs_at_once_compute_every_stage_once(tmp_path: Path) -> None:
     config = config_file(tmp_path, 6)
     both = [start(config, tmp_path / "work", "--until", "cam", "--workers", "1") for _ in "ab"]
-    outputs = [process.communicate(timeout=280)[0].decode() for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+    codes, outputs = [process.wait() for process in both], [process.output for process in both]
+    assert codes == [0, 0], outputs
     for stage in ("data", "classify", "cam", "evaluate.cam"):
         made = [len(re.findall(rf"\] {stage}: (computed|resumed)", text)) for text in outputs]
         assert sum(made) == 1, (stage, outputs)
@@ -87,13 +88,11 @@ def test_a_file_system_without_locks_is_warned_about(
 def test_the_lock_of_a_killed_run_is_free(tmp_path: Path) -> None:
     lock = tmp_path / "a.lock"
     code = (
-        "import sys, time; from filelock import FileLock; FileLock(sys.argv[1]).acquire();"
-        "print('held', flush=True); time.sleep(60)"
+        "import signal, sys; from filelock import FileLock; FileLock(sys.argv[1]).acquire();"
+        "print('held', flush=True); signal.pause()"
     )
-    import sys
-
     process = subprocess.Popen([sys.executable, "-c", code, lock], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"held\n"
     process.kill()
     process.wait()
-    FileLock(lock).acquire(timeout=1)
+    FileLock(lock).acquire(blocking=False)

@@ -101,23 +101,18 @@ def test_values_out_of_range_are_refused(setting, sentence):
         EfficientNetLite0(weights=None, **setting)
 
 
-def test_the_shipped_weights_tell_animals_apart(strided):
+def test_the_shipped_weights_tell_animals_apart(strided, minivoc):
     """On real photos: features of one species are nearer to its own than to another's, on average."""
-    from pathlib import Path
-
     from PIL import Image
 
-    root = Path(__file__).parents[3] / "shared" / "data" / "minivoc" / "VOC2012"
-    if not root.is_dir():
-        pytest.skip("the real photos (minivoc) are not on this machine")
-    ids = (root / "ImageSets" / "Segmentation" / "train.txt").read_text().split()
+    ids = (minivoc / "ImageSets" / "Segmentation" / "train.txt").read_text().split()
     embedded, species = [], []
     for name in ids:
-        mask = np.array(Image.open(root / "SegmentationClass" / f"{name}.png"))
+        mask = np.array(Image.open(minivoc / "SegmentationClass" / f"{name}.png"))
         classes = set(np.unique(mask)) - {0, 255}
         if len(classes) == 1:
             photo = (
-                Image.open(root / "JPEGImages" / f"{name}.jpg").convert("RGB").resize((128, 128))
+                Image.open(minivoc / "JPEGImages" / f"{name}.jpg").convert("RGB").resize((128, 128))
             )
             x = torch.from_numpy(np.array(photo)).permute(2, 0, 1).float()[None]
             with torch.no_grad():

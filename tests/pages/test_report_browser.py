@@ -15,14 +15,12 @@ from page_reader import EVIL
 from wsssbench.pages.html import write, write_comparison
 from wsssbench.results.run import Layer
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install playwright"
-)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright")
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the PATH"
+    BROWSER is None, reason="chromium, chromium-browser or google-chrome on the PATH"
 )
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

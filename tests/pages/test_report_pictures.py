@@ -38,7 +38,7 @@ def test_heat_gets_lighter_evenly():
 
 
 def test_heat_is_close_to_the_map_it_was_fitted_to():
-    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib")
     heat = np.linspace(0, 1, 256)
     expected = matplotlib.colormaps["plasma"](heat)[:, :3]
     assert np.abs(heat_colours(heat) / 255 - expected).max() < 0.025

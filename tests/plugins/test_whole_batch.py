@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import shared_batch
 import torch
+from warm_processes import run_ranks
 
 PROGRAM = Path(__file__).with_name("shared_batch.py")
 PARAMETERS = [
@@ -21,16 +19,8 @@ RANDOM = {"margin": 3.5, "attract": 0.0, "paper": []}
 
 
 def test_two_ranks_learn_what_one_does(tmp_path):
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [
-        sys.executable,
-        *launcher,
-        PROGRAM,
-        tmp_path / "two.pt",
-        json.dumps([*PARAMETERS, RANDOM]),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    parameters = json.dumps([*PARAMETERS, RANDOM])
+    run_ranks(2, PROGRAM, tmp_path / "two.pt", parameters, output=tmp_path)
     together, repels = torch.load(tmp_path / "two.pt", weights_only=True)
 
     # each rank computes the loss of the whole batch: with random negatives, too, they have to choose the same

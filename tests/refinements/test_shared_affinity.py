@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import shared_affinity
 import torch
+from warm_processes import run_ranks
 
 PROGRAM = Path(__file__).with_name("shared_affinity.py")
 
 
 def test_two_ranks_learn_affinities_as_one_does(tmp_path: Path) -> None:
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [sys.executable, *launcher, str(PROGRAM), str(tmp_path / "two.pt")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    run_ranks(2, PROGRAM, tmp_path / "two.pt", output=tmp_path)
     together = torch.load(tmp_path / "two.pt", weights_only=True)
     alone = shared_affinity.result()
     for shared, expected in zip(together, alone, strict=True):

@@ -160,7 +160,7 @@ def test_the_wider_a_table_the_smaller_its_letters():
     assert r"\scriptsize" in latex(grid_of(row, columns=columns))
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex")
 def test_latex_compiles_as_pasted(tmp_path):
     names = (NASTY, "[GAP]", "λ₁ = 0.15 → ∞, „é“ ş Ž 中 ς", "\\", "")
     rows = [(Cell(name, "†", BEST), Cell(name), Cell("+1", more=f"[{name}]")) for name in names]
@@ -168,7 +168,7 @@ def test_latex_compiles_as_pasted(tmp_path):
     compiled(latex(grid_of(*rows, columns=columns, notes=names)), tmp_path)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex")
 def test_a_usual_table_fits_the_page(tmp_path):
     columns = (COLUMNS[0], *[Column(f"rung {i}") for i in range(4)], Column("n"), COLUMNS[2])
     row = (

@@ -61,7 +61,7 @@ def test_there_is_a_scaffold_for_every_kind() -> None:
             assert (templates / kind / name).is_file()
 
 
-@pytest.mark.skipif(find_spec("ruff") is None, reason="ruff is not installed")
+@pytest.mark.skipif(find_spec("ruff") is None, reason="ruff")
 @pytest.mark.parametrize("name", ["a", "my-speaking"])
 def test_packages_are_clean(tmp_path: Path, name: str) -> None:
     for kind in KINDS:
@@ -95,7 +95,7 @@ def test_components_keep_the_contract(kind: str, packages: dict[str, Path], phot
 @pytest.mark.timeout(1800)
 def test_packages_are_installed_by_pip(packages: dict[str, Path], photos: Path) -> None:
     """As ``plugins new`` says, in a virtual environment."""
-    pytest.importorskip("hatchling")
+    pytest.importorskip("hatchling", reason="hatchling")
     parent = packages["pooling"].parent
     environment = make_venv(parent / "venv")
     for kind, folder in packages.items():

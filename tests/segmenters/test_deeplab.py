@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_segmentation import SCHEDULE, context, deeplab, make_items
+from warm_processes import WarmProcess, run_ranks
 
 from wsssbench.errors import UserError
 from wsssbench.files.images import read_image, read_label, voc_palette
@@ -27,15 +25,6 @@ def _weights(directory: Path):
 
 def _same(a, b) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def _program(directory: Path, *arguments: str, ranks: int = 1) -> subprocess.CompletedProcess:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
-    command = [sys.executable, *(launcher if ranks > 1 else []), str(PROGRAM), str(directory)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=240
-    )
 
 
 def _miou(directory: Path, items) -> float:
@@ -76,8 +65,8 @@ def test_it_learns_the_colours(tmp_path, items):
 
 
 def test_killed_it_ends_with_the_same_weights(tmp_path, trained):
-    result = _program(tmp_path, "2", "4")
-    assert result.returncode == -signal.SIGKILL, result.stderr
+    process = WarmProcess(PROGRAM, tmp_path, 2, 4, output=tmp_path / "output.txt")
+    assert process.wait() == -signal.SIGKILL, process.output
     again = context(tmp_path / "train")
     deeplab().train(make_items(tmp_path / "data0"), again)
     assert again.progress.lines == ["segment: resumed at iteration 2 of 6"]
@@ -196,8 +185,7 @@ def test_a_bad_label_map_is_a_sentence_from_a_loading_process_too(tmp_path, item
 
 
 def test_two_ranks_train_and_predict_as_one(tmp_path):
-    result = _program(tmp_path, "0", ranks=2)
-    assert result.returncode == 0, result.stderr
+    run_ranks(2, PROGRAM, tmp_path, 0, output=tmp_path / "output")
     scores = [(tmp_path / f"metrics{rank}.txt").read_text() for rank in (0, 1)]
     assert scores[0] == scores[1]
     items = make_items(tmp_path / "data0")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from tiny_classification import Noise, run, task
+from warm_processes import run_ranks
 
 from wsssbench.errors import UserError
 from wsssbench.stages import classify
@@ -109,10 +107,7 @@ def _records(directory: Path) -> list[dict[str, float]]:
 
 
 def test_two_ranks_supervise_the_images_that_one_would(tmp_path):
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, str(PROGRAM), str(tmp_path / "two"), "4"]
-    subprocess.run(command, env=environment, capture_output=True, timeout=120, check=True)
+    run_ranks(2, PROGRAM, tmp_path / "two", 4, output=tmp_path)
     one = torch.load(run(tmp_path / "one", 4), weights_only=True)
     two = torch.load(tmp_path / "two" / "weights.pth", weights_only=True)
     for name, value in one.items():

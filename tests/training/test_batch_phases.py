@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from toy_processes import trained_by_two_ranks, trained_elsewhere
 from toy_training import (
     PHASES,
     SIZE,
@@ -18,14 +18,10 @@ from toy_training import (
     run,
     same,
     scalars,
-    trained_elsewhere,
 )
+from warm_processes import RankError
 
 from wsssbench.training.engine import seed_everything, train
-
-
-def _program(directory: Path, kill_at: str, ranks: int = 1, workers: str = "0") -> int:
-    return trained_elsewhere(directory, workers, kill_at, "phases", ranks=ranks)
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +99,13 @@ def test_broken_off_anywhere_it_ends_with_the_same_weights(tmp_path, unbroken, i
 @pytest.mark.parametrize("kills", ["9", pytest.param("5 9 12", marks=pytest.mark.slow)])
 def test_killed_at_the_switch_and_in_both_phases(tmp_path, unbroken, kills):
     for kill_at in kills.split():
-        assert _program(tmp_path, kill_at, workers="2") == -signal.SIGKILL
+        assert trained_elsewhere(tmp_path, "2", kill_at, "phases") == -signal.SIGKILL
     assert same(run(tmp_path, schedule=PHASES)[0], unbroken[0])
     assert scalars(tmp_path) == scalars(unbroken[1])
 
 
 def test_two_ranks_train_on_the_same_batches(tmp_path):
-    assert _program(tmp_path / "two", "-1", ranks=2) == 0
+    trained_by_two_ranks(tmp_path / "two", "0", "-1", "phases")
     saved = torch.load(tmp_path / "two" / "weights.pth", weights_only=True)
     # Without dropout and batch norm, two halves of a batch are the batch.
     seed_everything(7)
@@ -125,9 +121,10 @@ def test_two_ranks_train_on_the_same_batches(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kill_at", ["5", "9", "12"])
 def test_two_ranks_resume_exactly(tmp_path, kill_at):
-    assert _program(tmp_path / "whole", "-1", ranks=2) == 0
-    assert _program(tmp_path / "broken", kill_at, ranks=2, workers="2") != 0
-    assert _program(tmp_path / "broken", "-1", ranks=2) == 0
+    trained_by_two_ranks(tmp_path / "whole", "0", "-1", "phases")
+    with pytest.raises(RankError, match=f"ended with {-signal.SIGKILL}"):
+        trained_by_two_ranks(tmp_path / "broken", "2", kill_at, "phases")
+    trained_by_two_ranks(tmp_path / "broken", "0", "-1", "phases")
     whole, broken = (
         torch.load(tmp_path / d / "weights.pth", weights_only=True) for d in ("whole", "broken")
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from toy_processes import PROGRAM, trained_by_two_ranks, trained_elsewhere
 from toy_training import (
     SCHEDULE,
     Points,
@@ -20,8 +23,8 @@ from toy_training import (
     run,
     same,
     scalars,
-    trained_elsewhere,
 )
+from warm_processes import RankError
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses
@@ -241,7 +244,11 @@ def test_checkpoints_keep_two(tmp_path):
 
 
 def test_two_ranks_train_one_network_on_the_same_batches(tmp_path):
-    assert trained_elsewhere(tmp_path / "two", "0", ranks=2) == 0
+    """Started by torchrun, as users do; the other tests of two ranks fork theirs."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [sys.executable, *launcher, str(PROGRAM), str(tmp_path / "two"), "0"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     first, second = (
         torch.load(tmp_path / "two" / f"rank{r}.pth", weights_only=True) for r in (0, 1)
     )
@@ -263,9 +270,10 @@ def _plain() -> Toy:
 
 @pytest.mark.slow
 def test_two_ranks_resume_exactly(tmp_path):
-    assert trained_elsewhere(tmp_path / "whole", "0", ranks=2) == 0
-    assert trained_elsewhere(tmp_path / "broken", "2", "7", ranks=2) != 0
-    assert trained_elsewhere(tmp_path / "broken", "0", ranks=2) == 0
+    trained_by_two_ranks(tmp_path / "whole", "0")
+    with pytest.raises(RankError, match=f"ended with {-signal.SIGKILL}"):
+        trained_by_two_ranks(tmp_path / "broken", "2", "7")
+    trained_by_two_ranks(tmp_path / "broken", "0")
     whole, broken = (
         torch.load(tmp_path / d / "weights.pth", weights_only=True) for d in ("whole", "broken")
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -141,16 +140,6 @@ def _die_while_saving(iteration: int) -> None:
         publish(self, done)
 
     checkpoints.Checkpoints.publish = die
-
-
-def trained_elsewhere(directory: Path, *arguments: str, ranks: int = 1) -> int:
-    """Run this file in processes of their own; their exit code."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
-    command = [sys.executable, *(launcher if ranks > 1 else []), __file__, str(directory)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, timeout=120
-    ).returncode
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

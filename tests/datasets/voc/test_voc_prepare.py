@@ -164,7 +164,7 @@ def test_sbd_masks_of_voc_images_are_not_needed(archives: tuple[Path, Path]) -> 
     check_masks(archives)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="a user who may not write everywhere")
 def test_a_folder_that_cannot_be_written_ends_it(archives: tuple[Path, Path]) -> None:
     folder = archives[0] / "SegmentationClassAug"
     folder.mkdir(mode=0o500)
