@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from markupsafe import Markup
+
 from wsssbench.pages.svg import WIDTH, bar, diamond, finite, line, opened, shortened, text, ticks
-from wsssbench.results.ladder import MISSING
+from wsssbench.results.formatting import number
 
 _LABELS = 150  # where the bars begin if their labels are beside them
 _SHORT = 17  # letters of a label that fits there
@@ -35,66 +37,67 @@ class Bars:
     paper: float | None = None
     spread: float | None = None
 
+    @property
+    def words(self) -> str:
+        """What a screen reader says."""
+        paper = "" if self.paper is None else f", paper {number(self.paper)}"
+        return f"{self.label} {', '.join(map(number, self.values))}{paper}"
 
-def bar_chart(
+
+def bar_charts(
     groups: Sequence[Bars],
     title: str,
-    top: float | None = None,
-    above: bool | None = None,
+    most: int = 50,
     looks: Sequence[str] = ("s0", "s1"),
-) -> str:
+) -> list[Markup]:
     """Horizontal bars from zero, one group below the other, with their values in a column.
+
+    They are in one drawing, or in two of the same scale beside each other if the groups are more than `most`.
 
     Args:
         groups: all with the same number of values.
-        title: what a screen reader says.
-        top: the right end of the axis, per cent; by default a round number above every value.
-        above: labels above the bars; by default if one of them is too long to be beside them.
+        title: what a screen reader says, before the values.
+        most: groups in one drawing.
         looks: the style sheet's class of each series.
     """
+    length = len(groups) if len(groups) <= most else -(-len(groups) // 2)
+    drawings = [groups[start : start + length] for start in range(0, len(groups), length or 1)]
+    top = _axis_top(groups)
     series = max((len(group.values) for group in groups), default=1)
-    above = any(map(needs_room, groups)) if above is None else above
-    pitch = 44 if series == 1 else 18 * series + 10
-    pitch += _ABOVE - 4 if above else 0
-    height = pitch * len(groups) + 30
-    top = top or axis_top(groups)
+    above = any(len(group.label) > _SHORT for group in groups)
+    pitch = (44 if series == 1 else 18 * series + 10) + (_ABOVE - 4 if above else 0)
     start = 1 if above else _LABELS
     scale = (WIDTH - start - _VALUES) / top
-    parts = [opened(WIDTH, height, title)]
-    for tick in ticks(0, top, 5):
-        x = start + tick * scale
-        parts.append(line("grid", x, 0, x, height - 26))
-        anchor = "start" if above and not tick else "middle"
-        parts.append(text("tick", x, height - 8, f"{tick:g}", anchor))
-    for number, group in enumerate(groups):
-        parts += _group(group, number * pitch, pitch, start, scale, looks)
-    parts.append(line("axis", start, 0, start, height - 26))
-    return "".join([*parts, "</svg>"])
+    charts = []
+    for part in drawings:
+        height = pitch * len(part) + 30
+        said = "; ".join(group.words for group in part)
+        parts = [opened(WIDTH, height, f"{title}, per cent: {said}")]
+        for tick in ticks(0, top, 5):
+            x = start + tick * scale
+            parts.append(line("grid", x, 0, x, height - 26))
+            anchor = "start" if above and not tick else "middle"
+            parts.append(text("tick", x, height - 8, f"{tick:g}", anchor))
+        for place, group in enumerate(part):
+            parts += _group(group, place * pitch, pitch, start, scale, looks)
+        parts.append(line("axis", start, 0, start, height - 26))
+        charts.append(Markup("".join([*parts, "</svg>"])))
+    return charts
 
 
-def needs_room(group: Bars) -> bool:
-    """Is its label too long to be beside the bars?"""
-    return len(group.label) > _SHORT
-
-
-def axis_top(groups: Sequence[Bars]) -> float:
+def _axis_top(groups: Sequence[Bars]) -> float:
     """A round number of per cent that no value of `groups` exceeds."""
-    values = [v for g in groups for v in (*g.values, g.oracle, g.paper, _high(g)) if finite(v)]
-    return max(10.0, 10.0 * math.ceil(max((v or 0.0 for v in values), default=0.0) / 10))
-
-
-def _high(group: Bars) -> float | None:
-    value = group.values[0] if group.values else None
-    return None if value is None or group.spread is None else value + group.spread
+    highs = [(g.values[0] or 0.0) + g.spread for g in groups if g.spread is not None]
+    values = [value for g in groups for value in (*g.values, g.oracle, g.paper)]
+    highest = max((value for value in (*highs, *values) if finite(value)), default=0.0)
+    return max(10.0, 10.0 * math.ceil(highest / 10))
 
 
 def _group(
     group: Bars, top: float, pitch: float, start: float, scale: float, looks: Sequence[str]
 ) -> list[str]:
-    parts = [
-        f'<g class="{"single" if len(group.values) == 1 else "many"}">'
-        f"<title>{escape(group.label)}</title>"
-    ]
+    kind = "single" if len(group.values) == 1 else "many"
+    parts = [f'<g class="{kind}"><title>{escape(group.label)}</title>']
     if start < _LABELS:
         label = shortened(group.label, WIDTH - start)
         parts.append(text("label above", start + 6, top + 19, label, "start"))
@@ -107,25 +110,26 @@ def _group(
     for i, value in enumerate(group.values):
         y = first + i * (thick + 4)
         if finite(value):
-            parts.append(bar(f"bar {looks[i]}", start, y, (value or 0.0) * scale, thick))
-        shown = f"{value:.1f}" if finite(value) else MISSING
-        parts.append(text("value", WIDTH - 2, y + thick / 2 + 5, shown, "end"))
+            parts.append(bar(f"bar {looks[i]}", start, y, value * scale, thick))
+        parts.append(text("value", WIDTH - 2, y + thick / 2 + 5, number(value), "end"))
     return [*parts, *_marks(group, middle, start, scale), "</g>"]
 
 
 def _marks(group: Bars, middle: float, start: float, scale: float) -> list[str]:
+    """Oracle, spread and published number of the first bar."""
     parts = []
-    value = start + ((group.values[0] if group.values else None) or 0.0) * scale
+    value = group.values[0]
+    end = start + (value * scale if finite(value) else 0.0)
     if finite(group.oracle):
-        end = start + (group.oracle or 0.0) * scale
-        parts.append(line("reach", min(value, end), middle, end, middle))
-        parts.append(line("reach", end, middle - 6, end, middle + 6))
-    reach = (group.spread or 0.0) * scale
-    if reach > _SEEN and finite(group.values[0]):
+        reach = start + group.oracle * scale
+        parts.append(line("reach", min(end, reach), middle, reach, middle))
+        parts.append(line("reach", reach, middle - 6, reach, middle + 6))
+    spread = (group.spread or 0.0) * scale
+    if spread > _SEEN and finite(value):
         for name in ("halo", "spread"):
-            parts.append(line(name, value - reach, middle, value + reach, middle))
-            for end in (value - reach, value + reach):
-                parts.append(line(name, end, middle - 5, end, middle + 5))
+            parts.append(line(name, end - spread, middle, end + spread, middle))
+            for x in (end - spread, end + spread):
+                parts.append(line(name, x, middle - 5, x, middle + 5))
     if finite(group.paper):
-        parts.append(diamond(start + (group.paper or 0.0) * scale, middle))
+        parts.append(diamond(start + group.paper * scale, middle))
     return parts

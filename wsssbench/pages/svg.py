@@ -7,13 +7,13 @@ the larger letters that the page's style sheet gives it on a telephone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from typing import TypeGuard
 
 WIDTH = 520  # of a drawing of which two stand beside each other
 _LETTER = 9.5  # width of a letter on a telephone
-Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,5 @@ def shortened(words: str, width: float) -> str:
     return f"{words[: room - 1 - tail]}…{words[len(words) - tail :]}"
 
 
-def width_of(words: str) -> float:
-    """How wide `words` are at most."""
-    return _LETTER * len(words)
-
-
-def finite(value: float | None) -> bool:
+def finite(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
