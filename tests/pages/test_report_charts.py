@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from page_reader import Page
 
-from wsssbench.pages.charts import Bars, bar_charts
+from wsssbench.pages.charts import BarChart, Bars, bar_charts
 from wsssbench.pages.curves import Curve, curve_chart, line_chart, small_chart
+from wsssbench.pages.html import environment
 from wsssbench.pages.row_styles import SLOTS, RowStyle, row_styles
 from wsssbench.pages.scatter import Dot, scatter_chart
-from wsssbench.pages.svg import shortened, ticks
+from wsssbench.pages.svg import ticks
 from wsssbench.results.run import Point
 
 
@@ -154,34 +155,52 @@ def test_every_disc_has_its_rows_number_and_tells_its_name():
         assert f"{dot.style.title}: {values}" in Page(html).text
 
 
+def drawn(chart: BarChart) -> Page:
+    """The chart as the page has it."""
+    parts = environment().get_template("parts.html.j2").module
+    return Page(str(parts.bar_chart(chart)))
+
+
+def per_cent(style: str, side: str) -> float:
+    """Where `style` puts a side of a box, along the axis."""
+    return float(re.search(rf"{side}:(?:calc\(100% - )?([\d.]+)%", style)[1])
+
+
 def test_bars_are_as_long_as_their_values():
     groups = [Bars("a", (20.0,), oracle=30.0), Bars("b", (40.0,), paper=50.0), Bars("c", (None,))]
-    parsed = Page(bar_charts(groups, "t")[0])
-    widths = [float(bar["width"]) for bar in parsed.all("rect")]
-    assert len(widths) == 2 and widths[1] == pytest.approx(2 * widths[0], abs=0.2)
-    assert len(parsed.all("path", **{"class": "paper"})) == 1
-    assert parsed.text.count("–") == 1
+    (chart,) = bar_charts(groups, "t")
+    page = drawn(chart)
+    bars = [per_cent(attrs["style"], "width") for _, attrs in page.of_class("bar")]
+    assert bars == [40.0, 80.0] and chart.top == 50
+    ((_, paper),) = page.of_class("paper")
+    assert per_cent(paper["style"], "left") == 100
+    ((_, reach),) = page.of_class("reach")
+    assert (per_cent(reach["style"], "left"), per_cent(reach["style"], "right")) == (40, 60)
+    assert page.text.count("–") == 1
+    assert page.all("div", role="img")[0]["aria-label"] == (
+        "t, per cent: a 20.0; b 40.0, paper 50.0; c –"
+    )
 
 
 def test_spreads_are_drawn_around_the_end_of_their_bar():
-    parsed = Page(
-        bar_charts([Bars("a", (40.0,), spread=5.0), Bars("b", (40.0,), spread=0.01)], "t")[0]
-    )
-    (bar, _) = parsed.all("rect")
-    across = [s for s in parsed.all("line", **{"class": "spread"}) if s["y1"] == s["y2"]]
-    assert len(across) == 1  # the other one is too short to be seen
-    end, scale = float(bar["x"]) + float(bar["width"]), float(bar["width"]) / 40
-    assert [float(across[0][x]) for x in ("x1", "x2")] == pytest.approx(
-        [end - 5 * scale, end + 5 * scale], abs=0.2
-    )
+    (chart,) = bar_charts([Bars("a", (40.0,), spread=5.0), Bars("b", (None,), spread=None)], "t")
+    ((_, spread),) = drawn(chart).of_class("spread")
+    assert (per_cent(spread["style"], "left"), per_cent(spread["style"], "right")) == (70, 90)
 
 
-def test_long_names_stand_above_their_bars():
-    name = "pooling=GPP(bins=(2, 4)), erasing=AEFT(margin=0.5)"
-    parsed = Page(bar_charts([Bars(name, (20.0,)), Bars("short", (10.0,))], "t")[0])
-    assert all(float(bar["x"]) < 10 for bar in parsed.all("rect"))
-    assert name in parsed.text
-    assert len(shortened(name, 200)) == 21 and shortened(name, 200).endswith("argin=0.5)")
+def test_many_bars_are_in_two_charts_of_one_scale():
+    groups = [Bars(f"class {i}", (float(i), 2.0 * i)) for i in range(15)]
+    one, other = bar_charts(groups, "t", most=12, looks=("r0", "r1"))
+    assert [*one.groups, *other.groups] == groups and len(one.groups) == 8
+    assert one.top == other.top == 30
+    assert [a["class"] for _, a in drawn(one).of_class("bar")][:4] == ["bar r0", "bar r1"] * 2
+
+
+def test_a_bar_that_cannot_be_drawn_leaves_its_place_empty():
+    (chart,) = bar_charts([Bars("a", (float("nan"), 1.0)), Bars("b", (-3.0, None))], "t")
+    page = drawn(chart)
+    assert len(page.of_class("track")) == 4 and len(page.of_class("bar")) == 2
+    assert not re.search(r"\bnan\b", page.text)
 
 
 def test_ticks_are_round_and_inside():

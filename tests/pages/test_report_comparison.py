@@ -35,7 +35,8 @@ def page(report):
 
 def charts(page, words):
     """What a screen reader says of the charts that speak of `words`."""
-    return [a["aria-label"] for a in page.all("svg") if words in a.get("aria-label", "")]
+    drawings = (*page.all("svg"), *page.all("div", role="img"))
+    return [a["aria-label"] for a in drawings if words in a.get("aria-label", "")]
 
 
 def test_every_cell_of_the_tables_is_in_the_page(report, page):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
-from wsssbench.pages.charts import Bars, bar_charts
+from wsssbench.pages.charts import BarChart, Bars, bar_charts
 from wsssbench.pages.curves import Curve, line_chart
 from wsssbench.pages.gallery_view import GalleryView, Pictures, foreground, legend_of, titles_of
 from wsssbench.pages.html import render_page
@@ -170,8 +170,8 @@ def _difference(report: ComparisonReport) -> list[tuple[str, str, str]]:
     return []
 
 
-def _bars(tables: Sequence[Comparison], rung: str) -> dict[str, tuple[list[Bars], list[Markup]]]:
-    """Rung -> the rows' bars and their drawings: of `rung` and of every other one with published numbers."""
+def _bars(tables: Sequence[Comparison], rung: str) -> dict[str, list[BarChart]]:
+    """Rung -> the rows' bars: of `rung` and of every other one with published numbers."""
     of_rungs: dict[str, dict[str, Bars]] = {}
     for table in tables:
         for score in table.cells:
@@ -181,9 +181,9 @@ def _bars(tables: Sequence[Comparison], rung: str) -> dict[str, tuple[list[Bars]
                 of_rungs.setdefault(score.rung, {}).setdefault(one.label, one)
     title = METRICS[tables[0].layout.metric].title
     return {
-        name: (groups, bar_charts(groups, f"{title} of {name}", _COLUMN))
-        for name, of in of_rungs.items()
-        if (groups := list(of.values())) and (name == rung or any(one.paper for one in groups))
+        name: bar_charts(list(groups.values()), f"{title} of {name}", _COLUMN)
+        for name, groups in of_rungs.items()
+        if name == rung or any(one.paper for one in groups.values())
     }
 
 
@@ -259,20 +259,11 @@ def _differing(
 
 def _environments(collection: Collection) -> tuple[list[str], list[tuple[str, list[str], bool]]]:
     """Heads and lines of the environments of all runs; equal ones are one column."""
-    environments: list[dict[str, str]] = []
-    rows: list[dict[str, list[str]]] = []  # the seeds of each row with that environment
+    groups: dict[frozenset[tuple[str, str]], list[Member]] = {}
     for member in collection.members:
-        if member.result.environment not in environments:
-            environments.append(member.result.environment)
-            rows.append({})
-        place = environments.index(member.result.environment)
-        rows[place].setdefault(member.row, []).append(str(member.seed))
-    heads = [
-        listed(
-            f"{row} ({'seed' if len(s) == 1 else 'seeds'} {', '.join(s)})" for row, s in of.items()
-        )
-        for of in rows
-    ]
+        groups.setdefault(frozenset(member.result.environment.items()), []).append(member)
+    heads = [listed(f"{one.row} (seed {one.seed})" for one in of) for of in groups.values()]
+    environments = [of[0].result.environment for of in groups.values()]
     return ["every run"] if len(heads) == 1 else heads, side_by_side(environments)
 
 

@@ -35,12 +35,13 @@ def render_page(template: str, **context: Any) -> str:
     script = (PAGE / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     style = (PAGE / "report.css").read_text(encoding="utf-8")
-    page = _environment().get_template(template)
+    page = environment().get_template(template)
     return page.render(css=Markup(style), script=Markup(script), script_hash=digest, **context)
 
 
 @lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates, and the words for numbers in them."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE),
         autoescape=True,

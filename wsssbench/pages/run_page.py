@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
-from wsssbench.pages.charts import Bars, bar_charts
+from wsssbench.pages.charts import BarChart, Bars, bar_charts
 from wsssbench.pages.curves import Curve, curve_chart, small_chart
 from wsssbench.pages.gallery_view import GalleryView, foreground, legend_of, titles_of
 from wsssbench.pages.html import render_page
@@ -81,7 +81,7 @@ def render(
 
 def class_charts(
     series: Sequence[Mapping[str, float | None]], looks: Sequence[str] = ("s0", "s1")
-) -> list[Markup]:
+) -> list[BarChart]:
     """IoU per class of each of `series` (class -> per cent), in one chart or two beside each other.
 
     Classes that have no number are left out. `looks` are the style sheet's classes of the series.
@@ -130,7 +130,7 @@ def _summary(result: RunResult) -> list[str]:
     return [*words, f"run {result.run_id}"]
 
 
-def _ladder_charts(result: RunResult) -> list[Markup]:
+def _ladder_charts(result: RunResult) -> list[BarChart]:
     groups = [
         Bars(
             one.name,

@@ -13,7 +13,6 @@ from html import escape
 from typing import TypeGuard
 
 WIDTH = 520  # of a drawing of which two stand beside each other
-_LETTER = 9.5  # width of a letter on a telephone
 
 
 @dataclass(frozen=True)
@@ -102,18 +101,6 @@ def text(name: str, x: float, y: float, words: str, anchor: str) -> str:
     )
 
 
-def bar(name: str, x: float, y: float, width: float, height: float) -> str:
-    return (
-        f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.0):.1f}" '
-        f'height="{height:.1f}"/>'
-    )
-
-
-def diamond(x: float, y: float) -> str:
-    """The sign of a published number."""
-    return f'<path class="paper" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6-6z"/>'
-
-
 def badge(name: str, x: float, y: float, number: int, title: str = "") -> str:
     """The number of a row of the comparison in a disc."""
     said = f"<title>{escape(title)}</title>" if title else ""
@@ -131,15 +118,6 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     step = next(power * f for f in (1, 2, 5, 10) if power * f >= raw * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(i * step, 10) for i in range(first, last + 1)]
-
-
-def shortened(words: str, width: float) -> str:
-    """`words` so that they are at most `width` wide; the middle goes, since names differ at their ends."""
-    room = max(4, int(width / _LETTER))
-    if len(words) <= room:
-        return words
-    tail = (room - 1) // 2
-    return f"{words[: room - 1 - tail]}…{words[len(words) - tail :]}"
 
 
 def finite(value: float | None) -> TypeGuard[float]:
