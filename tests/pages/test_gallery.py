@@ -90,9 +90,9 @@ def test_rows_are_shown_at_the_chosen_rung(tmp_path):
     assert [row.id for row in found.gallery] == ["train_00000", "train_00003"]
     assert [titles(row) for row in found.gallery] == [["truth", *selection.scored]] * 2
     assert [row.id for row in (*found.most, *found.least)] == [p.id for p in (*most, *least)]
-    heat = read_cam(tmp_path / "cache" / "infer_cams" / "another-0-cam" / "train_00000.npz").maps.max(
-        axis=0
-    )
+    heat = read_cam(
+        tmp_path / "cache" / "infer_cams" / "another-0-cam" / "train_00000.npz"
+    ).maps.max(axis=0)
     assert np.allclose(found.gallery[0].layers[-1].plane, heat, atol=1e-6)
     assert found.notes == ()
 

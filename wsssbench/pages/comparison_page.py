@@ -12,10 +12,10 @@ from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
 from wsssbench.pages.charts import BarChart, Bars, bar_charts
 from wsssbench.pages.curves import Curve, line_chart
-from wsssbench.pages.gallery_view import GalleryView, Pictures, foreground, legend_of, titles_of
+from wsssbench.pages.gallery_view import GalleryView, Pictures, legend_of, titles_of
 from wsssbench.pages.html import render_page
 from wsssbench.pages.row_styles import RowStyle, row_styles
-from wsssbench.pages.run_page import absent_classes, class_charts, training_charts
+from wsssbench.pages.run_page import absent_classes, class_charts, summary, training_charts
 from wsssbench.pages.scatter import Dot, scatter_chart
 from wsssbench.progress import Progress
 from wsssbench.results import seed_means
@@ -75,19 +75,20 @@ def render(
     of_rows = {row: runs for row in collection.rows if (runs := collection.of(row))}
     evaluations = {row: [e for _, e in runs] for row, runs in selection.scored.items()}
     styles = row_styles(list(of_rows), selection.ranked, selection.pair)
-    iou = {
-        row: seed_means.mean_iou(evaluations[row]) for row in selection.pair or [*evaluations][:1]
-    }
+    pair = selection.pair or [*evaluations][:1]
+    iou = {row: seed_means.mean_iou(evaluations[row]) for row in pair}
     class_styles = [styles[row] for row in iou if iou[row]]
-    dots = _dots(selection, evaluations, styles)
+    scores = {
+        row: seed_means.mean_scores(of_row, selection.metric) for row, of_row in evaluations.items()
+    }
+    dots = [Dot(styles[row], *mean) for row, mean in scores.items() if mean]
     trainings: dict[tuple[str, str], list[Curve]] = {}
     for row, runs in of_rows.items():
         for name, points in seed_means.mean_trainings(runs).items():
             trainings.setdefault(name, []).append(Curve(styles[row], points))
     pairs, gallery = _galleries(report, palette, progress)
-    class_names = next(
-        (m.result.class_names for m in collection.members if m.result.class_names), []
-    )
+    members = collection.members
+    class_names = next((m.result.class_names for m in members if m.result.class_names), [])
     return render_page(
         "comparison.html.j2",
         report=report,
@@ -95,8 +96,8 @@ def render(
         selection=selection,
         title=collection.title,
         facts=_facts(report),
-        summary=_summary(evaluations, class_names),
-        created=max((member.result.created for member in collection.members), default=""),
+        summary=summary([one.card for of in evaluations.values() for one in of], class_names),
+        created=max((member.result.created for member in members), default=""),
         styles=styles,
         shown=[styles[row] for row in selection.scored],
         tables=[comparison_table(table) for table in report.tables],
@@ -120,15 +121,6 @@ def render(
             for row, runs in of_rows.items()
         },
     )
-
-
-def _summary(
-    evaluations: Mapping[str, Sequence[Evaluation]], class_names: Sequence[str]
-) -> list[str]:
-    """The data set and the number of its classes."""
-    cards = [one.card for of_row in evaluations.values() for one in of_row]
-    words = [str(card["dataset"]) for card in cards if card.get("dataset")][:1]
-    return [*words, *([f"{len(foreground(class_names))} classes"] if class_names else [])]
 
 
 def _facts(report: ComparisonReport) -> list[tuple[str, str, str]]:
@@ -211,16 +203,6 @@ def _with_curves(runs: Iterable[Scored]) -> list[Evaluation]:
     """The first evaluation of every run that has a curve."""
     curves = ([e for e in member.result.evaluations if len(e.curve) > 1] for member, _ in runs)
     return [of_run[0] for of_run in curves if of_run]
-
-
-def _dots(
-    selection: Selection, evaluations: Mapping[str, Sequence[Evaluation]], styles: Styles
-) -> list[Dot]:
-    """Mean precision and recall of every row."""
-    means = {
-        row: seed_means.mean_scores(of_row, selection.metric) for row, of_row in evaluations.items()
-    }
-    return [Dot(styles[row], *scores) for row, scores in means.items() if scores]
 
 
 def _times(of_rows: Mapping[str, Sequence[Member]]) -> dict[str, dict[str, StageTime | None]]:

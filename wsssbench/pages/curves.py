@@ -9,7 +9,7 @@ from html import escape
 from markupsafe import Markup
 
 from wsssbench.pages.row_styles import RowStyle
-from wsssbench.pages.svg import Frame, badge, finite, line, opened, text
+from wsssbench.pages.svg import Frame, badge, finite, line, svg, text
 from wsssbench.results.formatting import number, threshold_text
 from wsssbench.results.run import Point
 
@@ -50,8 +50,7 @@ def curve_chart(
     """
     points = [(point.threshold, point) for point in curve if finite(point.threshold)]
     frame = Frame(_span([at for at, _ in points]), (0, 100))
-    parts = [opened(frame.width, frame.height, title)]
-    parts += frame.axes("background threshold", "per cent")
+    parts = frame.axes("background threshold", "per cent")
     for name in SERIES:
         parts.append(frame.path(f"line {name}", [(at, getattr(p, name)) for at, p in points]))
     parts += _thresholds(chosen, choice, oracle, frame)
@@ -64,7 +63,7 @@ def curve_chart(
                 f'<rect class="hover" x="{frame.across(at) - step / 2:.1f}" y="{frame.top}" '
                 f'width="{step:.1f}" height="{frame.floor - frame.top}"><title>{said}</title></rect>'
             )
-    return Markup("".join([*parts, "</svg>"]))
+    return svg(frame.width, frame.height, title, parts)
 
 
 def line_chart(curves: Sequence[Curve], x_title: str, y_title: str, title: str) -> Markup:
@@ -81,9 +80,9 @@ def line_chart(curves: Sequence[Curve], x_title: str, y_title: str, title: str) 
     peaks = [max((y for _, y in one.finite), default=high) for one in curves]
     low = max(low, max(peaks) - max(_BELOW, 2.5 * (max(peaks) - min(peaks))))
     frame = Frame(_span([x for one in curves for x, _ in one.points]), (low, high), top=14)
-    parts = [opened(frame.width, frame.height, title), *frame.axes(x_title, y_title, (7, 6))]
     seen = [Curve(one.style, [(x, y) for x, y in one.points if y >= low]) for one in curves]
-    return Markup("".join([*parts, *_lines(seen, frame), "</svg>"]))
+    parts = [*frame.axes(x_title, y_title, (7, 6)), *_lines(seen, frame)]
+    return svg(frame.width, frame.height, title, parts)
 
 
 def small_chart(curves: Sequence[Curve], title: str, numbered: bool) -> Markup:
@@ -93,8 +92,8 @@ def small_chart(curves: Sequence[Curve], title: str, numbered: bool) -> Markup:
         _room([y for one in curves for _, y in one.finite]),
         *(260, 170, 44, 8, 10, 26),
     )
-    parts = [opened(frame.width, frame.height, title, "small"), *frame.axes("", "", (4, 4))]
-    return Markup("".join([*parts, *_lines(curves, frame, numbered), "</svg>"]))
+    parts = [*frame.axes("", "", (4, 4)), *_lines(curves, frame, numbered)]
+    return svg(frame.width, frame.height, title, parts, "small")
 
 
 def _lines(curves: Sequence[Curve], frame: Frame, numbered: bool = True) -> list[str]:

@@ -21,7 +21,7 @@ from wsssbench.progress import Progress, duration
 from wsssbench.results.formatting import number
 from wsssbench.results.ladder import aggregate, ladder_table
 from wsssbench.results.protocol import side_by_side
-from wsssbench.results.run import Evaluation, RunResult, StageTime
+from wsssbench.results.run import CardValue, Evaluation, RunResult, StageTime
 from wsssbench.results.seed_means import together
 
 GALLERY_BYTES = 9_000_000  # of the page's 10 MB
@@ -44,6 +44,8 @@ def render(
     """
     palette = voc_palette() if palette is None else palette
     evaluations = result.evaluations
+    cards = [one.card for one in evaluations]
+    seeds = [f"seed {card['seed']}" for card in cards[:1] if card.get("seed") is not None]
     with_classes = [one for one in evaluations if one.iou]
     first_and_last = with_classes if len(with_classes) < 2 else [with_classes[0], with_classes[-1]]
     classes = [one.iou for one in first_and_last]
@@ -58,7 +60,7 @@ def render(
         result=result,
         title=result.name,
         facts=_facts(result, made),
-        summary=_summary(result),
+        summary=[*summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
         table=ladder_table(aggregate([result])),
         ladder_charts=_ladder_charts(result),
         has_oracle=any(one.chosen and one.oracle for one in evaluations),
@@ -75,7 +77,7 @@ def render(
         training=training_charts(trainings, numbered=False),
         made=made,
         shares=_shares(result.times),
-        cards=side_by_side([one.card for one in evaluations]),
+        cards=side_by_side(cards),
     )
 
 
@@ -120,14 +122,10 @@ def _shares(times: Sequence[StageTime]) -> list[float]:
     return [round(100 * value / longest, 1) for value in seconds]
 
 
-def _summary(result: RunResult) -> list[str]:
-    """What was run on what, in a few words each."""
-    card = result.evaluations[0].card if result.evaluations else {}
-    words = [str(card["dataset"])] if card.get("dataset") is not None else []
-    if result.class_names:
-        words.append(f"{len(foreground(result.class_names))} classes")
-    words += [f"seed {card['seed']}"] if card.get("seed") is not None else []
-    return [*words, f"run {result.run_id}"]
+def summary(cards: Sequence[Mapping[str, CardValue]], class_names: Sequence[str]) -> list[str]:
+    """The data set of the first of `cards` that names one, and the number of classes."""
+    words = [str(card["dataset"]) for card in cards if card.get("dataset")][:1]
+    return [*words, *([f"{len(foreground(class_names))} classes"] if class_names else [])]
 
 
 def _ladder_charts(result: RunResult) -> list[BarChart]:

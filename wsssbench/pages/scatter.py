@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from wsssbench.pages.row_styles import RowStyle
-from wsssbench.pages.svg import Frame, badge, opened, text
+from wsssbench.pages.svg import Frame, badge, svg, text
 
 _LEVELS = range(10, 100, 10)  # per cent of F1, of the guide lines
 
@@ -35,8 +35,7 @@ def scatter_chart(dots: Sequence[Dot], title: str, joined: Sequence[Dot] = ()) -
     """
     frame = _frame(dots)
     said = "; ".join(f"{d.style.title} {d.precision:.1f}, {d.recall:.1f}" for d in dots)
-    parts = [opened(frame.width, frame.height, f"{title}: {said}")]
-    parts += frame.axes("recall, per cent", "precision, per cent", (6, 6), grid=False)
+    parts = frame.axes("recall, per cent", "precision, per cent", (6, 6), grid=False)
     parts += _guides(frame)
     if joined:
         parts.append(frame.path("way", [(dot.recall, dot.precision) for dot in joined]))
@@ -44,7 +43,7 @@ def scatter_chart(dots: Sequence[Dot], title: str, joined: Sequence[Dot] = ()) -
         x, y = frame.across(dot.recall), frame.up(dot.precision)
         told = f"{dot.style.title}: precision {dot.precision:.1f}, recall {dot.recall:.1f}"
         parts.append(badge(f"{dot.style.css} solid", x, y, dot.style.number, told))
-    return Markup("".join([*parts, "</svg>"]))
+    return svg(frame.width, frame.height, f"{title}: {said}", parts)
 
 
 def _frame(dots: Sequence[Dot]) -> Frame:

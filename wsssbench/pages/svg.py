@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TypeGuard
 
+from markupsafe import Markup
+
 WIDTH = 520  # of a drawing of which two stand beside each other
 
 
@@ -61,14 +63,10 @@ class Frame:
             at = self.across(tick)
             parts.append(line("axis", at, self.floor, at, self.floor + 5))
             parts.append(text("tick", at, self.floor + 20, f"{tick:g}", "middle"))
-        if x_title:
-            middle = (self.left + self.end) / 2
-            parts.append(text("title", middle, self.height - 6, x_title, "middle"))
-        if y_title:
-            parts.append(
-                f'<text class="title" text-anchor="middle" transform="translate(15 '
-                f'{(self.top + self.floor) / 2:.1f}) rotate(-90)">{escape(y_title)}</text>'
-            )
+        across, up = (self.left + self.end) / 2, (self.top + self.floor) / 2
+        parts.append(text("title", across, self.height - 6, x_title, "middle"))
+        turned = f"translate(15 {up:.1f}) rotate(-90)"
+        parts.append(f'<g transform="{turned}">{text("title", 0, 0, y_title, "middle")}</g>')
         return parts
 
     def path(self, name: str, points: Iterable[tuple[float, float]], title: str = "") -> str:
@@ -76,17 +74,16 @@ class Frame:
         vertices = " ".join(
             f"{self.across(x):.1f},{self.up(y):.1f}" for x, y in points if finite(x) and finite(y)
         )
-        if not title:
-            return f'<polyline class="{name}" points="{vertices}"/>'
-        return f'<polyline class="{name}" points="{vertices}"><title>{escape(title)}</title></polyline>'
+        said = f"<title>{escape(title)}</title>" if title else ""
+        return f'<polyline class="{name}" points="{vertices}">{said}</polyline>'
 
 
-def opened(width: float, height: float, title: str, name: str = "") -> str:
-    """The opening tag; `title` is what a screen reader says."""
+def svg(width: float, height: float, title: str, parts: Iterable[str], name: str = "") -> Markup:
+    """The drawing of `parts`; `title` is what a screen reader says."""
     names = f"chart {name}".rstrip()
-    return (
+    return Markup(
         f'<svg class="{names}" viewBox="0 0 {width:g} {height:g}" role="img" '
-        f'aria-label="{escape(title)}" preserveAspectRatio="xMinYMin meet">'
+        f'aria-label="{escape(title)}" preserveAspectRatio="xMinYMin meet">{"".join(parts)}</svg>'
     )
 
 
@@ -95,10 +92,8 @@ def line(name: str, x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def text(name: str, x: float, y: float, words: str, anchor: str) -> str:
-    return (
-        f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-        f"{escape(words)}</text>"
-    )
+    at = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="{name}" {at}>{escape(words)}</text>'
 
 
 def badge(name: str, x: float, y: float, number: int, title: str = "") -> str:

@@ -193,10 +193,12 @@ def _merged(parts: Mapping[str, Collection]) -> Collection:
     Rows of one name are one row if they are the same runs, and keep apart by their collection's title otherwise.
     """
     titles = [part.title for part in parts.values()]
-    kinds: dict[str, set[frozenset[Any]]] = {}  # row -> what is behind that name in each collection
+    kinds: dict[str, set[frozenset[Any]]] = {}  # row -> what that name stands for
     for part in parts.values():
         for row in part.rows:
-            kinds.setdefault(row, set()).add(_behind(part, row))
+            folders = frozenset(member.directory.resolve() for member in part.of(row))
+            published = frozenset(part.paper.get(row, {}).items())
+            kinds.setdefault(row, set()).add(folders or published)
     rows: dict[str, tuple[Collection, str]] = {}
     baseline = None
     for path, part in parts.items():
@@ -222,12 +224,6 @@ def _merged(parts: Mapping[str, Collection]) -> Collection:
         next((part.paper_card for part in parts.values() if part.paper_card), {}),
         tuple(missing),
     )
-
-
-def _behind(part: Collection, row: str) -> frozenset[Any]:
-    """The folders of the runs of `row`, or the published numbers of one without runs."""
-    folders = frozenset(member.directory.resolve() for member in part.of(row))
-    return folders or frozenset(part.paper.get(row, {}).items())
 
 
 def _seed(result: RunResult) -> int:

@@ -20,7 +20,7 @@ from wsssbench.results.collection import Collection
 from wsssbench.results.comparison import Comparison, Line, Score
 from wsssbench.results.differences import Sides, differences
 from wsssbench.results.layout import Layout, Options, Place, RungNames, Runs, lay_out
-from wsssbench.results.marks import with_differences, with_paper, with_ranks
+from wsssbench.results.marks import with_paper, with_ranks
 from wsssbench.results.metrics import METRICS, Stat, point, thresholds_of
 from wsssbench.results.notes import nothing_scored, remarks
 from wsssbench.results.table import Footnotes
@@ -49,7 +49,9 @@ def make_comparison(
     footnotes = Footnotes()
     scores = {place: _score(runs, place) for place in layout.places}
     scores = with_ranks(runs, layout, scores, footnotes)
-    scores = with_differences(scores, found, baseline, footnotes)
+    for place, (difference, problems) in found.items():
+        numbers = footnotes.numbers(f"vs. {baseline}: {problem}" for problem in problems)
+        scores[place] = replace(scores[place], difference=difference, difference_notes=numbers)
     scores = with_paper(runs, layout, scores, footnotes)
     lines = []
     for name, places in layout.lines:

@@ -30,8 +30,8 @@ class _Drawn(NamedTuple):
 
 def differences(
     wanted: Mapping[Place, Sides], resamples: int, confidence: float, progress: Progress
-) -> dict[Place, tuple[Difference | None, str]]:
-    """The row minus the baseline at every place, and a phrase about what is wrong with it, mostly empty.
+) -> dict[Place, tuple[Difference | None, list[str]]]:
+    """The row minus the baseline at every place, and phrases about what is not as it seems.
 
     There is no difference if they share no seed, or were scored on other images; and no interval if
     the counts per image of one of them are lost.
@@ -64,26 +64,31 @@ def differences(
 
 def _difference(
     sides: Sides, metric: Metric, drawn: Mapping[tuple, _Drawn | None], confidence: float
-) -> tuple[Difference | None, str]:
+) -> tuple[Difference | None, list[str]]:
     ours, theirs = sides
     pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
     values = [metric.of(one.evaluation) - metric.of(other.evaluation) for one, other in pairs]
     stat = Stat.of(values)
     if stat is None:
-        return None, "no seed in common"
+        return None, ["no seed in common"]
     pairs = [pair for pair, value in zip(pairs, values, strict=True) if math.isfinite(value)]
     resampled_pairs = [[drawn[_key(scored, metric)] for scored in pair] for pair in pairs]
     there = [(one, other) for one, other in resampled_pairs if one and other]
     if any(one.images != other.images for one, other in there):
-        return None, "scored on other images or classes"
+        return None, ["scored on other images or classes"]
+    ends: tuple[float | None, float | None] = (None, None)
+    problems = []
     if len(there) < len(pairs):
-        return Difference(stat, None, None), "no interval: counts per image are lost"
-    scores = [
-        [getattr(part.scores, metric.measure) for part in side] for side in zip(*there, strict=True)
-    ]
-    low, high = interval(scores[0], scores[1], confidence)
-    ends = (low, high) if math.isfinite(low) else (None, None)
-    return Difference(stat, *ends), ""
+        problems.append("no interval: counts per image are lost")
+    else:
+        of_seeds = zip(*there, strict=True)
+        scores = [[getattr(one.scores, metric.measure) for one in side] for side in of_seeds]
+        low, high = interval(scores[0], scores[1], confidence)
+        ends = (low, high) if math.isfinite(low) else ends
+    n = sum(math.isfinite(metric.of(one.evaluation)) for one in ours.values())
+    if stat.n < n:
+        problems.append(f"over the {stat.n} of {n} seeds that both have")
+    return Difference(stat, *ends), problems
 
 
 def _draw(scored: Scored, choice: str, resamples: int) -> _Drawn | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -185,24 +185,34 @@ def lay_out(collection: Collection, axes: Axes, names: RungNames, options: Optio
         members = [member for member in collection.members if member.row in rows]
         has_oracle = any(one.oracle for m in members for one in m.result.evaluations)
         metrics = [name for name, of in METRICS.items() if of.choice == "chosen" or has_oracle]
-    of_lines, of_columns = (
-        _entries(
-            collection, axes, rows, axis, names.titles if options.rung is None else [rung], metrics
-        )
+    seeds = sorted({member.seed for member in collection.members if member.row in rows})
+    rungs = names.titles if options.rung is None else [rung]
+    # Every value of the axes inside a row, with the field of a `Place` that it fixes.
+    inside: dict[str, dict[str, dict[str, Any]]] = {
+        RUNG: {title: {"rung": title} for title in rungs},
+        METRIC: {METRICS[name].title: {"metric": name} for name in metrics},
+        SEED: {f"seed {seed}": {"seed": seed} for seed in seeds},
+    }
+    values = {axis: axes.values(axis) for axis in (corner, across) if axis not in inside}
+    titles, columns = (
+        inside.get(axis) or dict.fromkeys(values[axis][r] for r in rows if r in values[axis])
         for axis in (corner, across)
     )
     lines = []
-    for name, line in of_lines.items():
+    for name in titles:
         places = []
-        for title, column in of_columns.items():
-            there = [row for row in rows if row in line.rows and row in column.rows]
+        for title in columns:
+            cell = {corner: name, across: title}
+            there = [row for row in rows if all(of.get(row) == cell[a] for a, of in values.items())]
             if len(there) > 1:
-                raise UserError(_several(axes, there, f"{corner} = {name}, {across} = {title}"))
-            fixed = {"rung": rung, "metric": metric, **line.fixes, **column.fixes}
+                raise UserError(_several(axes, there, cell))
+            fixed: dict[str, Any] = {"rung": rung, "metric": metric}
+            for axis, value in cell.items():
+                fixed |= inside.get(axis, {}).get(value, {})
             places.append(Place(there[0] if there else None, **fixed))
         lines.append((name, tuple(places)))
     across = across if kind == "pivot" else ""
-    return Layout(kind, rung, metric, corner, across, tuple(of_columns), tuple(lines))
+    return Layout(kind, rung, metric, corner, across, tuple(columns), tuple(lines))
 
 
 def _kind(options: Options, rungs: int) -> tuple[str, str, str]:
@@ -217,43 +227,13 @@ def _kind(options: Options, rungs: int) -> tuple[str, str, str]:
     return "pivot", lines, columns
 
 
-class _Entry(NamedTuple):
-    """One value of an axis: the rows that have it, and which fields of a `Place` it fixes."""
-
-    rows: Container[str]
-    fixes: Mapping[str, Any]
-
-
-def _entries(
-    collection: Collection,
-    axes: Axes,
-    rows: Sequence[str],
-    axis: str,
-    rungs: Sequence[str],
-    metrics: Sequence[str],
-) -> dict[str, _Entry]:
-    """Every value of `axis` among `rows`, by its title."""
-    if axis == RUNG:
-        return {title: _Entry(rows, {"rung": title}) for title in rungs}
-    if axis == METRIC:
-        return {METRICS[name].title: _Entry(rows, {"metric": name}) for name in metrics}
-    if axis == SEED:
-        seeds = sorted({member.seed for member in collection.members if member.row in rows})
-        return {f"seed {seed}": _Entry(rows, {"seed": seed}) for seed in seeds}
-    values = axes.values(axis)
-    shared: dict[str, list[str]] = {}
-    for row in rows:
-        if row in values:
-            shared.setdefault(values[row], []).append(row)
-    return {value: _Entry(of, {}) for value, of in shared.items()}
-
-
-def _several(axes: Axes, rows: Sequence[str], cell: str) -> str:
+def _several(axes: Axes, rows: Sequence[str], cell: Mapping[str, str]) -> str:
     """Why a cell cannot show several rows, and how to choose one of them."""
     names = axes.differing(rows)
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    place = ", ".join(f"{axis} = {value}" for axis, value in cell.items())
     return (
-        f"{len(rows)} rows would share the cell {cell} ({'; '.join(rows[:3])}{more}): "
+        f"{len(rows)} rows would share the cell {place} ({'; '.join(rows[:3])}{more}): "
         f"they differ in {', '.join(names[:6])}; choose with --where {names[0]}=VALUE"
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from wsssbench.results.axes import NOT_OF_ROWS
-from wsssbench.results.comparison import Difference, Score
+from wsssbench.results.comparison import Score
 from wsssbench.results.layout import Layout, Place, Runs
 from wsssbench.results.metrics import METRICS
 from wsssbench.results.protocol import card_differences, mixed_protocols, paper_differences
@@ -28,7 +28,12 @@ def with_ranks(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes)
             said = _protocol_notes(runs, place, base)
             if score.stat and not said:
                 competing.append(place)
-            said += _count_notes(runs, layout, place, score, most)
+            if score.stat and place.seed is None:
+                n, all_runs = score.stat.n, len(runs.collection.of(place.row or ""))
+                if n < all_runs:
+                    said.append(f"only {n} of {all_runs} runs have this number")
+                elif layout.kind == "pivot" and n < most:
+                    said.append(f"n = {n}")
             marked[place] = replace(score, notes=footnotes.numbers(said))
         means = [stat.mean for place in competing if (stat := scores[place].stat)]
         for place, rank in zip(competing, ranks(means), strict=True):
@@ -41,24 +46,6 @@ def ranks(values: Sequence[float]) -> list[int]:
     shown = [float(f"{value:.1f}") for value in values]
     places = {value: rank for rank, value in enumerate(sorted(set(shown), reverse=True)[:2], 1)}
     return [places.get(value, 0) if len(shown) > 1 else 0 for value in shown]
-
-
-def with_differences(
-    scores: Scores,
-    differences: Mapping[Place, tuple[Difference | None, str]],
-    baseline: str | None,
-    footnotes: Footnotes,
-) -> Scores:
-    """`scores` with their differences to the baseline, and with a note where one is not what it seems to be."""
-    filled = dict(scores)
-    for place, (difference, problem) in differences.items():
-        score = scores[place]
-        said = [problem] if problem else []
-        if difference and score.stat and difference.stat.n < score.stat.n:
-            said.append(f"over the {difference.stat.n} of {score.stat.n} seeds that both have")
-        numbers = footnotes.numbers(f"vs. {baseline}: {one}" for one in said)
-        filled[place] = replace(score, difference=difference, difference_notes=numbers)
-    return filled
 
 
 def with_paper(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes) -> Scores:
@@ -113,12 +100,3 @@ def _protocol_notes(runs: Runs, place: Place, base: tuple[str, Evaluation] | Non
     if place.row != base[0] and (phrases := card_differences(base[1], evaluations[0])):
         said.append(f"protocol differs from {base[0]}: {'; '.join(phrases)}")
     return said + mixed_protocols(evaluations)
-
-
-def _count_notes(runs: Runs, layout: Layout, place: Place, score: Score, most: int) -> list[str]:
-    if score.stat is None or place.seed is not None:
-        return []
-    all_runs = len(runs.collection.of(place.row or ""))
-    if score.stat.n < all_runs:
-        return [f"only {score.stat.n} of {all_runs} runs have this number"]
-    return [f"n = {score.stat.n}"] if layout.kind == "pivot" and score.stat.n < most else []
