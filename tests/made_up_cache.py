@@ -18,7 +18,7 @@ from wsssbench.files.artefacts import write_cam, write_scores
 from wsssbench.files.images import write_label
 from wsssbench.interfaces import Cam, Scores
 from wsssbench.progress import Silent
-from wsssbench.results.run import Point, Rung, RunResult, to_json
+from wsssbench.results.run import Evaluation, Point, RunResult, to_json
 from wsssbench.results.run_files import image_counts_path
 
 SIZE = 64
@@ -92,7 +92,7 @@ def _write_run(
         point = Point(*(100 * rng.random(3)).tolist(), 0.4 if node == "cam" else None)
         card: dict[str, Any] = {"dataset": "SyntheticScenes", "split": split, "seed": seed}
         card |= {"threshold": point.threshold, "threshold_choice": "fixed"}
-        rungs.append(Rung(title, node, split, point, card=card))
+        rungs.append(Evaluation(title, node, split, point, card=card))
     text = config_text(config)
     result = RunResult(
         name, run.name, text, rungs, [], class_names=list(dataset.classes), created="2026-03-01"

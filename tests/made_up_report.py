@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 from made_up_runs import Method, write_sweep
 
-from wsssbench.pages.comparison_page import Report
+from wsssbench.pages.comparison_page import ComparisonReport
 from wsssbench.pages.gallery_view import Pictures
-from wsssbench.results.choice import Choice, choose
 from wsssbench.results.collection import Collection, Member, load
-from wsssbench.results.compare import compare
+from wsssbench.results.compare import make_comparison
 from wsssbench.results.image_pairs import extremes, image_pairs
 from wsssbench.results.layout import Options
 from wsssbench.results.run import (
+    Evaluation,
     GalleryRow,
     Layer,
     Point,
-    Rung,
     RunResult,
     StageTime,
     TrainingCurve,
 )
+from wsssbench.results.selection import Selection, select
 from wsssbench.results.sweep_record import Status
 
 NAMES = ("GAP", "GPP", "GPP + triplet", "rigid erasing")
@@ -58,31 +58,34 @@ def make_report(
     *,
     rung: str | None = None,
     noisy: bool = False,
-) -> Report:
+) -> ComparisonReport:
     """The page's parts of such a comparison, with pictures of `images` images."""
     collection = make_collection(work, names)
-    choice = choose(collection, rung)
-    options = Options(choice.rung, resamples=20, baseline=choice.b)
+    selection = select(collection, rung)
+    options = Options(selection.rung, resamples=20, baseline=selection.b)
     tables = [
-        compare(collection, one) for one in (options, dataclasses.replace(options, rung=None))
+        make_comparison(collection, one)
+        for one in (options, dataclasses.replace(options, rung=None))
     ]
-    pairs, problem = image_pairs(choice)
+    pairs, problem = image_pairs(selection)
     most, least = extremes(pairs, 2)
     rng = np.random.default_rng(0)
     gallery, *parts = (
-        [make_row(id, choice.scored, size, rng, noisy) for id in ids]
+        [make_row(id, selection.scored, size, rng, noisy) for id in ids]
         for ids in (
             [f"img{i:04}" for i in range(images)],
             [p.id for p in most],
             [p.id for p in least],
         )
     )
-    return Report(collection, choice, tables, most, least, problem, Pictures(gallery, *parts))
+    return ComparisonReport(
+        collection, selection, tables, most, least, problem, Pictures(gallery, *parts)
+    )
 
 
 def make_row(
     id: str,
-    titles: Sequence[str] | Choice,
+    titles: Sequence[str] | Selection,
     size: tuple[int, int],
     rng: np.random.Generator,
     noisy: bool = False,
@@ -111,10 +114,10 @@ def _filled(member: Member, place: int) -> Member:
 
 
 def _with_courses(result: RunResult, place: int, seed: int) -> RunResult:
-    cam, *rest = result.rungs
+    cam, *rest = result.evaluations
     return dataclasses.replace(
         result,
-        rungs=[_with_curve(cam, place), *rest],
+        evaluations=[_with_curve(cam, place), *rest],
         times=[
             StageTime("classify", 100.0 + 7 * place + seed, 1200.0),
             StageTime("cam", 20.0, 900.0, reused=True),
@@ -132,7 +135,7 @@ def _with_courses(result: RunResult, place: int, seed: int) -> RunResult:
     )
 
 
-def _with_curve(rung: Rung, place: int) -> Rung:
+def _with_curve(rung: Evaluation, place: int) -> Evaluation:
     best = rung.oracle.miou if rung.oracle else 50.0
     curve = [
         Point(best - 120 * (t / 100 - 0.3 - place / 100) ** 2, 60 + t / 5, 90 - t / 2, t / 100)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from wsssbench.results.run import (
+    Evaluation,
     GalleryRow,
     Layer,
     Point,
-    Rung,
     RunResult,
     StageTime,
     TrainingCurve,
@@ -49,7 +49,7 @@ def make_result() -> Callable[..., RunResult]:
         curve = [
             Point(40 - 100 * (t - 0.2) ** 2 + shift, 50 + t, 70 - t, t) for t in (0.1, 0.2, 0.3)
         ]
-        cam = Rung(
+        cam = Evaluation(
             name="CAM",
             node="cam",
             split="train",
@@ -59,7 +59,7 @@ def make_result() -> Callable[..., RunResult]:
             curve=curve,
             card=_card(threshold=0.3),
         )
-        val = Rung(
+        val = Evaluation(
             name="DeepLab val",
             node="predict",
             split="val",
@@ -71,7 +71,7 @@ def make_result() -> Callable[..., RunResult]:
             "name": "aeft_voc",
             "run_id": "0a1b-seed0",
             "config_text": "seed = 0\n",
-            "rungs": [cam, val],
+            "evaluations": [cam, val],
             "times": [StageTime("classify", 90.0, 2048.0, True), StageTime("cam", 30.0, 512.0)],
             "gallery": _gallery(rows, size, seed=0),
             "environment": {"torch": "2.14.1"},

@@ -13,7 +13,7 @@ import numpy as np
 from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.evaluation.confusion import metrics_of_counts
 from wsssbench.evaluation.image_counts import write_image_counts
-from wsssbench.results.run import Point, Rung, RunResult, to_json
+from wsssbench.results.run import Evaluation, Point, RunResult, to_json
 from wsssbench.results.run_files import image_counts_path
 from wsssbench.results.sweep_record import Paper, Row, Status, Sweep, SweepCell
 
@@ -116,7 +116,7 @@ def write_run(
         name=name,
         run_id=directory.name,
         config_text="".join(f"{k} = {v!r}\n" for k, v in config_of(method, name, seed).items()),
-        rungs=rungs,
+        evaluations=rungs,
         times=[],
         created=created,
         reference=dict(reference or {}),
@@ -126,7 +126,7 @@ def write_run(
     return result
 
 
-def _rung(method: Method, node: str, choices: Mapping[str, ClassCounts], seed: int) -> Rung:
+def _rung(method: Method, node: str, choices: Mapping[str, ClassCounts], seed: int) -> Evaluation:
     card: dict[str, Any] = {**CARD, "images": method.images, "stage": node, "seed": seed}
     card |= {"threshold": 0.4, "threshold_choice": "fixed"}
     if node != "cam":
@@ -134,7 +134,7 @@ def _rung(method: Method, node: str, choices: Mapping[str, ClassCounts], seed: i
     if node == "predict":
         card |= {"split": "val", "labels_at_inference": False}
     oracle = choices.get("oracle")
-    return Rung(
+    return Evaluation(
         name=RUNGS.get(node, node),
         node=node,
         split=str(card["split"]),

@@ -14,9 +14,9 @@ from wsssbench.files.artefacts import read_cam, read_label, read_scores
 from wsssbench.files.images import read_image
 from wsssbench.ops.label_map import label_map
 from wsssbench.pages.gallery import RunFiles, comparison_pictures, run_gallery
-from wsssbench.results.choice import choose
 from wsssbench.results.collection import load
 from wsssbench.results.image_pairs import extremes, image_pairs
+from wsssbench.results.selection import select
 
 
 @pytest.fixture
@@ -83,12 +83,12 @@ def test_a_lost_cache_is_one_sentence(run, tmp_path):
 def test_rows_are_shown_at_the_chosen_rung(tmp_path):
     runs = [write_cached_run(tmp_path, name) for name in ("one", "another")]
     collection = load(runs)
-    choice = choose(collection, "CAM")
-    pairs, _ = image_pairs(choice)
+    selection = select(collection, "CAM")
+    pairs, _ = image_pairs(selection)
     most, least = extremes(pairs, 1)
-    found = comparison_pictures(choice, 2, (most, least))
+    found = comparison_pictures(selection, 2, (most, least))
     assert [row.id for row in found.gallery] == ["train_00000", "train_00003"]
-    assert [titles(row) for row in found.gallery] == [["truth", *choice.scored]] * 2
+    assert [titles(row) for row in found.gallery] == [["truth", *selection.scored]] * 2
     assert [row.id for row in (*found.most, *found.least)] == [p.id for p in (*most, *least)]
     heat = read_cam(
         tmp_path / "cache" / "infer_cams" / "another-0-cam" / "train_00000.npz"
@@ -99,19 +99,19 @@ def test_rows_are_shown_at_the_chosen_rung(tmp_path):
 
 def test_predictions_are_shown_on_their_own_split(tmp_path):
     runs = [write_cached_run(tmp_path, name) for name in ("one", "another")]
-    choice = choose(load(runs))
-    assert choice.rung == "DeepLab"
-    found = comparison_pictures(choice, 8, ((), ()))
+    selection = select(load(runs))
+    assert selection.rung == "DeepLab"
+    found = comparison_pictures(selection, 8, ((), ()))
     assert [row.id for row in found.gallery] == ["val_00000", "val_00001", "val_00002"]
-    assert all(titles(row) == ["truth", *choice.scored] for row in found.gallery)
+    assert all(titles(row) == ["truth", *selection.scored] for row in found.gallery)
 
 
 def test_another_seed_stands_in_for_one_that_is_lost(tmp_path):
     for seed in (0, 1):
         write_cached_run(tmp_path, "one", seed)
     shutil.rmtree(tmp_path / "cache" / "infer_cams" / "one-0-cam")
-    choice = choose(load([tmp_path / "runs" / "one"]), "CAM")
-    assert titles(comparison_pictures(choice, 1, ((), ())).gallery[0]) == ["truth", "one"]
+    selection = select(load([tmp_path / "runs" / "one"]), "CAM")
+    assert titles(comparison_pictures(selection, 1, ((), ())).gallery[0]) == ["truth", "one"]
 
 
 def test_rows_without_pictures_are_named_with_the_reason(tmp_path):
@@ -119,15 +119,15 @@ def test_rows_without_pictures_are_named_with_the_reason(tmp_path):
     more = {"type": "SyntheticScenes", "train_images": 6, "val_images": 3, "image_size": 80}
     runs.append(write_cached_run(tmp_path, "larger", data=more))
     shutil.rmtree(tmp_path / "cache" / "infer_cams" / "lost-0-cam")
-    choice = choose(load(runs), "CAM")
-    found = comparison_pictures(choice, 1, ((), ()))
+    selection = select(load(runs), "CAM")
+    found = comparison_pictures(selection, 1, ((), ()))
     assert titles(found.gallery[0]) == ["truth", "one"]
     assert found.notes == (
         "No pictures of lost: the results are not in the cache any more, run again for pictures.",
         "No pictures of larger: another data set than that of one.",
     )
     shutil.rmtree(tmp_path / "cache")
-    found = comparison_pictures(choice, 1, ((), ()))
+    found = comparison_pictures(selection, 1, ((), ()))
     assert found.gallery == [] and len(found.notes) == 1
     assert found.notes[0].startswith("There are no pictures: the results are not in the cache")
 
@@ -135,5 +135,5 @@ def test_rows_without_pictures_are_named_with_the_reason(tmp_path):
 def test_images_that_are_gone_are_one_sentence(tmp_path):
     runs = [write_cached_run(tmp_path, name) for name in ("one", "another")]
     shutil.rmtree(tmp_path / "cache" / "generate" / "scenes" / "dataset" / "JPEGImages")
-    found = comparison_pictures(choose(load(runs), "CAM"), 1, ((), ()))
+    found = comparison_pictures(select(load(runs), "CAM"), 1, ((), ()))
     assert found.gallery == [] and "has no image in" in found.notes[0]

@@ -12,7 +12,8 @@ import pytest
 from made_up_report import NAMES, make_report
 from page_reader import EVIL
 
-from wsssbench.pages.html import write, write_comparison
+from wsssbench.pages import comparison_page, run_page
+from wsssbench.pages.html import write_page
 from wsssbench.results.run import Layer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright")
@@ -44,7 +45,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     names = (*NAMES, LONG, EVIL, "x" * 90)
     report = make_report(folder, names, images=3, rung="CAM")
-    write_comparison(report, folder / "sweep.html")
+    write_page(folder / "sweep.html", comparison_page.render(report))
     result = report.collection.of(LONG)[0].result
     row = report.pictures.gallery[0]
     layers = [
@@ -52,7 +53,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for x, t in zip(row.layers, ("truth", "CAM", LONG), strict=False)
     ]
     rows = [dataclasses.replace(row, id=name, layers=layers) for name in ("a", "y" * 70)]
-    write(dataclasses.replace(result, name=LONG, gallery=rows), folder / "run.html")
+    run = dataclasses.replace(result, name=LONG, gallery=rows)
+    write_page(folder / "run.html", run_page.render(run))
     return {name: folder / f"{name}.html" for name in ("sweep", "run")}
 
 
@@ -254,7 +256,8 @@ def test_a_row_without_a_picture_says_so(browser, tmp_path):
     first, second = report.pictures.gallery
     fewer = [dataclasses.replace(first, layers=[Layer("truth", first.layers[0].plane)]), second]
     pictures = dataclasses.replace(report.pictures, gallery=fewer, most=[], least=[])
-    write_comparison(dataclasses.replace(report, pictures=pictures), tmp_path / "page.html")
+    html = comparison_page.render(dataclasses.replace(report, pictures=pictures))
+    write_page(tmp_path / "page.html", html)
     page = browser.new_page()
     page.goto((tmp_path / "page.html").as_uri())
     tags = page.locator("#gallery-pictures .tag.left")

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from page_reader import Page
 
-from wsssbench.pages.charts import Bars, bar_chart
-from wsssbench.pages.curves import Line, curve_chart, line_chart, small_chart
-from wsssbench.pages.keys import SLOTS, RowKey, row_keys
+from wsssbench.pages.charts import BarChart, Bars, bar_charts
+from wsssbench.pages.curves import Curve, curve_chart, line_chart, small_chart
+from wsssbench.pages.html import environment
+from wsssbench.pages.row_styles import SLOTS, RowStyle, row_styles
 from wsssbench.pages.scatter import Dot, scatter_chart
-from wsssbench.pages.svg import shortened, ticks
+from wsssbench.pages.svg import ticks
 from wsssbench.results.run import Point
 
 
@@ -67,8 +68,10 @@ def test_the_thresholds_stand_where_the_curve_has_them():
 
 
 def test_the_lines_of_rows_have_looks_and_numbers():
-    keys = row_keys([f"row {i}" for i in range(12)], [f"row {i}" for i in range(11, -1, -1)])
-    lines = [Line(key, [(x / 10, 40 + x + key.number) for x in range(11)]) for key in keys.values()]
+    keys = row_styles([f"row {i}" for i in range(12)], [f"row {i}" for i in range(11, -1, -1)])
+    lines = [
+        Curve(key, [(x / 10, 40 + x + key.number) for x in range(11)]) for key in keys.values()
+    ]
     html = line_chart(lines, "x", "y", "t")
     drawn = [a["class"] for a in Page(html).all("polyline")]
     # the others first, so that the emphasised ones lie on top
@@ -87,31 +90,35 @@ def test_the_lines_of_rows_have_looks_and_numbers():
 
 def test_what_is_far_below_the_peaks_is_cut_off():
     far = [(0.0, 2.0), (0.1, 80.0), (0.2, 90.0), (0.3, 60.0)]
-    html = line_chart([Line(RowKey("a", 1, 0), far), Line(RowKey("b", 2, 1), far)], "x", "y", "t")
+    html = line_chart(
+        [Curve(RowStyle("a", 1, 0), far), Curve(RowStyle("b", 2, 1), far)], "x", "y", "t"
+    )
     for line in Page(html).all("polyline"):
         assert len(vertices(line)) == 2  # 80 and 90
     near = [(x, y - 10) for x, y in far]
-    html = line_chart([Line(RowKey("a", 1, 0), far), Line(RowKey("b", 2, 1), near)], "x", "y", "t")
+    html = line_chart(
+        [Curve(RowStyle("a", 1, 0), far), Curve(RowStyle("b", 2, 1), near)], "x", "y", "t"
+    )
     assert [len(vertices(line)) for line in Page(html).all("polyline")] == [2, 2]
 
 
 def test_lines_that_say_little_are_drawn_all_the_same():
-    key = RowKey("a", 1, 0)
+    key = RowStyle("a", 1, 0)
     for points in ([(1.0, 2.0)], [(1.0, 2.0), (2.0, 2.0)], [(0.0, float("nan")), (1.0, -3.0)]):
-        html = small_chart([Line(key, points)], "t", True)
+        html = small_chart([Curve(key, points)], "t", True)
         assert not re.search(r"\bnan\b", html) and len(Page(html).all("polyline")) == 1
 
 
 def test_the_best_rows_and_those_that_are_compared_are_emphasised():
     rows = [f"row {i}" for i in range(20)]
-    keys = row_keys(rows, rows[::-1], ["row 3"])
+    keys = row_styles(rows, rows[::-1], ["row 3"])
     assert {k.name for k in keys.values() if k.emphasised} == {"row 3", *rows[13:]}
     assert [keys[row].number for row in rows] == list(range(1, 21))
     assert keys["row 3"].css == "r0" and keys["row 0"].css == "rest"
 
 
 def test_precision_and_recall_are_at_the_same_scale():
-    dots = [Dot(RowKey("a", 1, 0), 60.0, 50.0), Dot(RowKey("b", 2, 1), 50.0, 60.0)]
+    dots = [Dot(RowStyle("a", 1, 0), 60.0, 50.0), Dot(RowStyle("b", 2, 1), 50.0, 60.0)]
     found = discs(scatter_chart(dots, "t"))
     (x1, y1), (x2, y2) = found["1"], found["2"]
     assert x2 - x1 == pytest.approx(y2 - y1, abs=0.2) and x2 > x1
@@ -130,54 +137,71 @@ def test_precision_and_recall_are_at_the_same_scale():
     ("precision", "recall"), [(0.0, 0.0), (100.0, 100.0), (0.0, 100.0), (3, 97)]
 )
 def test_every_dot_is_inside_the_axes(precision, recall):
-    dots = [Dot(RowKey("a", 1, 0), precision, recall), Dot(RowKey("b", 2, 1), 50.0, 50.0)]
+    dots = [Dot(RowStyle("a", 1, 0), precision, recall), Dot(RowStyle("b", 2, 1), 50.0, 50.0)]
     for x, y in discs(scatter_chart(dots, "t")).values():
         assert 58 <= x <= 506.1 and 15.9 <= y <= 390.1
 
 
-def test_labels_do_not_lie_on_each_other():
+def test_every_disc_has_its_rows_number_and_tells_its_name():
     rng = np.random.default_rng(0)
     dots = [
-        Dot(RowKey(f"method {i}", i + 1, i), *rng.uniform(40, 60, 2).tolist()) for i in range(SLOTS)
+        Dot(RowStyle(f"method {i}", i + 1, i), *rng.uniform(40, 60, 2).tolist())
+        for i in range(SLOTS)
     ]
-    parsed = Page(scatter_chart(dots, "t"))
-    boxes = []
-    for attrs in parsed.all("text", **{"class": "note"}):
-        width = 9.5 * len("method 0")
-        left = float(attrs["x"]) - (width if attrs["text-anchor"] == "end" else 0)
-        boxes.append((left, float(attrs["y"]) - 14, width))
-    assert len(boxes) > 4
-    for i, (x, y, w) in enumerate(boxes):
-        for x2, y2, w2 in boxes[i + 1 :]:
-            assert x + w <= x2 + 0.1 or x2 + w2 <= x + 0.1 or abs(y - y2) >= 17.9
+    html = scatter_chart(dots, "t")
+    assert list(discs(html)) == [str(i + 1) for i in range(SLOTS)]
+    for dot in dots:
+        values = f"precision {dot.precision:.1f}, recall {dot.recall:.1f}"
+        assert f"{dot.style.title}: {values}" in Page(html).text
+
+
+def drawn(chart: BarChart) -> Page:
+    """The chart as the page has it."""
+    parts = environment().get_template("parts.html.j2").module
+    return Page(str(parts.bar_chart(chart)))
+
+
+def per_cent(style: str, side: str) -> float:
+    """Where `style` puts a side of a box, along the axis."""
+    return float(re.search(rf"{side}:(?:calc\(100% - )?([\d.]+)%", style)[1])
 
 
 def test_bars_are_as_long_as_their_values():
     groups = [Bars("a", (20.0,), oracle=30.0), Bars("b", (40.0,), paper=50.0), Bars("c", (None,))]
-    parsed = Page(bar_chart(groups, "t"))
-    widths = [float(bar["width"]) for bar in parsed.all("rect")]
-    assert len(widths) == 2 and widths[1] == pytest.approx(2 * widths[0], abs=0.2)
-    assert len(parsed.all("path", **{"class": "paper"})) == 1
-    assert parsed.text.count("–") == 1
-
-
-def test_spreads_are_drawn_around_the_end_of_their_bar():
-    parsed = Page(bar_chart([Bars("a", (40.0,), spread=5.0), Bars("b", (40.0,), spread=0.01)], "t"))
-    (bar, _) = parsed.all("rect")
-    across = [s for s in parsed.all("line", **{"class": "spread"}) if s["y1"] == s["y2"]]
-    assert len(across) == 1  # the other one is too short to be seen
-    end, scale = float(bar["x"]) + float(bar["width"]), float(bar["width"]) / 40
-    assert [float(across[0][x]) for x in ("x1", "x2")] == pytest.approx(
-        [end - 5 * scale, end + 5 * scale], abs=0.2
+    (chart,) = bar_charts(groups, "t")
+    page = drawn(chart)
+    bars = [per_cent(attrs["style"], "width") for _, attrs in page.of_class("bar")]
+    assert bars == [40.0, 80.0] and chart.top == 50
+    ((_, paper),) = page.of_class("paper")
+    assert per_cent(paper["style"], "left") == 100
+    ((_, reach),) = page.of_class("reach")
+    assert (per_cent(reach["style"], "left"), per_cent(reach["style"], "right")) == (40, 60)
+    assert page.text.count("–") == 1
+    assert page.all("div", role="img")[0]["aria-label"] == (
+        "t, per cent: a 20.0; b 40.0, paper 50.0; c –"
     )
 
 
-def test_long_names_stand_above_their_bars():
-    name = "pooling=GPP(bins=(2, 4)), erasing=AEFT(margin=0.5)"
-    parsed = Page(bar_chart([Bars(name, (20.0,)), Bars("short", (10.0,))], "t"))
-    assert all(float(bar["x"]) < 10 for bar in parsed.all("rect"))
-    assert name in parsed.text
-    assert len(shortened(name, 200)) == 21 and shortened(name, 200).endswith("argin=0.5)")
+def test_spreads_are_drawn_around_the_end_of_their_bar():
+    groups = [Bars("a", (40.0,), spread=5.0), Bars("b", (40.0,), spread=0.01), Bars("c", (None,))]
+    (chart,) = bar_charts(groups, "t")  # the second spread is too short to be seen
+    ((_, spread),) = drawn(chart).of_class("spread")
+    assert (per_cent(spread["style"], "left"), per_cent(spread["style"], "right")) == (70, 90)
+
+
+def test_many_bars_are_in_two_charts_of_one_scale():
+    groups = [Bars(f"class {i}", (float(i), 2.0 * i)) for i in range(15)]
+    one, other = bar_charts(groups, "t", most=12, looks=("r0", "r1"))
+    assert [*one.groups, *other.groups] == groups and len(one.groups) == 8
+    assert one.top == other.top == 30
+    assert [a["class"] for _, a in drawn(one).of_class("bar")][:4] == ["bar r0", "bar r1"] * 2
+
+
+def test_a_bar_that_cannot_be_drawn_leaves_its_place_empty():
+    (chart,) = bar_charts([Bars("a", (float("nan"), 1.0)), Bars("b", (-3.0, None))], "t")
+    page = drawn(chart)
+    assert len(page.of_class("track")) == 4 and len(page.of_class("bar")) == 2
+    assert not re.search(r"\bnan\b", page.text)
 
 
 def test_ticks_are_round_and_inside():

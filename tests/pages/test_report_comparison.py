@@ -10,20 +10,21 @@ import pytest
 from made_up_report import NAMES, make_collection, make_report, make_row
 from page_reader import EVIL, check
 
-from wsssbench.pages.comparison_page import Report
+from wsssbench.pages.comparison_page import ComparisonReport
+from wsssbench.pages.comparison_page import render as render_comparison
 from wsssbench.pages.gallery_view import Pictures
-from wsssbench.pages.html import render_comparison, write_comparison
-from wsssbench.pages.words import signed
-from wsssbench.results.choice import choose
-from wsssbench.results.compare import compare
-from wsssbench.results.formats import grid
+from wsssbench.pages.html import write_page
+from wsssbench.results.compare import make_comparison
+from wsssbench.results.formats import comparison_table
+from wsssbench.results.formatting import signed
 from wsssbench.results.image_pairs import image_pairs
 from wsssbench.results.layout import Options
 from wsssbench.results.run import GalleryRow, Layer
+from wsssbench.results.selection import select
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory) -> Report:
+def report(tmp_path_factory) -> ComparisonReport:
     return make_report(tmp_path_factory.mktemp("report"), rung="CAM")
 
 
@@ -34,18 +35,19 @@ def page(report):
 
 def charts(page, words):
     """What a screen reader says of the charts that speak of `words`."""
-    return [a["aria-label"] for a in page.all("svg") if words in a.get("aria-label", "")]
+    drawings = (*page.all("svg"), *page.all("div", role="img"))
+    return [a["aria-label"] for a in drawings if words in a.get("aria-label", "")]
 
 
 def test_every_cell_of_the_tables_is_in_the_page(report, page):
     for table in report.tables:
-        for row in grid(table).rows:
+        for row in comparison_table(table).rows:
             assert all(cell.text in page.text for cell in row)
     assert len(page.of_class("best")) > 3 and page.of_class("second")
 
 
 def test_the_summary_is_of_the_best_row_and_the_baseline(report, page):
-    best, baseline = report.choice.ranked[0], report.choice.b
+    best, baseline = report.selection.ranked[0], report.selection.b
     assert (best, baseline) == (NAMES[-1], "GAP")
     assert f"best: {best}" in page.text and f"compared with: {baseline}" in page.text
     assert "95 % interval over images [" in page.text
@@ -76,7 +78,7 @@ def test_every_row_has_its_line_and_its_disc(page):
 def test_curves_are_means_over_seeds(report):
     page = check(render_comparison(report))
     (said,) = charts(page, "mIoU by background threshold")
-    rungs = [rung for _, rung in report.choice.scored["GPP + triplet"]]
+    rungs = [rung for _, rung in report.selection.scored["GPP + triplet"]]
     means = np.mean([[p.miou for p in rung.curve] for rung in rungs], axis=0)
     best = int(means.argmax())
     assert (
@@ -90,7 +92,7 @@ def test_a_rung_without_threshold_has_the_curves_of_the_first_that_has_one(tmp_p
 
 
 def test_single_images_are_told_with_their_numbers(report, page):
-    a, b = report.choice.a, report.choice.b
+    a, b = report.selection.a, report.selection.b
     assert f"Where {a} beats {b} most" in page.text and f"Where {a} beats {b} least" in page.text
     for pair in (*report.most, *report.least):
         assert f"{signed(pair.difference)}" in page.text
@@ -163,10 +165,10 @@ def test_one_row_alone_has_a_page(tmp_path):
     collection = make_collection(tmp_path, NAMES[:2], nodes=("cam",))
     members = tuple(collection.of("GAP"))
     alone = dataclasses.replace(collection, rows=("GAP",), members=members, missing=(), paper={})
-    choice = choose(alone)
-    tables = [compare(alone, Options(choice.rung, resamples=10, baseline=choice.b))]
-    pairs, problem = image_pairs(choice)
-    page = check(render_comparison(Report(alone, choice, tables, pairs, (), problem)))
+    selection = select(alone)
+    tables = [make_comparison(alone, Options(selection.rung, resamples=10, baseline=selection.b))]
+    pairs, problem = image_pairs(selection)
+    page = check(render_comparison(ComparisonReport(alone, selection, tables, pairs, (), problem)))
     assert "best: GAP" in page.text and "Best and worst images" not in page.text
 
 
@@ -197,13 +199,13 @@ def test_every_text_is_escaped(report):
         paper={names[row]: of for row, of in report.collection.paper.items()},
         paper_source=EVIL,
     )
-    choice = choose(collection, "CAM")
-    tables = [compare(collection, Options("CAM", resamples=10, baseline=choice.b))]
-    pairs, problem = image_pairs(choice)
+    selection = select(collection, "CAM")
+    tables = [make_comparison(collection, Options("CAM", resamples=10, baseline=selection.b))]
+    pairs, problem = image_pairs(selection)
     shown = GalleryRow(EVIL, np.zeros((4, 4, 3), np.uint8), [Layer(EVIL, np.zeros((4, 4)))])
-    evil = Report(
+    evil = ComparisonReport(
         collection,
-        choice,
+        selection,
         tables,
         [dataclasses.replace(pairs[0], id=EVIL)],
         [],
@@ -217,7 +219,7 @@ def test_every_text_is_escaped(report):
 
 def test_equal_reports_give_equal_bytes(tmp_path, report):
     again = make_report(tmp_path / "again", rung="CAM")
-    write_comparison(report, tmp_path / "a.html")
+    write_page(tmp_path / "a.html", render_comparison(report))
     assert (tmp_path / "a.html").read_text(encoding="utf-8") == render_comparison(again)
 
 

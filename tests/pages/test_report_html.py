@@ -14,10 +14,11 @@ from page_reader import EVIL, Page, check, decode, rgba
 import wsssbench.pages.run_page as run_page
 from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
-from wsssbench.pages.html import PAGE, render, write
-from wsssbench.pages.words import listed, memory
+from wsssbench.pages.html import PAGE, write_page
+from wsssbench.pages.run_page import render
 from wsssbench.progress import duration
-from wsssbench.results.run import GalleryRow, Layer, Point, Rung, StageTime, TrainingCurve
+from wsssbench.results.formatting import listed, memory
+from wsssbench.results.run import Evaluation, GalleryRow, Layer, Point, StageTime, TrainingCurve
 
 
 def test_the_page_parses_and_fetches_nothing(make_result):
@@ -47,7 +48,7 @@ def test_equal_results_give_equal_pages(make_result):
 
 
 def test_the_report_needs_no_torch():
-    code = "import sys, wsssbench.pages.html; sys.exit('torch' in sys.modules)"
+    code = "import sys, wsssbench.pages.comparison_page; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
@@ -60,14 +61,14 @@ def test_every_number_of_the_ladder_is_in_the_page(make_result):
 def test_all_texts_are_escaped(make_result):
     result = make_result()
     rung = dataclasses.replace(
-        result.rungs[0], name=EVIL, split=EVIL, node=EVIL, card={EVIL: EVIL}, iou={EVIL: 5.0}
+        result.evaluations[0], name=EVIL, split=EVIL, node=EVIL, card={EVIL: EVIL}, iou={EVIL: 5.0}
     )
     shown = GalleryRow(EVIL, np.zeros((4, 4, 3), np.uint8), [Layer(EVIL, np.zeros((4, 4)))])
     evil = make_result(
         name=EVIL,
         run_id=EVIL,
         config_text=EVIL,
-        rungs=[rung, rung],
+        evaluations=[rung, rung],
         times=[StageTime(EVIL, 1.0, 1.0)],
         environment={EVIL: EVIL},
         created=EVIL,
@@ -146,15 +147,17 @@ def test_a_page_without_pictures_says_why(make_result):
 def test_numbers_that_are_missing_leave_gaps_not_errors(make_result):
     nan = float("nan")
     curve = [Point(nan, 50.0, 60.0, 0.1), Point(40.0, nan, 60.0, 0.2), Point(41.0, 1.0, 2.0, 0.3)]
-    rung = Rung("CAM", "cam", "train", Point(nan, nan, nan, 0.1), None, {"cat": nan}, curve)
+    rung = Evaluation("CAM", "cam", "train", Point(nan, nan, nan, 0.1), None, {"cat": nan}, curve)
     training = [TrainingCurve("a", "b", [(1.0, nan), (2.0, nan)]), TrainingCurve("a", "c", [])]
-    html = render(make_result(rungs=[rung], times=[StageTime("cam", nan, nan)], training=training))
+    html = render(
+        make_result(evaluations=[rung], times=[StageTime("cam", nan, nan)], training=training)
+    )
     assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", html), re.IGNORECASE)
 
 
 def test_a_run_with_nothing_in_it_still_has_a_page(make_result):
     empty = make_result(
-        rungs=[],
+        evaluations=[],
         times=[],
         gallery=[],
         environment={},
@@ -164,13 +167,13 @@ def test_a_run_with_nothing_in_it_still_has_a_page(make_result):
         training=[],
     )
     check(render(empty))
-    only = Rung("CAM", "cam", "train", None, Point(40.0, 50.0, 60.0, 0.2))
-    assert "40.0" in check(render(make_result(rungs=[only]))).text
+    only = Evaluation("CAM", "cam", "train", None, Point(40.0, 50.0, 60.0, 0.2))
+    assert "40.0" in check(render(make_result(evaluations=[only]))).text
 
 
 def test_classes_without_a_number_are_named_not_drawn(make_result):
     text = Page(render(make_result())).text
-    assert "Not in the truth, and so without a number: sofa." in text
+    assert "Not in the masks, and so without a number: sofa." in text
 
 
 def test_trainings_are_drawn_by_stage(make_result):
@@ -180,7 +183,7 @@ def test_trainings_are_drawn_by_stage(make_result):
     ]
     parsed = check(render(make_result(training=curves)))
     said = [a["aria-label"] for a in parsed.all("svg", **{"class": "chart small"})]
-    assert said[0] == "fit.rw, loss by iteration: 0.7 at 1, 0.5 at 2"
+    assert said[0] == "fit.rw, loss by iteration; at the end: loss 0.5"
     assert [one.split(" by")[0] for one in said] == ["fit.rw, loss", "fit.rw, lr", "classify, loss"]
 
 
@@ -215,7 +218,7 @@ def test_only_what_this_run_made_is_in_its_time(make_result):
 
 
 def test_write_makes_the_same_file(make_result, tmp_path):
-    write(make_result(), tmp_path / "report.html")
+    write_page(tmp_path / "report.html", render(make_result()))
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(make_result())
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 

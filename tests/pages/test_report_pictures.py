@@ -52,8 +52,8 @@ def test_a_cam_covers_its_photo_the_more_the_hotter_it_is(rng):
     expected = 255 * 0.75 * np.sqrt(heat[0])
     assert np.abs(picture[:, 3] - expected).max() < 255 * 0.75 / (HEAT_LEVELS - 1) / 2 + 1
     assert np.abs(picture[:, :3].astype(int) - heat_colours(heat[0])).max() <= 10
-    cold, hot = painted(heat_overlay(np.array([[0.0, 1.0]]), strength=0.5))[0]
-    assert cold[3] == 0 and hot[3] == 128
+    cold, hot = painted(heat_overlay(np.array([[0.0, 1.0]])))[0]
+    assert cold[3] == 0 and hot[3] == 191  # three quarters
 
 
 def test_heat_out_of_range_is_clipped():
@@ -95,15 +95,6 @@ def test_contours_lie_between_classes_only(rng):
             neighbours += [label[y + 1, x]] if y < 11 else []
             expected = any(n != label[y, x] and n != 255 and label[y, x] != 255 for n in neighbours)
             assert found[y, x] == expected
-
-
-def test_what_is_no_heat_and_no_label_map_is_refused():
-    with pytest.raises(ValueError, match="heat is"):
-        heat_overlay(np.zeros((2, 3, 4)))
-    with pytest.raises(ValueError, match="uint8"):
-        label_overlay(np.zeros((3, 4)), voc_palette())
-    with pytest.raises(ValueError, match="palette"):
-        label_overlay(np.zeros((3, 4), np.uint8), np.zeros((21, 3), np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from pathlib import Path
 from made_up_runs import Method, write_sweep
 
 from wsssbench.results.collection import Collection, load
-from wsssbench.results.compare import Comparison, compare
+from wsssbench.results.compare import make_comparison
+from wsssbench.results.comparison import Comparison
 from wsssbench.results.layout import Options
 
 GPP = {"classifier.pooling": {"type": "GPP", "bins": (2, 4)}}
@@ -22,12 +23,12 @@ def one_rung(work: Path) -> Collection:
 
 
 def of(collection: Collection, resamples: int = 20, **options) -> Comparison:
-    return compare(collection, Options(resamples=resamples, **options))
+    return make_comparison(collection, Options(resamples=resamples, **options))
 
 
 def cell(comparison: Comparison, row: str, column: str):
     (line,) = (line for line in comparison.lines if line.name == row)
-    return line.cells[comparison.columns.index(column)]
+    return line.cells[comparison.layout.columns.index(column)]
 
 
 def said(comparison: Comparison, notes: tuple[int, ...]) -> list[str]:

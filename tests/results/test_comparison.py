@@ -14,9 +14,9 @@ from wsssbench.evaluation.bootstrap import interval, resampled
 from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.evaluation.confusion import metrics_of_counts
 from wsssbench.results.collection import Collection, load
-from wsssbench.results.compare import compare
+from wsssbench.results.compare import make_comparison
 from wsssbench.results.layout import Options
-from wsssbench.results.measures import METRICS
+from wsssbench.results.metrics import METRICS
 from wsssbench.results.run_files import image_counts_path
 from wsssbench.results.sweep_record import Status
 
@@ -37,10 +37,10 @@ def several(tmp_path: Path) -> Collection:
 
 def test_several_rungs_are_columns(several):
     found = of(several)
-    assert found.kind == "rungs" and found.columns == ("CAM", "+ CRF", "DeepLab val")
+    assert found.layout.kind == "rungs" and found.layout.columns == ("CAM", "+ CRF", "DeepLab val")
     assert [line.name for line in found.lines] == ["GAP", "GPP", "AEFT"]
     assert [line.n for line in found.lines] == [3, 3, 3]
-    values = [m.result.rungs[1].chosen.miou for m in several.of("GPP")]
+    values = [m.result.evaluations[1].chosen.miou for m in several.of("GPP")]
     stat = cell(found, "GPP", "+ CRF").stat
     assert (stat.mean, stat.std, stat.n) == pytest.approx(
         (statistics.mean(values), statistics.stdev(values), 3)
@@ -52,21 +52,22 @@ def test_several_rungs_are_columns(several):
 def test_every_metric_at_every_rung(several, metric):
     of_metric = METRICS[metric]
     found = of(several, metric=metric)
-    rung = several.of("GPP")[0].result.rungs[0]
+    rung = several.of("GPP")[0].result.evaluations[0]
     point = rung.oracle if of_metric.choice == "oracle" else rung.chosen
     assert cell(found, "GPP", "CAM").values[0] == getattr(point, of_metric.measure)
     # what needs no threshold has the same scores at any
-    crf = several.of("GPP")[0].result.rungs[1].chosen
+    crf = several.of("GPP")[0].result.evaluations[1].chosen
     assert cell(found, "GPP", "+ CRF").values[0] == getattr(crf, of_metric.measure)
 
 
 def test_one_rung_has_its_figures_as_columns(one, several):
-    assert of(one).columns == ("mIoU", "precision", "recall", "oracle mIoU")
-    assert of(one, metric="oracle").columns == (
+    assert of(one).layout.columns == ("mIoU", "precision", "recall", "oracle mIoU")
+    assert of(one, metric="oracle").layout.columns == (
         *("oracle mIoU", "oracle precision", "oracle recall", "mIoU"),
     )
-    assert of(several, rung="+ CRF").columns == ("mIoU", "precision", "recall")
-    assert of(several, rung="crf", metric="oracle") == of(several, rung="+ CRF")
+    assert of(several, rung="+ CRF").layout.columns == ("mIoU", "precision", "recall")
+    by_node, by_name = of(several, rung="crf", metric="oracle"), of(several, rung="+ CRF")
+    assert (by_node.layout, by_node.lines) == (by_name.layout, by_name.lines)
     assert cell(of(one), "GAP", "oracle mIoU").thresholds == pytest.approx((0.3, 0.32, 0.34))
 
 
@@ -84,7 +85,7 @@ def test_the_difference_is_that_of_a_paired_bootstrap(one, metric):
     low, high = interval(
         *([getattr(resampled(one, 200), of_metric.measure) for one in side] for side in sides), 0.9
     )
-    found = compare(one, Options(metric=metric, resamples=200, confidence=0.9))
+    found = make_comparison(one, Options(metric=metric, resamples=200, confidence=0.9))
     difference = cell(found, "GPP", of_metric.title).difference
     assert (difference.stat.mean, difference.low, difference.high) == pytest.approx(
         (ours - baseline, low, high)
@@ -100,7 +101,9 @@ def test_only_seeds_that_both_have_are_paired(tmp_path):
     gpp = cell(found, "GPP", "mIoU")
     assert gpp.stat.n == 2 and gpp.difference.stat.n == 1 and gpp.difference.stat.std is None
     theirs, ours = (collection.of(row) for row in ("GAP", "GPP"))
-    expected = ours[0].result.rungs[0].chosen.miou - theirs[1].result.rungs[0].chosen.miou
+    expected = (
+        ours[0].result.evaluations[0].chosen.miou - theirs[1].result.evaluations[0].chosen.miou
+    )
     assert gpp.difference.stat.mean == pytest.approx(expected)
     assert said(found, gpp.difference_notes) == ["vs. GAP: over the 1 of 2 seeds that both have"]
     assert [line.n for line in found.lines] == [2, 2, 3]
@@ -186,11 +189,11 @@ def test_rungs_of_one_name_are_told_apart_and_new_ones_come_in_their_place(tmp_p
         )
     collection = load([tmp_path])
     for member in collection.members:
-        for index, rung in enumerate(member.result.rungs):
+        for index, rung in enumerate(member.result.evaluations):
             if rung.node == "refine.crf2":
-                member.result.rungs[index] = dataclasses.replace(rung, name="+ CRF")
-    assert of(collection).columns == ("CAM", "+ CRF (crf)", "+ CRF (crf2)", "DeepLab val")
-    assert of(collection, rung="crf2").rung == "+ CRF (crf2)"
+                member.result.evaluations[index] = dataclasses.replace(rung, name="+ CRF")
+    assert of(collection).layout.columns == ("CAM", "+ CRF (crf)", "+ CRF (crf2)", "DeepLab val")
+    assert of(collection, rung="crf2").layout.rung == "+ CRF (crf2)"
     with pytest.raises(UserError, match=r"--rung: unknown rung 'crff': did you mean"):
         of(collection, rung="crff")
 

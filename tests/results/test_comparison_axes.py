@@ -8,7 +8,8 @@ from made_up_runs import Method, write_run, write_sweep
 from wsssbench.errors import UserError
 from wsssbench.results.axes import Axes, texts
 from wsssbench.results.collection import Collection, load
-from wsssbench.results.compare import Comparison, compare
+from wsssbench.results.compare import make_comparison
+from wsssbench.results.comparison import Comparison
 from wsssbench.results.layout import Options
 
 POOLINGS = {"GAP": {"type": "GAP"}, "GPP": {"type": "GPP", "bins": (2, 4)}}
@@ -16,7 +17,7 @@ ERASINGS = {"none": [], "AEFT": [{"type": "AEFT", "margin": 0.5}]}
 
 
 def of(collection: Collection, **options) -> Comparison:
-    return compare(collection, Options(resamples=20, **options))
+    return make_comparison(collection, Options(resamples=20, **options))
 
 
 def means(comparison: Comparison) -> dict[str, list[float | None]]:
@@ -27,7 +28,7 @@ def means(comparison: Comparison) -> dict[str, list[float | None]]:
 
 
 def mean(collection: Collection, row: str, rung: int = 0) -> float:
-    points = [member.result.rungs[rung].chosen for member in collection.of(row)]
+    points = [member.result.evaluations[rung].chosen for member in collection.of(row)]
     return round(sum(point.miou for point in points) / len(points), 6)
 
 
@@ -61,8 +62,9 @@ def runs(tmp_path: Path) -> Collection:
 
 def test_two_axes_of_a_sweep(grid):
     found = of(grid, rows="pooling", columns="erasing")
-    assert found.kind == "pivot" and found.corner == "pooling" and found.across == "erasing"
-    assert found.columns == ("none", "AEFT") and found.rung == "CAM"
+    layout = found.layout
+    assert (layout.kind, layout.corner, layout.across) == ("pivot", "pooling", "erasing")
+    assert found.layout.columns == ("none", "AEFT") and found.layout.rung == "CAM"
     assert means(found) == {
         pooling: [mean(grid, f"{pooling} + {erasing}") for erasing in ERASINGS]
         for pooling in POOLINGS
@@ -83,7 +85,7 @@ def test_axes_of_runs_are_paths_in_their_configs(runs):
 def test_rungs_metrics_seeds_and_rows_are_axes(grid):
     row = "GPP + none"
     found = of(grid, rows="rung", columns="metric", where=["pooling=GPP", "erasing=none"])
-    assert found.columns == (
+    assert found.layout.columns == (
         *("mIoU", "precision", "recall", "oracle mIoU", "oracle precision", "oracle recall"),
     )
     assert [line.name for line in found.lines] == ["CAM", "+ CRF"]
@@ -91,19 +93,20 @@ def test_rungs_metrics_seeds_and_rows_are_axes(grid):
     assert all(c.rank == 0 and c.notes == () for line in found.lines for c in line.cells)
 
     seeds = of(grid, columns="seed", rung="crf")
-    assert seeds.corner == "row" and seeds.columns == ("seed 0", "seed 1")
+    assert seeds.layout.corner == "row" and seeds.layout.columns == ("seed 0", "seed 1")
     assert [c.values for c in seeds.lines[0].cells] == [
-        {m.seed: m.result.rungs[1].chosen.miou} for m in grid.of("GAP + none")
+        {m.seed: m.result.evaluations[1].chosen.miou} for m in grid.of("GAP + none")
     ]
     across = of(grid, rows="rung")
-    assert across.columns == grid.rows and across.corner == "rung" and across.line_wise
+    assert across.layout.columns == grid.rows
+    assert across.layout.corner == "rung" and across.best_per_row
     assert [c.rank for c in across.lines[0].cells] == [0, 0, 2, 1]
 
 
 def test_one_axis_alone_is_completed(grid):
-    assert of(grid, columns="row").corner == "rung"
+    assert of(grid, columns="row").layout.corner == "rung"
     found = of(grid, rows="pooling", where=["erasing=AEFT"])
-    assert found.columns == ("CAM", "+ CRF")
+    assert found.layout.columns == ("CAM", "+ CRF")
     assert means(found)["GAP"] == [mean(grid, "GAP + AEFT"), mean(grid, "GAP + AEFT", 1)]
 
 
@@ -123,7 +126,7 @@ def test_a_seeds_difference_is_to_the_baseline_of_that_seed(grid):
     line = next(line for line in found.lines if line.name == "GPP + none")
     theirs, ours = (grid.of(row) for row in ("GAP + none", "GPP + none"))
     for c, mine, other in zip(line.cells, ours, theirs, strict=True):
-        expected = mine.result.rungs[0].chosen.miou - other.result.rungs[0].chosen.miou
+        expected = mine.result.evaluations[0].chosen.miou - other.result.evaluations[0].chosen.miou
         assert c.difference.stat.mean == pytest.approx(expected) and c.difference.stat.n == 1
 
 

@@ -10,19 +10,13 @@ import pytest
 from made_up_runs import Method, write_sweep
 from rich.console import Console
 
-from wsssbench.results import grid as grids
 from wsssbench.results.collection import load
-from wsssbench.results.compare import Comparison, compare
-from wsssbench.results.formats import (
-    CSV_COLUMNS,
-    csv_text,
-    grid,
-    json_text,
-    latex_text,
-    markdown,
-)
+from wsssbench.results.compare import make_comparison
+from wsssbench.results.comparison import Comparison
+from wsssbench.results.formats import CSV_COLUMNS, WRITERS, comparison_table
 from wsssbench.results.layout import Options
 from wsssbench.results.sweep_record import Status
+from wsssbench.results.table import terminal
 
 METHODS = {"GAP": Method(0.55), "GPP": Method(0.6), "odd": Method(0.62, card={"scales": "1.0"})}
 PAPER = {"GAP": {"CAM": 48.4}, "GPP": {"CAM": 54.2, "CAM precision": 66.5}, "CONTA": {"CAM": 56.2}}
@@ -41,13 +35,13 @@ def table(tmp_path: Path):
             card={"dataset": "VOC2012", "threshold_choice": "oracle"},
             unfinished={("GPP", 1): Status("failed", "nan")},
         )
-        return compare(load([sweep]), Options(resamples=50, **options))
+        return make_comparison(load([sweep]), Options(resamples=50, **options))
 
     return make
 
 
 def texts(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    found = grid(comparison)
+    found = comparison_table(comparison)
     return [c.title for c in found.columns], [[c.plain for c in row] for row in found.rows]
 
 
@@ -78,8 +72,11 @@ def test_one_rung_as_a_table(table):
     assert by_name["GAP"][-2:] == ["3", "–"]
     assert by_name["CONTA"] == ["CONTA", "–", "56.2 ‡", *"––––––"]
     assert "odd †" in by_name  # what all its numbers have in common
-    assert grid(found).title == "Table 1: pooling, CAM (%)"
-    assert grid(found).notes[0] == "† protocol differs from GAP: scales 1.0 instead of 0.5, 1.0"
+    assert comparison_table(found).title == "Table 1: pooling, CAM (%)"
+    assert (
+        comparison_table(found).notes[0]
+        == "† protocol differs from GAP: scales 1.0 instead of 0.5, 1.0"
+    )
 
 
 def test_several_rungs_as_a_table(table):
@@ -96,7 +93,7 @@ def test_a_pivot_has_all_in_its_cells(table):
     assert rows[1][1] == (
         f"{gpp.stat} † § +{gpp.difference.stat.mean:.1f} [{low:.1f}, {high:.1f}] (paper 54.2)"
     )
-    assert grid(found).title == "Table 1: pooling, CAM by row and metric (%)"
+    assert comparison_table(found).title == "Table 1: pooling, CAM by row and metric (%)"
 
 
 def test_a_negative_difference_has_a_minus_sign(table):
@@ -105,7 +102,7 @@ def test_a_negative_difference_has_a_minus_sign(table):
 
 
 def test_what_holds_for_the_table_is_said_below(table):
-    notes = "\n".join(grid(table()).notes)
+    notes = "\n".join(comparison_table(table()).notes)
     for part in (
         "mean ± sample standard deviation over n seeds",
         "CAM: at the threshold 0.40, fixed beforehand",
@@ -122,9 +119,9 @@ def test_what_holds_for_the_table_is_said_below(table):
 @pytest.mark.parametrize("nodes", [("cam",), ("cam", "refine.crf", "predict")])
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_terminals_table_fits_and_loses_nothing(table, nodes, width):
-    found = grid(table(nodes=nodes))
+    found = comparison_table(table(nodes=nodes))
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(grids.terminal(found, width, styled=False))
+    console.print(terminal(found, width, styled=False))
     shown = console.file.getvalue()
     assert max(map(len, shown.splitlines())) <= width and "…" not in shown
     for row in found.rows:
@@ -135,14 +132,14 @@ def test_the_terminals_table_fits_and_loses_nothing(table, nodes, width):
 def test_the_best_are_marked_in_every_format(table):
     found = table()
     best = str(cell(found, "GPP").stat)
-    assert f"**{best}**" in markdown(found)
-    assert r"\textbf{" + best.replace(" ± ", r"\,$\pm$\,") + "}" in latex_text(found)
-    assert f"<u>{cell(found, 'GAP').stat}</u>" in markdown(found)
+    assert f"**{best}**" in WRITERS["markdown"](found)
+    assert r"\textbf{" + best.replace(" ± ", r"\,$\pm$\,") + "}" in WRITERS["latex"](found)
+    assert f"<u>{cell(found, 'GAP').stat}</u>" in WRITERS["markdown"](found)
 
 
 def test_csv_is_tidy_and_plain(table):
     found = table()
-    lines = list(csv.DictReader(io.StringIO(csv_text(found))))
+    lines = list(csv.DictReader(io.StringIO(WRITERS["csv"](found))))
     assert tuple(lines[0]) == CSV_COLUMNS and len(lines) == 4 * 4
     (line,) = (one for one in lines if (one["row"], one["metric"]) == ("GPP", "miou"))
     gpp = cell(found, "GPP")
@@ -160,7 +157,7 @@ def test_csv_is_tidy_and_plain(table):
 
 def test_json_has_everything_at_full_precision(table):
     found = table()
-    document = json.loads(json_text(found))
+    document = json.loads(WRITERS["json"](found))
     assert document["schema"] == "wsssbench.comparison/1"
     assert (document["baseline"], document["metric"], document["resamples"]) == ("GAP", "miou", 50)
     assert document["lines"] == "row" and document["columns"] is None
@@ -178,4 +175,4 @@ def test_json_has_everything_at_full_precision(table):
 
 
 def test_equal_inputs_give_equal_texts(table):
-    assert json_text(table()) == json_text(table())
+    assert WRITERS["json"](table()) == WRITERS["json"](table())

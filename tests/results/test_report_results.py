@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wsssbench.errors import UserError
-from wsssbench.results.run import Point, Rung, from_json, to_json
+from wsssbench.results.run import Evaluation, Point, from_json, to_json
 
 
 def test_everything_but_the_pictures_comes_back(make_result):
@@ -24,7 +24,7 @@ def test_every_field_of_a_run_is_in_the_comparison(make_result):
         "name": "x",
         "run_id": "x",
         "config_text": "x",
-        "rungs": [],
+        "evaluations": [],
         "times": [],
         "environment": {},
         "created": "x",
@@ -50,16 +50,18 @@ def test_the_file_has_the_documented_schema(make_result):
 
 
 def test_numbers_json_cannot_hold_become_null_and_come_back_as_nan(make_result):
-    rung = Rung("CAM", "cam", "train", Point(math.nan, math.inf, 5.0, 0.5), iou={"cat": math.nan})
-    text = to_json(make_result(rungs=[rung]))
+    rung = Evaluation(
+        "CAM", "cam", "train", Point(math.nan, math.inf, 5.0, 0.5), iou={"cat": math.nan}
+    )
+    text = to_json(make_result(evaluations=[rung]))
     assert "NaN" not in text and "Infinity" not in text
-    back = from_json(text).rungs[0]
+    back = from_json(text).evaluations[0]
     assert math.isnan(back.chosen.miou) and math.isnan(back.chosen.precision)
     assert back.chosen.recall == 5.0 and back.iou == {"cat": None}
 
 
 def test_numpy_numbers_are_accepted(make_result):
-    rung = Rung(
+    rung = Evaluation(
         "CAM",
         "cam",
         "train",
@@ -67,7 +69,7 @@ def test_numpy_numbers_are_accepted(make_result):
         iou={"cat": np.float32(12.5)},
         card={"images": np.int64(60), "flip": np.bool_(True), "threshold": np.float32(0.25)},
     )
-    back = from_json(to_json(make_result(rungs=[rung]))).rungs[0]
+    back = from_json(to_json(make_result(evaluations=[rung]))).evaluations[0]
     assert back.chosen == Point(41.5, 2.0, 3.0, 0.25)
     assert back.card == {"images": 60, "flip": True, "threshold": 0.25}
     assert back.card["flip"] is True
@@ -79,7 +81,7 @@ def test_numpy_numbers_are_accepted(make_result):
         ("{", "not valid JSON"),
         ("[]", "schema None"),
         ('{"schema": "wsssbench.metrics/99"}', "wsssbench.metrics/99"),
-        ('{"schema": "wsssbench.metrics/2"}', "'name'"),
+        ('{"schema": "wsssbench.metrics/2"}', "metrics.json: name: Field required"),
     ],
 )
 def test_a_file_that_is_no_metrics_file_gets_one_sentence(text, says):

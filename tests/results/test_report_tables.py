@@ -7,26 +7,37 @@ import statistics
 import pytest
 from rich.console import Console
 
-from wsssbench.results.ladder import Stat, aggregate, card_differences, threshold_text
-from wsssbench.results.run import Point, Rung
-from wsssbench.results.tables import columns, notes, rows, terminal
+from wsssbench.results.formatting import threshold_text
+from wsssbench.results.ladder import aggregate, ladder_table
+from wsssbench.results.metrics import Stat
+from wsssbench.results.protocol import card_differences
+from wsssbench.results.run import Evaluation, Point
+from wsssbench.results.table import terminal
 
 
 def show(ladder, width=100):
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(terminal(ladder))
+    console.print(terminal(ladder_table(ladder)))
     return console.file.getvalue()
+
+
+def titles(ladder):
+    return [column.title for column in ladder_table(ladder).columns]
+
+
+def rows(ladder):
+    return [[cell.plain for cell in row] for row in ladder_table(ladder).rows]
 
 
 def with_card(result, **changes):
     """`result` with other entries in its first rung's protocol card."""
-    first = dataclasses.replace(result.rungs[0], card=result.rungs[0].card | changes)
-    return dataclasses.replace(result, rungs=[first, *result.rungs[1:]])
+    first = dataclasses.replace(result.evaluations[0], card=result.evaluations[0].card | changes)
+    return dataclasses.replace(result, evaluations=[first, *result.evaluations[1:]])
 
 
 def test_the_ladder_of_one_run(make_result):
     ladder = aggregate([make_result()])
-    assert [column.title for column in columns(ladder)] == [
+    assert titles(ladder) == [
         *("rung", "split", "mIoU", "precision", "recall", "threshold"),
         *("oracle mIoU (threshold)", "paper"),
     ]
@@ -34,12 +45,11 @@ def test_the_ladder_of_one_run(make_result):
         ["CAM", "train", "39.0", "50.3", "69.7", "0.30", "40.0 (0.20)", "56.0"],
         ["DeepLab val", "val", "55.2", "61.0", "62.0", "–", "–", "–"],
     ]
-    assert [note for note in notes(ladder) if note.startswith("†")] == []
+    assert [note for note in ladder_table(ladder).notes if note.startswith("†")] == []
 
 
 def test_the_paper_column_is_only_there_with_a_paper(make_result):
-    titles = [column.title for column in columns(aggregate([make_result(reference={})]))]
-    assert "paper" not in titles
+    assert "paper" not in titles(aggregate([make_result(reference={})]))
 
 
 def test_seeds_give_mean_and_sample_deviation(make_result):
@@ -49,15 +59,15 @@ def test_seeds_give_mean_and_sample_deviation(make_result):
     cells = rows(ladder)[0]
     assert cells[2] == f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
     assert cells[3] == "50.3 ± 0.0"
-    assert "mean ± sample standard deviation over n = 3 runs" in notes(ladder)
+    assert "mean ± sample standard deviation over n = 3 runs" in ladder_table(ladder).notes
     assert [row.n for row in ladder.rows] == [3, 3] and ladder.notes == ()
 
 
 def test_the_oracle_thresholds_of_seeds_are_a_range(make_result):
     def at(threshold):
         result = make_result()
-        rung = dataclasses.replace(result.rungs[0], oracle=Point(40.0, 1.0, 1.0, threshold))
-        return dataclasses.replace(result, rungs=[rung])
+        rung = dataclasses.replace(result.evaluations[0], oracle=Point(40.0, 1.0, 1.0, threshold))
+        return dataclasses.replace(result, evaluations=[rung])
 
     cells = rows(aggregate([at(0.28), at(0.24), at(0.26)]))[0]
     assert "40.0 ± 0.0 (0.24–0.28)" in cells
@@ -82,7 +92,7 @@ def test_runs_of_another_protocol_are_marked(make_result, change, says):
     averaged = aggregate([make_result(), other])
     assert rows(averaged)[0][0] == "CAM †" and rows(averaged)[1][0] == "DeepLab val"
     assert averaged.notes == (f"averaged over runs of different protocols: {says}",)
-    assert card_differences(make_result().rungs[0], other.rungs[0]) == [says]
+    assert card_differences(make_result().evaluations[0], other.evaluations[0]) == [says]
 
 
 def test_an_oracle_threshold_is_a_result_not_a_protocol(make_result):
@@ -101,16 +111,18 @@ def test_a_choice_on_pixel_truth_is_marked_against_a_fixed_one(make_result):
 
 def test_a_rung_that_only_some_runs_have_says_so(make_result):
     short = make_result()
-    short = dataclasses.replace(short, rungs=short.rungs[:1])
+    short = dataclasses.replace(short, evaluations=short.evaluations[:1])
     ladder = aggregate([make_result(), short])
     assert rows(ladder)[1][0] == "DeepLab val †"
-    assert columns(ladder)[-1].title == "n" and [line[-1] for line in rows(ladder)] == ["2", "1"]
+    assert titles(ladder)[-1] == "n" and [line[-1] for line in rows(ladder)] == ["2", "1"]
     assert ladder.notes == ("only 1 of 2 runs have this rung",)
 
 
 def test_rungs_of_the_same_name_stay_apart(make_result):
-    crf = [Rung("+ CRF", node, "train", Point(m, m, m)) for node, m in (("a", 50.0), ("b", 60.0))]
-    ladder = aggregate([make_result(rungs=crf), make_result(rungs=crf)])
+    crf = [
+        Evaluation("+ CRF", node, "train", Point(m, m, m)) for node, m in (("a", 50.0), ("b", 60.0))
+    ]
+    ladder = aggregate([make_result(evaluations=crf), make_result(evaluations=crf)])
     assert [(row.node, row.miou.mean) for row in ladder.rows] == [("a", 50.0), ("b", 60.0)]
 
 
@@ -132,8 +144,8 @@ def test_thresholds_have_two_decimals_unless_they_need_more(value, text):
 
 
 def test_the_terminal_table_fits_80_columns_and_reads_nothing_as_markup(make_result):
-    rung = Rung("[red]CAM[/red]", "cam", "train", Point(39.0, 50.0, 60.0, 0.3))
-    shown = show(aggregate([make_result(rungs=[rung, *make_result().rungs])]), width=80)
+    rung = Evaluation("[red]CAM[/red]", "cam", "train", Point(39.0, 50.0, 60.0, 0.3))
+    shown = show(aggregate([make_result(evaluations=[rung, *make_result().evaluations])]), width=80)
     assert "[red]CAM[/red]" in shown and "40.0 (0.20)" in shown and "…" not in shown
     assert max(len(line) for line in shown.splitlines()) <= 80
 

@@ -13,7 +13,7 @@ from wsssbench.cli.places import find
 from wsssbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from wsssbench.results.compare import Comparison
+    from wsssbench.results.comparison import Comparison
 
 EXAMPLES = """Metrics: miou, precision, recall: at the threshold that was fixed, or selected, beforehand; oracle,
 oracle-precision, oracle-recall: at the one that is best on the scored split's pixel truth, as papers have it.
@@ -66,11 +66,11 @@ def compare(
 ) -> None:
     """Tabulate methods: mean ± std over seeds, paired differences with bootstrap intervals, papers' numbers."""
     from wsssbench.results.collection import load
-    from wsssbench.results.compare import compare as tabulate
-    from wsssbench.results.formats import FORMATS
+    from wsssbench.results.compare import make_comparison
+    from wsssbench.results.formats import WRITERS
     from wsssbench.results.layout import Options
 
-    if format_ not in (allowed := ("terminal", *FORMATS)):
+    if format_ not in (allowed := ("terminal", *WRITERS)):
         raise UserError(f"--format: {unknown('format', format_, allowed)}")
     if not 0 < confidence < 1:
         raise UserError(f"--confidence {confidence:g}: has to be between 0 and 1, e.g. 0.95")
@@ -79,11 +79,11 @@ def compare(
         raise UserError(f"--out {out}: {problem}")
     collection = load([find(path, work_dir) for path in paths])
     options = Options(rung, metric, baseline, rows, columns, where or (), resamples, confidence)
-    comparison = tabulate(collection, options, ConsoleProgress(make_console(sys.stderr)))
+    comparison = make_comparison(collection, options, ConsoleProgress(make_console(sys.stderr)))
     if format_ == "terminal":
         show(comparison, out)
         return
-    text = FORMATS[format_](comparison)
+    text = WRITERS[format_](comparison)
     if out is None:
         sys.stdout.write(text)
     else:
@@ -92,13 +92,13 @@ def compare(
 
 def show(comparison: Comparison, out: Path | None = None) -> None:
     """Print a comparison, or write to `out` what would be printed."""
-    from wsssbench.results import grid
-    from wsssbench.results.formats import grid as grid_of
+    from wsssbench.results.formats import comparison_table
+    from wsssbench.results.table import terminal
 
     def show_on(stream: TextIO | None = None) -> None:
         console = make_console(stream)
         styled = console.color_system is not None
-        console.print(grid.terminal(grid_of(comparison), console.width, styled))
+        console.print(terminal(comparison_table(comparison), console.width, styled))
 
     if out is None:
         show_on()

@@ -85,8 +85,9 @@ def _target(paths: list[Path], out: Path | None) -> Path:
 def _of_run(member: Member, target: Path, images: int | None, progress: ConsoleProgress) -> None:
     from dataclasses import replace
 
-    from wsssbench.pages import html
+    from wsssbench.pages import run_page
     from wsssbench.pages.gallery import OF_RUN, RunFiles, run_gallery
+    from wsssbench.pages.html import write_page
 
     count = OF_RUN if images is None else images
     note = ""
@@ -96,7 +97,8 @@ def _of_run(member: Member, target: Path, images: int | None, progress: ConsoleP
         gallery, note = [], str(error)
     if note:
         progress.warn(f"the page has no pictures: {note}")
-    html.write(replace(member.result, gallery=gallery), target, note=note, progress=progress)
+    result = replace(member.result, gallery=gallery)
+    write_page(target, run_page.render(result, note=note, progress=progress))
 
 
 def _of_rows(
@@ -108,24 +110,24 @@ def _of_rows(
 ) -> None:
     from dataclasses import replace
 
-    from wsssbench.pages import html
-    from wsssbench.pages.comparison_page import Report
+    from wsssbench.pages.comparison_page import ComparisonReport, render
     from wsssbench.pages.gallery import OF_COMPARISON, comparison_pictures
-    from wsssbench.results.choice import choose
-    from wsssbench.results.compare import compare
+    from wsssbench.pages.html import write_page
+    from wsssbench.results.compare import make_comparison
     from wsssbench.results.image_pairs import extremes, image_pairs
     from wsssbench.results.layout import Options
+    from wsssbench.results.selection import select
 
-    choice = choose(collection, *options)
-    of_rung = Options(choice.rung, options[1], choice.b)
-    tables = [compare(collection, of_rung, progress)]
-    if len({rung.name for m in collection.members for rung in m.result.rungs}) > 1:
-        tables.append(compare(collection, replace(of_rung, rung=None), progress))
-    pairs, problem = image_pairs(choice)
+    selection = select(collection, *options)
+    of_rung = Options(selection.rung, options[1], selection.b)
+    tables = [make_comparison(collection, of_rung, progress)]
+    if len({one.name for m in collection.members for one in m.result.evaluations}) > 1:
+        tables.append(make_comparison(collection, replace(of_rung, rung=None), progress))
+    pairs, problem = image_pairs(selection)
     most, least = extremes(pairs, EXTREMES)
     count = OF_COMPARISON if images is None else images
-    pictures = comparison_pictures(choice, count, (most, least), progress)
+    pictures = comparison_pictures(selection, count, (most, least), progress)
     for note in pictures.notes:
         progress.warn(note)
-    made = Report(collection, choice, tables, most, least, problem, pictures)
-    html.write_comparison(made, target, progress=progress)
+    made = ComparisonReport(collection, selection, tables, most, least, problem, pictures)
+    write_page(target, render(made, progress=progress))

@@ -155,20 +155,22 @@ def run_one(plan: Plan, settings: Settings, console: Any, log: Path) -> RunResul
     happened = execute(plan, settings)
     if not ranks.is_main():
         return None
-    from wsssbench.pages import html
+    from wsssbench.pages import run_page
     from wsssbench.pages.gallery import OF_RUN, RunFiles, run_gallery
-    from wsssbench.results import tables
+    from wsssbench.pages.html import write_page
     from wsssbench.results.collect import collect, write_run
-    from wsssbench.results.ladder import aggregate
+    from wsssbench.results.ladder import aggregate, ladder_table
+    from wsssbench.results.table import terminal
 
     result = collect(plan, happened)
     directory = plan.directory(settings.work_dir)
     write_run(result, plan, directory)
     gallery = run_gallery(RunFiles.of_plan(plan), OF_RUN)
-    html.write(replace(result, gallery=gallery), directory / "report.html")
+    page = run_page.render(replace(result, gallery=gallery))
+    write_page(directory / "report.html", page)
     console.print()
-    if result.rungs:
-        console.print(tables.terminal(aggregate([result])))
+    if result.evaluations:
+        console.print(terminal(ladder_table(aggregate([result]))))
     seconds = sum(time.seconds for time in result.times)
     console.print(f"report: {directory / 'report.html'}", markup=False)
     console.print(f"computing all stages took {duration(seconds)}; log: {log}", markup=False)
@@ -190,8 +192,9 @@ def _show_plan(plan: Plan, console: Any) -> None:
 
 
 def _show_seeds(results: list[RunResult | None], console: Any) -> None:
-    from wsssbench.results import tables
-    from wsssbench.results.ladder import aggregate
+    from wsssbench.results.ladder import aggregate, ladder_table
+    from wsssbench.results.table import terminal
 
     console.print()
-    console.print(tables.terminal(aggregate([result for result in results if result])))
+    ladder = aggregate([result for result in results if result])
+    console.print(terminal(ladder_table(ladder)))

@@ -216,11 +216,12 @@ def _show_result(planned: PlannedSweep, console: Any) -> None:
     """The table of what is there, and where to go from here."""
     from wsssbench.cli.compare import show
     from wsssbench.results.collection import load
-    from wsssbench.results.compare import Options, compare
+    from wsssbench.results.compare import make_comparison
+    from wsssbench.results.layout import Options
 
     directory = planned.sweep.directory
     if any(planned.sweep.status(cell).state == "done" for cell in planned.sweep.cells):
         console.print()
-        show(compare(load([directory]), Options()))
+        show(make_comparison(load([directory]), Options()))
     console.print(f"table: wsssbench compare {directory} --format latex", markup=False)
     console.print(f"report: wsssbench report {directory}", markup=False)

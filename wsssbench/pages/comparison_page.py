@@ -1,52 +1,49 @@
-"""What the page of several rows shows, for the template ``page/comparison.html.j2``."""
+"""The page of several rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from markupsafe import Markup
 
-from wsssbench.pages import comparison_charts as charts
+from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
-from wsssbench.pages.gallery_view import (
-    GalleryView,
-    Pictures,
-    foreground,
-    legend_of,
-    shots_of,
-    titles_of,
-)
-from wsssbench.pages.keys import RowKey, row_keys
-from wsssbench.pages.provenance_views import (
-    card_view,
-    configs,
-    differing_entries,
-    environments,
-    stage_times,
-)
-from wsssbench.pages.run_page import absent_classes, class_charts
-from wsssbench.pages.words import listed, signed
+from wsssbench.pages.charts import BarChart, Bars, bar_charts
+from wsssbench.pages.curves import Curve, line_chart
+from wsssbench.pages.gallery_view import GalleryView, Pictures, legend_of, titles_of
+from wsssbench.pages.html import render_page
+from wsssbench.pages.row_styles import RowStyle, row_styles
+from wsssbench.pages.run_page import absent_classes, class_charts, summary, training_charts
+from wsssbench.pages.scatter import Dot, scatter_chart
 from wsssbench.progress import Progress
-from wsssbench.results.choice import Choice
-from wsssbench.results.collection import Collection
-from wsssbench.results.compare import Comparison
-from wsssbench.results.formats import grid
+from wsssbench.results import seed_means
+from wsssbench.results.axes import ROW, Axes
+from wsssbench.results.collection import Collection, Member
+from wsssbench.results.comparison import Comparison
+from wsssbench.results.formats import comparison_table
+from wsssbench.results.formatting import interval, listed, signed
 from wsssbench.results.image_pairs import ImagePair
-from wsssbench.results.ladder import Stat
+from wsssbench.results.layout import Scored
+from wsssbench.results.metrics import METRICS
+from wsssbench.results.protocol import side_by_side
+from wsssbench.results.run import Evaluation, StageTime
+from wsssbench.results.selection import Selection
 
 GALLERY_BYTES = 8_000_000  # of the page's 10 MB: rows have many charts
+_TOGETHER = "together"
+_COLUMN = 10  # rows per drawing of bars
+Styles = Mapping[str, RowStyle]
 
 
 @dataclass(frozen=True)
-class Report:
+class ComparisonReport:
     """What a page is made of.
 
     Attributes:
         collection: the rows and their runs.
-        choice: the rung and the two rows that are looked at.
+        selection: the rung and the two rows that are looked at.
         tables: of the rung, and of all rungs if there are several.
         most: where A beats B most, of `image_pairs`.
         least: where it does least.
@@ -55,175 +52,222 @@ class Report:
     """
 
     collection: Collection
-    choice: Choice
+    selection: Selection
     tables: Sequence[Comparison]
     most: Sequence[ImagePair] = ()
     least: Sequence[ImagePair] = ()
     pairs_problem: str = ""
     pictures: Pictures = field(default_factory=Pictures)
 
+    @property
+    def pairs(self) -> dict[str, Sequence[ImagePair]]:
+        """Heading -> the images below it."""
+        a, b = self.selection.a, self.selection.b
+        return {f"Where {a} beats {b} most": self.most, f"Where {a} beats {b} least": self.least}
 
-def context(
-    report: Report, palette: np.ndarray, progress: Progress | None = None
-) -> dict[str, Any]:
-    """The names that the template uses; `palette` is (256, 3) uint8, the colours of the label values."""
-    collection, choice = report.collection, report.choice
-    rows = [row for row in collection.rows if collection.of(row)]
-    always = [row for row in (choice.b, choice.a) if row]
-    keys = row_keys(rows, choice.ranked, always)
-    shown = [keys[row] for row in choice.scored]
-    classes = [(row, charts.mean_iou(choice, row)) for row in _pair(choice)]
-    galleries = _galleries(report, palette, progress)
-    pictures = [row for part in _parts(report.pictures) for row in part]
+
+def render(
+    report: ComparisonReport, palette: np.ndarray | None = None, progress: Progress | None = None
+) -> str:
+    """The page of several rows as HTML text; `palette` and `progress` as of `run_page.render`."""
+    palette = voc_palette() if palette is None else palette
+    collection, selection = report.collection, report.selection
+    of_rows = {row: runs for row in collection.rows if (runs := collection.of(row))}
+    evaluations = {row: [e for _, e in runs] for row, runs in selection.scored.items()}
+    styles = row_styles(list(of_rows), selection.ranked, selection.pair)
+    pair = selection.pair or [*evaluations][:1]
+    iou = {row: seed_means.mean_iou(evaluations[row]) for row in pair}
+    class_styles = [styles[row] for row in iou if iou[row]]
+    scores = {
+        row: seed_means.mean_scores(of_row, selection.metric) for row, of_row in evaluations.items()
+    }
+    dots = [Dot(styles[row], *mean) for row, mean in scores.items() if mean]
+    trainings: dict[tuple[str, str], list[Curve]] = {}
+    for row, runs in of_rows.items():
+        for name, points in seed_means.mean_trainings(runs).items():
+            trainings.setdefault(name, []).append(Curve(styles[row], points))
+    pairs, gallery = _galleries(report, palette, progress)
+    members = collection.members
+    class_names = next((m.result.class_names for m in members if m.result.class_names), [])
+    return render_page(
+        "comparison.html.j2",
+        report=report,
+        collection=collection,
+        selection=selection,
+        title=collection.title,
+        facts=_facts(report),
+        summary=summary([one.card for of in evaluations.values() for one in of], class_names),
+        created=max((member.result.created for member in members), default=""),
+        styles=styles,
+        shown=[styles[row] for row in selection.scored],
+        tables=[comparison_table(table) for table in report.tables],
+        bars=_bars(report.tables, selection.rung),
+        curves=_threshold_curves(selection, evaluations, styles),
+        dots=dots,
+        scatter=dots and scatter_chart(dots, f"{selection.rung}: precision and recall, per cent"),
+        class_styles=class_styles,
+        classes=class_charts(list(iou.values()), [styles[row].css for row in iou]),
+        absent=absent_classes(list(iou.values())),
+        pairs=pairs,
+        gallery=gallery,
+        legend=legend_of(report.pictures.all, class_names, palette),
+        training=training_charts(trainings, numbered=True),
+        times=_times(of_rows),
+        cards=_cards(report),
+        differing=_differing(collection, list(of_rows)),
+        environments=_environments(collection),
+        configs={
+            f"{row}, seed {runs[0].seed}": runs[0].result.config_text
+            for row, runs in of_rows.items()
+        },
+    )
+
+
+def _facts(report: ComparisonReport) -> list[tuple[str, str, str]]:
+    """(number, what it is, remark): the best row, the one beside it, their difference, how many there are."""
+    selection, collection = report.selection, report.collection
+    best = selection.ranked[0] if selection.ranked else None
+    other = next((row for row in selection.pair if row != best), None)
+    facts = []
+    for row, what in ((best, "best"), (other, "compared with")):
+        if row and (stat := selection.stat(row)):
+            remark = f"{selection.rung} {selection.metric.title}"
+            if stat.std is not None:
+                remark += f" ± {stat.std:.1f} (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{stat.n})"
+            facts.append((f"{stat.mean:.1f}", f"{what}: {row}", remark))
+    facts += _difference(report)
+    runs, expected = len(collection.members), len(collection.members) + len(collection.missing)
+    seeds = [str(seed) for seed in sorted({member.seed for member in collection.members})]
+    there = f"{runs} runs" if runs == expected else f"{runs} of {expected} runs there"
+    remark = f"{there}, {'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)}"
+    return [*facts, (str(len(collection.rows)), "rows", remark)]
+
+
+def _difference(report: ComparisonReport) -> list[tuple[str, str, str]]:
+    """A minus the baseline, as the table has it."""
+    for table in report.tables:
+        for score in table.cells:
+            wanted = (report.selection.a, table.layout.rung, table.layout.metric)
+            difference = score.difference
+            if (score.row, score.rung, score.metric) != wanted or difference is None:
+                continue
+            n, remarks = difference.stat.n, []
+            if difference.low is not None and difference.high is not None:
+                ends = interval(difference.low, difference.high)
+                remarks.append(f"{100 * table.options.confidence:g} % interval over images {ends}")
+            if score.stat and n < score.stat.n:
+                remarks.append(f"over the {n} {'seed' if n == 1 else 'seeds'} both have")
+            title = f"{score.row} minus {table.baseline}"
+            return [(signed(difference.stat.mean), title, ", ".join(remarks))]
+    return []
+
+
+def _bars(tables: Sequence[Comparison], rung: str) -> dict[str, list[BarChart]]:
+    """Rung -> the rows' bars: of `rung` and of every other one with published numbers."""
+    of_rungs: dict[str, dict[str, Bars]] = {}
+    for table in tables:
+        for score in table.cells:
+            if score.metric == table.layout.metric and (score.stat or score.paper is not None):
+                value, spread = (score.stat.mean, score.stat.std) if score.stat else (None, None)
+                one = Bars(score.row or "", (value,), paper=score.paper, spread=spread)
+                of_rungs.setdefault(score.rung, {}).setdefault(one.label, one)
+    title = METRICS[tables[0].layout.metric].title
     return {
-        "title": collection.title,
-        "facts": _facts(report),
-        "summary": _summary(report),
-        "created": max((member.result.created for member in collection.members), default=""),
-        "choice": choice,
-        "keys": keys,
-        "shown": shown,
-        "tables": [grid(table) for table in report.tables],
-        "missing": collection.missing,
-        "bars": charts.bars(report.tables, choice.rung),
-        "paper_source": collection.paper_source,
-        "curves": charts.threshold_curves(choice, keys),
-        "scatter": charts.scatter(choice, keys),
-        "class_rows": _class_rows(choice, keys),
-        "classes": class_charts(classes, [keys[row].css for row, _ in classes]),
-        "absent": absent_classes(classes),
-        "pairs": galleries[0],
-        "pair_lines": _pair_lines(report),
-        "pairs_problem": report.pairs_problem,
-        "gallery": galleries[1],
-        "picture_notes": report.pictures.notes,
-        "legend": legend_of(pictures, _class_names(collection), palette),
-        "training": charts.trainings(collection, keys),
-        "times": stage_times(collection),
-        "cards": card_view(choice, collection.paper_card, collection.paper_source),
-        "differing": differing_entries(collection, rows),
-        "environments": environments(collection),
-        "configs": configs(collection),
+        name: bar_charts(list(groups.values()), f"{title} of {name}", _COLUMN)
+        for name, groups in of_rungs.items()
+        if name == rung or any(one.paper for one in groups.values())
     }
 
 
-def _pair(choice: Choice) -> list[str]:
-    """B and A, or the only row."""
-    pair = [row for row in (choice.b, choice.a) if row]
-    return pair or list(choice.scored)[:1]
+def _threshold_curves(
+    selection: Selection, evaluations: Mapping[str, Sequence[Evaluation]], styles: Styles
+) -> tuple[Evaluation, Markup] | None:
+    """The rung and its chart of mIoU by threshold, a line per row.
+
+    The rung is the selected one, or the first that has curves.
+    """
+    if not any(one.curve for of_row in evaluations.values() for one in of_row):
+        evaluations = {row: _with_curves(runs) for row, runs in selection.scored.items()}
+    points = {row: seed_means.mean_curve(of_row) for row, of_row in evaluations.items()}
+    curves = [Curve(styles[row], of_row) for row, of_row in points.items() if of_row]
+    if not curves:
+        return None
+    shown = next(one for of_row in evaluations.values() for one in of_row if one.curve)
+    peaks = [(one.style.title, *max(one.points, key=lambda xy: xy[1])) for one in curves]
+    said = "; ".join(f"{title} at best {y:.1f} at {x:g}" for title, x, y in peaks)
+    title = f"{shown.name}: mIoU by background threshold, one line per row: {said}"
+    return shown, line_chart(curves, "background threshold", "mIoU, per cent", title)
 
 
-def _class_rows(choice: Choice, keys: Mapping[str, RowKey]) -> list[RowKey]:
-    return [keys[row] for row in _pair(choice) if charts.mean_iou(choice, row)]
+def _with_curves(runs: Iterable[Scored]) -> list[Evaluation]:
+    """The first evaluation of every run that has a curve."""
+    curves = ([e for e in member.result.evaluations if len(e.curve) > 1] for member, _ in runs)
+    return [of_run[0] for of_run in curves if of_run]
 
 
-def _class_names(collection: Collection) -> list[str]:
-    return next((m.result.class_names for m in collection.members if m.result.class_names), [])
+def _times(of_rows: Mapping[str, Sequence[Member]]) -> dict[str, dict[str, StageTime | None]]:
+    """Row -> stage -> its cost, all stages together first; empty if nothing is known."""
+    costs = {row: seed_means.mean_times(runs) for row, runs in of_rows.items()}
+    stages = dict.fromkeys(stage for of in costs.values() for stage in of)
+    return {
+        row: {_TOGETHER: seed_means.together(_TOGETHER, of.values()), **dict.fromkeys(stages), **of}
+        for row, of in costs.items()
+        if stages
+    }
 
 
-def _summary(report: Report) -> list[str]:
-    collection = report.collection
-    cards = [rung.card for runs in report.choice.scored.values() for _, rung in runs]
-    words = list(dict.fromkeys(str(card["dataset"]) for card in cards if card.get("dataset")))
-    names = _class_names(collection)
-    return [*words[:1], *([f"{len(foreground(names))} classes"] if names else [])]
+def _cards(report: ComparisonReport) -> tuple[list[str], list[tuple[str, list[str], bool]]]:
+    """Heads and lines of the protocol cards of every row at the selected rung, and of the paper's."""
+    cards = {
+        row: {**runs[0].evaluation.card, "seed": ", ".join(str(one.member.seed) for one in runs)}
+        for row, runs in report.selection.scored.items()
+    }
+    heads, of_rows = list(cards), list(cards.values())
+    if paper := report.collection.paper_card:
+        heads.append(report.collection.paper_source or "paper")
+        of_rows.append(dict(paper))
+    return heads, side_by_side(of_rows)
 
 
-def _facts(report: Report) -> list[tuple[str, str, str]]:
-    """(number, what it is, remark): the best row, the one beside it, their difference, how many there are."""
-    choice, collection = report.choice, report.collection
-    best = choice.ranked[0] if choice.ranked else None
-    other = next((row for row in (choice.b, choice.a) if row and row != best), None)
-    facts = []
-    for row, what in ((best, "best"), (other, "compared with")):
-        stat = choice.stat(row) if row else None
-        if stat:
-            remark = f"{choice.rung} {choice.metric.title}{_spread(stat)}"
-            facts.append((f"{stat.mean:.1f}", f"{what}: {row}", remark))
-    if difference := _difference(report):
-        facts.append(difference)
-    runs = len(collection.members)
-    expected = runs + len(collection.missing)
-    seeds = [str(seed) for seed in sorted({member.seed for member in collection.members})]
-    there = f"{runs} runs" if runs == expected else f"{runs} of {expected} runs there"
-    said = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {listed(seeds)}"
-    facts.append((str(len(collection.rows)), "rows", f"{there}, {said}"))
-    return facts
+def _differing(
+    collection: Collection, rows: Sequence[str]
+) -> tuple[list[str], dict[str, list[str]]] | None:
+    """The axes on which `rows` differ, and each row's values on them."""
+    axes = Axes(collection)
+    names = [name for name in axes.differing(rows) if name != ROW] if len(rows) > 1 else []
+    values = [axes.values(name) for name in names]
+    return (names, {row: [of.get(row, "") for of in values] for row in rows}) if names else None
 
 
-def _spread(stat: Stat) -> str:
-    return (
-        ""
-        if stat.std is None
-        else f" ± {stat.std:.1f} (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{stat.n})"
-    )
-
-
-def _difference(report: Report) -> tuple[str, str, str] | None:
-    """A minus the baseline, as the table has it."""
-    for table in report.tables:
-        for cell in table.cells:
-            wanted = (report.choice.a, table.rung, table.metric)
-            found = cell.difference
-            if (cell.row, cell.rung, cell.metric) != wanted or found is None:
-                continue
-            seeds = "seed" if found.stat.n == 1 else "seeds"
-            fewer = cell.stat is not None and found.stat.n < cell.stat.n
-            remark = f"over the {found.stat.n} {seeds} both have" if fewer else ""
-            if found.low is not None and found.high is not None:
-                interval = f"[{found.low:.1f}, {found.high:.1f}]".replace("-", "−")
-                remark = f"{100 * table.confidence:g} % interval over images {interval}" + (
-                    f", {remark}" if fewer else ""
-                )
-            return signed(found.stat.mean), f"{cell.row} minus {table.baseline}", remark
-    return None
-
-
-def _parts(pictures: Pictures) -> tuple[Sequence[Any], ...]:
-    return pictures.most, pictures.least, pictures.gallery
+def _environments(collection: Collection) -> tuple[list[str], list[tuple[str, list[str], bool]]]:
+    """Heads and lines of the environments of all runs; equal ones are one column."""
+    groups: dict[frozenset[tuple[str, str]], list[Member]] = {}
+    for member in collection.members:
+        groups.setdefault(frozenset(member.result.environment.items()), []).append(member)
+    heads = [listed(f"{one.row} (seed {one.seed})" for one in of) for of in groups.values()]
+    environments = [of[0].result.environment for of in groups.values()]
+    return ["every run"] if len(heads) == 1 else heads, side_by_side(environments)
 
 
 def _galleries(
-    report: Report, palette: np.ndarray, progress: Progress | None
+    report: ComparisonReport, palette: np.ndarray, progress: Progress | None
 ) -> tuple[GalleryView, GalleryView]:
     """The images where A and B differ most, and those that are spread evenly."""
-    choice, parts = report.choice, _parts(report.pictures)
-    every = [row for part in parts for row in part]
-    thumbs = thumbnails.fit(every, GALLERY_BYTES, palette, progress)
-    titles = titles_of(every, list(choice.scored))
-    left, right = (titles.index(row) if row in titles else 0 for row in (choice.b, choice.a))
-    if choice.a is None and len(titles) > 1:
+    selection, pictures = report.selection, report.pictures
+    thumbs = thumbnails.fit(pictures.all, GALLERY_BYTES, palette, progress)
+    titles = titles_of(pictures.all, list(selection.scored))
+    left, right = (titles.index(row) if row in titles else 0 for row in (selection.b, selection.a))
+    if selection.a is None and len(titles) > 1:
         left, right = len(titles) - 2, len(titles) - 1
-    ends = np.cumsum([0, *(len(part) for part in parts)]).tolist()
-    most, least, gallery = (thumbs[start:end] for start, end in pairwise(ends))
-    numbers = {pair.id: _numbers(pair) for pair in (*report.most, *report.least)}
-    headings = _pair_headings(choice)
-    pairs = tuple(
-        (heading, shots_of(part, titles, numbers))
-        for heading, part in zip(headings, (most, least), strict=True)
-    )
-    left_out = len(every) - len(thumbs)
-    return (
-        GalleryView("pairs", titles, left, right, "slider", pairs),
-        GalleryView(
-            "gallery", titles, left, right, "slider", (("", shots_of(gallery, titles)),), left_out
-        ),
-    )
-
-
-def _pair_headings(choice: Choice) -> tuple[str, str]:
-    return f"Where {choice.a} beats {choice.b} most", f"Where {choice.a} beats {choice.b} least"
-
-
-def _pair_lines(report: Report) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """(heading, [(image id, B, A, A - B)]) for a page without pictures."""
-    return [
-        (heading, [(p.id, f"{p.b:.1f}", f"{p.a:.1f}", signed(p.difference)) for p in part])
-        for heading, part in zip(
-            _pair_headings(report.choice), (report.most, report.least), strict=True
-        )
-    ]
-
-
-def _numbers(pair: ImagePair) -> tuple[tuple[str, str], ...]:
-    return (("", signed(pair.difference)), (f"{pair.b:.1f} → {pair.a:.1f}", ""))
+    most = len(pictures.most)
+    of_pairs = most + len(pictures.least)
+    parts = (thumbs[:most], thumbs[most:of_pairs])
+    numbers = {
+        pair.id: [("", signed(pair.difference)), (f"{pair.b:.1f} → {pair.a:.1f}", "")]
+        for pair in (*report.most, *report.least)
+    }
+    groups = dict(zip(report.pairs, parts, strict=True))
+    pairs = GalleryView("pairs", titles, left, right, "slider", groups, numbers)
+    left_out = len(pictures.all) - len(thumbs)
+    groups = {"": thumbs[of_pairs:]}
+    return pairs, replace(pairs, name="gallery", groups=groups, numbers={}, left_out=left_out)

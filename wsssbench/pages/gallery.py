@@ -22,10 +22,10 @@ from wsssbench.interfaces import Dataset
 from wsssbench.pages.gallery_view import Pictures
 from wsssbench.pages.pictures import shrink, shrink_heat, shrink_label
 from wsssbench.progress import Progress, Silent
-from wsssbench.results.choice import Choice
 from wsssbench.results.image_pairs import ImagePair
 from wsssbench.results.run import GalleryRow, Layer
 from wsssbench.results.run_files import config_values, read_stages, stage_directory
+from wsssbench.results.selection import Selection
 from wsssbench.stages.generate import build_dataset, located
 from wsssbench.stages.segment import spread
 from wsssbench.stages.stage import StageKind
@@ -75,7 +75,7 @@ class RunFiles:
         """
         stages = read_stages(run)
         try:
-            config = config_values((run / "config.py").read_text(encoding="utf-8"))
+            config = config_values((run / "config.py").read_text(encoding="utf-8"), str(run))
             dataset = build_dataset(config)
         except (OSError, ValueError, KeyError, SyntaxError) as error:
             raise UserError(f"{run}/config.py cannot be read ({error})") from None
@@ -127,7 +127,7 @@ def run_gallery(files: RunFiles, count: int, progress: Progress | None = None) -
 
 
 def comparison_pictures(
-    choice: Choice,
+    selection: Selection,
     count: int,
     extremes: tuple[Sequence[ImagePair], Sequence[ImagePair]],
     progress: Progress | None = None,
@@ -136,12 +136,12 @@ def comparison_pictures(
 
     A row is shown by the first of its seeds whose results are in the cache.
     """
-    found, notes = _sources(choice)
+    found, notes = _sources(selection)
     if not found:
         return Pictures(notes=tuple(notes))
     sources = [(row, files, node) for row, (files, node) in found.items()]
     dataset = sources[0][1].dataset
-    split = choice.scored[sources[0][0]][0][1].split
+    split = selection.scored[sources[0][0]][0][1].split
     try:
         known = dataset.ids(split)
         shown = spread(known, count)
@@ -155,20 +155,20 @@ def comparison_pictures(
     return Pictures([made[id] for id in shown], most, least, tuple(notes))
 
 
-def _sources(choice: Choice) -> tuple[dict[str, tuple[RunFiles, str]], list[str]]:
+def _sources(selection: Selection) -> tuple[dict[str, tuple[RunFiles, str]], list[str]]:
     """Row -> the files of its first run that still has some, and the node to show; and what is left out."""
     found: dict[str, tuple[RunFiles, str]] = {}
     problems: dict[str, list[str]] = {}
-    for row, members in choice.scored.items():
+    for row, members in selection.scored.items():
         problem = ""
-        for member, rung in members:
+        for member, evaluation in members:
             try:
                 files = RunFiles.of_run(member.directory)
-                problem = _problem(files, rung.node, found)
+                problem = _problem(files, evaluation.node, found)
             except UserError as error:
                 problem = str(error)
             if not problem:
-                found[row] = (_on_first(files, found), rung.node)
+                found[row] = (_on_first(files, found), evaluation.node)
                 break
         else:
             problems.setdefault(problem, []).append(row)

@@ -13,7 +13,6 @@ from wsssbench.pages.thumbnails import Thumbnail
 from wsssbench.results.run import GalleryRow
 
 PHOTO = "image"
-View = Literal["strip", "slider"]
 
 
 @dataclass(frozen=True)
@@ -32,30 +31,9 @@ class Pictures:
     least: list[GalleryRow] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class Shot:
-    """An image of the page.
-
-    Attributes:
-        thumbnail: its pictures.
-        panels: (place among the gallery's titles, title, address of the overlay; empty for the photo).
-        numbers: what is said above it: (what, number), either may be empty.
-    """
-
-    thumbnail: Thumbnail
-    panels: tuple[tuple[int, str, str], ...]
-    numbers: tuple[tuple[str, str], ...] = ()
-
     @property
-    def id(self) -> str:
-        return self.thumbnail.id
-
-    @property
-    def style(self) -> str:
-        """Its photo and its proportions, for the style sheet."""
-        shot = self.thumbnail
-        return f"--photo:url({shot.photo});--ratio:{shot.width / shot.height:.4f}"
+    def all(self) -> list[GalleryRow]:
+        return [*self.most, *self.least, *self.gallery]
 
 
 @dataclass(frozen=True)
@@ -67,7 +45,8 @@ class GalleryView:
         titles: what pictures there are, the photo first; the slider chooses two of them.
         left, right: which two at first.
         view: at first.
-        groups: (heading, its images).
+        groups: heading -> its images.
+        numbers: what is said above an image, by its id: (what, number), either may be empty.
         left_out: images that did not fit into the file.
     """
 
@@ -75,42 +54,21 @@ class GalleryView:
     titles: tuple[str, ...]
     left: int
     right: int
-    view: View
-    groups: tuple[tuple[str, tuple[Shot, ...]], ...]
+    view: Literal["strip", "slider"]
+    groups: Mapping[str, Sequence[Thumbnail]]
+    numbers: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     left_out: int = 0
 
     @property
     def empty(self) -> bool:
-        return not any(shots for _, shots in self.groups)
+        return not any(self.groups.values())
 
 
 def titles_of(rows: Sequence[GalleryRow], order: Sequence[str] = ()) -> tuple[str, ...]:
     """The photo, and every title of a layer: those of `order` last and in that order, if any image has them."""
-    found = dict.fromkeys(layer.title for row in rows for layer in row.layers)
-    first = [title for title in found if title not in order]
-    return (PHOTO, *first, *(title for title in order if title in found))
-
-
-def shots_of(
-    thumbnails: Sequence[Thumbnail],
-    titles: Sequence[str],
-    numbers: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
-) -> tuple[Shot, ...]:
-    """The images of a group. `numbers`: by image id."""
-    return tuple(
-        Shot(
-            thumbnail,
-            (
-                (0, PHOTO, ""),
-                *(
-                    (titles.index(layer.title), layer.title, layer.address)
-                    for layer in sorted(thumbnail.layers, key=lambda x: titles.index(x.title))
-                ),
-            ),
-            (numbers or {}).get(thumbnail.id, ()),
-        )
-        for thumbnail in thumbnails
-    )
+    titles = dict.fromkeys(layer.title for row in rows for layer in row.layers)
+    first = [title for title in titles if title not in order]
+    return (PHOTO, *first, *(title for title in order if title in titles))
 
 
 @dataclass(frozen=True)
@@ -127,20 +85,15 @@ def legend_of(
 ) -> Legend:
     """What is to be seen in `rows`; `palette` is (256, 3) uint8."""
     planes = [layer.plane for row in rows for layer in row.layers]
-    values = set().union(
-        *(np.unique(plane).tolist() for plane in planes if plane.dtype == np.uint8)
-    )
-    names = foreground(class_names)
+    labels = [plane for plane in planes if plane.dtype == np.uint8]
+    values = set().union(*(np.unique(plane).tolist() for plane in labels))
+    classes = [
+        (_css_colour(palette[value]), name)
+        for value, name in enumerate(foreground(class_names), 1)
+        if value in values
+    ]
     heat = ", ".join(_css_colour(colour) for colour in heat_colours(np.linspace(0, 1, 7)))
-    return Legend(
-        tuple(
-            (_css_colour(palette[value]), name)
-            for value, name in enumerate(names, 1)
-            if value in values
-        ),
-        IGNORE in values,
-        heat if any(plane.dtype != np.uint8 for plane in planes) else "",
-    )
+    return Legend(tuple(classes), IGNORE in values, heat if len(labels) < len(planes) else "")
 
 
 def foreground(names: Sequence[str]) -> list[str]:

@@ -20,6 +20,8 @@ _HEAT = np.array(
 )
 HEAT_LEVELS = 48  # steps that no eye tells apart once the photo shows through
 _WHITE = (255, 255, 255)
+_HEAT_OPACITY = 255 * 0.75  # of heat 1
+_CLASS_OPACITY = round(255 * 0.6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,44 +43,30 @@ def heat_colours(heat: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(255 * (powers @ _HEAT.T)), 0, 255).astype(np.uint8)
 
 
-def heat_overlay(heat: np.ndarray, *, strength: float = 0.75) -> Overlay:
+def heat_overlay(heat: np.ndarray) -> Overlay:
     """A CAM over its photo: clear where nothing is active, the more colour the more active.
 
     Args:
         heat: (h, w) float in [0, 1], e.g. the maximum over the present classes; clipped.
-        strength: opacity of the colour at heat 1.
-
-    Raises:
-        ValueError: not of that shape.
     """
-    if heat.ndim != 2:
-        raise ValueError(f"heat is (h, w), not {heat.shape}")
     # The square root lets weak activations show; a linear ramp hides all below 0.3. Levels that are even in it have
     # no visible steps.
     roots = np.linspace(0.0, 1.0, HEAT_LEVELS)
-    opacity = np.rint(255 * strength * roots).astype(np.uint8)
+    opacity = np.rint(_HEAT_OPACITY * roots).astype(np.uint8)
     indices = np.rint(np.sqrt(np.clip(heat, 0.0, 1.0)) * (HEAT_LEVELS - 1)).astype(np.uint8)
     return Overlay(indices, np.column_stack([heat_colours(roots**2), opacity]))
 
 
-def label_overlay(label: np.ndarray, palette: np.ndarray, *, strength: float = 0.6) -> Overlay:
+def label_overlay(label: np.ndarray, palette: np.ndarray) -> Overlay:
     """A label map over its photo: class colours, white lines between classes, 255 hatched.
 
     Args:
         label: (h, w) uint8; 0 = background (clear), 255 = ignored.
         palette: (256, 3) uint8 colour per label value.
-        strength: opacity of the class colours.
-
-    Raises:
-        ValueError: the shapes are others.
     """
-    if label.ndim != 2 or label.dtype != np.uint8:
-        raise ValueError(f"a label map is (h, w) uint8, not {label.shape} {label.dtype}")
-    if palette.shape != (256, 3):
-        raise ValueError(f"a palette is (256, 3), not {palette.shape}")
     values, indices = np.unique(label, return_inverse=True)
     indices = indices.reshape(label.shape).astype(np.uint8)
-    colours = [(*palette[v], 0 if v == 0 else round(255 * strength)) for v in values]
+    colours = [(*palette[value], _CLASS_OPACITY if value else 0) for value in values]
     ignored = label == IGNORE
     if ignored.any():
         colours[-1] = (*_WHITE, round(255 * 0.45))
@@ -109,30 +97,21 @@ def contours(label: np.ndarray) -> np.ndarray:
 
 def shrink(picture: np.ndarray, side: int) -> np.ndarray:
     """`picture` (H, W, 3) uint8 with its longer side at most `side` pixels; never enlarged."""
-    size = shrunk(picture.shape[:2], side)
-    if size == picture.shape[:2]:
-        return picture
-    resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
-    return np.asarray(resized)
+    return _resized(picture, side, Image.Resampling.LANCZOS)
 
 
 def shrink_heat(heat: np.ndarray, side: int) -> np.ndarray:
     """`heat` (h, w) float with its longer side at most `side` pixels, float32; never enlarged."""
-    size = shrunk(heat.shape, side)
-    given = Image.fromarray(np.ascontiguousarray(heat, np.float32))
-    return np.asarray(given.resize(size[::-1], Image.Resampling.BILINEAR))
+    return _resized(heat.astype(np.float32), side, Image.Resampling.BILINEAR)
 
 
 def shrink_label(label: np.ndarray, side: int) -> np.ndarray:
     """`label` (H, W) uint8 with its longer side at most `side` pixels: the values at pixel centres."""
-    high, wide = shrunk(label.shape, side)
-    rows = ((np.arange(high) + 0.5) * label.shape[0] / high).astype(int)
-    columns = ((np.arange(wide) + 0.5) * label.shape[1] / wide).astype(int)
-    return label[np.ix_(rows, columns)]
+    return _resized(label, side, Image.Resampling.NEAREST)
 
 
-def shrunk(size: tuple[int, ...], side: int) -> tuple[int, int]:
-    """The (height, width) that a picture of `size` has at the longer side `side` at most."""
-    high, wide = size[:2]
+def _resized(picture: np.ndarray, side: int, resample: Image.Resampling) -> np.ndarray:
+    high, wide = picture.shape[:2]
     factor = min(1.0, side / max(high, wide))
-    return max(1, round(high * factor)), max(1, round(wide * factor))
+    size = (max(1, round(wide * factor)), max(1, round(high * factor)))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(size, resample))

@@ -1,156 +1,118 @@
-"""What the page of one run shows, for the template ``page/run.html.j2``."""
+"""The page of one run."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
-from wsssbench.pages.charts import Bars, axis_top, bar_chart
-from wsssbench.pages.curves import Line, curve_chart, small_chart
-from wsssbench.pages.gallery_view import (
-    GalleryView,
-    foreground,
-    legend_of,
-    shots_of,
-    titles_of,
-)
-from wsssbench.pages.keys import RowKey
+from wsssbench.pages.charts import BarChart, Bars, bar_charts
+from wsssbench.pages.curves import Curve, curve_chart, small_chart
+from wsssbench.pages.gallery_view import GalleryView, foreground, legend_of, titles_of
+from wsssbench.pages.html import render_page
+from wsssbench.pages.row_styles import RowStyle
 from wsssbench.pages.scatter import Dot, scatter_chart
-from wsssbench.pages.words import card_lines, number
+from wsssbench.pages.svg import finite
 from wsssbench.progress import Progress, duration
-from wsssbench.results import tables
-from wsssbench.results.ladder import aggregate
-from wsssbench.results.run import Point, Rung, RunResult, StageTime
+from wsssbench.results.formatting import number
+from wsssbench.results.ladder import aggregate, ladder_table
+from wsssbench.results.protocol import side_by_side
+from wsssbench.results.run import CardValue, Evaluation, RunResult, StageTime
+from wsssbench.results.seed_means import together
 
 GALLERY_BYTES = 9_000_000  # of the page's 10 MB
 _COLUMN = 12  # classes per chart; more go into a second one beside it
 
 
-@dataclass(frozen=True)
-class CurveView:
-    """A threshold curve: its rung's name and split, the drawing, and the points for the table."""
-
-    name: str
-    split: str
-    chart: Markup
-    points: Sequence[Point]
-
-
-def context(
-    result: RunResult, palette: np.ndarray, note: str = "", progress: Progress | None = None
-) -> dict[str, Any]:
-    """The names that the template uses.
+def render(
+    result: RunResult,
+    palette: np.ndarray | None = None,
+    note: str = "",
+    progress: Progress | None = None,
+) -> str:
+    """The page of a run as HTML text.
 
     Args:
         result: the run.
-        palette: (256, 3) uint8 colours of the label values.
+        palette: (256, 3) uint8 colours of the label values in the gallery; by default VOC's.
         note: why there are no pictures.
         progress: is told about the pictures.
     """
-    ladder = aggregate([result])
-    classes = [(rung.name, rung.iou) for rung in _class_rungs(result)]
-    return {
-        "result": result,
-        "title": result.name,
-        "facts": _facts(result),
-        "summary": _summary(result),
-        "columns": tables.columns(ladder),
-        "rows": tables.rows(ladder),
-        "notes": tables.notes(ladder),
-        "ladder_chart": _ladder_chart(result),
-        "has_oracle": any(rung.chosen and rung.oracle for rung in result.rungs),
-        "has_paper": any(row.paper is not None for row in ladder.rows),
-        "curves": _curves(result),
-        "scatter": _scatter(result),
-        "classes": class_charts(classes),
-        "absent": absent_classes(classes),
-        "class_rungs": _class_rungs(result),
-        "gallery": _gallery(result, palette, progress),
-        "picture_note": note,
-        "legend": legend_of(result.gallery, result.class_names, palette),
-        "training": _training(result),
-        "times": result.times,
-        "fresh": _fresh(result.times),
-        "shares": _shares(result.times),
-        "cards": card_lines([rung.card for rung in result.rungs]),
+    palette = voc_palette() if palette is None else palette
+    evaluations = result.evaluations
+    cards = [one.card for one in evaluations]
+    seeds = [f"seed {card['seed']}" for card in cards[:1] if card.get("seed") is not None]
+    with_classes = [one for one in evaluations if one.iou]
+    first_and_last = with_classes if len(with_classes) < 2 else [with_classes[0], with_classes[-1]]
+    classes = [one.iou for one in first_and_last]
+    made = together("made in this run", (time for time in result.times if not time.reused))
+    dots, way = _dots(evaluations)
+    trainings = {
+        (one.node, one.series): [Curve(RowStyle(one.series, 0, 0), one.points)]
+        for one in result.training
     }
+    return render_page(
+        "run.html.j2",
+        result=result,
+        title=result.name,
+        facts=_facts(result, made),
+        summary=[*summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
+        table=ladder_table(aggregate([result])),
+        ladder_charts=_ladder_charts(result),
+        has_oracle=any(one.chosen and one.oracle for one in evaluations),
+        has_paper=any(one.name in result.reference for one in evaluations),
+        curves=_curves(evaluations),
+        dots=dots,
+        scatter=scatter_chart(dots, "Precision and recall, per cent", way) if dots else None,
+        class_evaluations=first_and_last,
+        classes=class_charts(classes),
+        absent=absent_classes(classes),
+        gallery=_gallery(result, palette, progress),
+        picture_note=note,
+        legend=legend_of(result.gallery, result.class_names, palette),
+        training=training_charts(trainings, numbered=False),
+        made=made,
+        shares=_shares(result.times),
+        cards=side_by_side(cards),
+    )
 
 
 def class_charts(
-    series: Sequence[tuple[str, Mapping[str, float | None]]], looks: Sequence[str] = ("s0", "s1")
-) -> list[Markup]:
-    """IoU per class of each of `series` (name, class -> per cent), in one chart or two beside each other.
+    series: Sequence[Mapping[str, float | None]], looks: Sequence[str] = ("s0", "s1")
+) -> list[BarChart]:
+    """IoU per class of each of `series` (class -> per cent), in one chart or two beside each other.
 
     Classes that have no number are left out. `looks` are the style sheet's classes of the series.
     """
-    names = [name for name, there in _occurring(series).items() if there]
-    groups = [Bars(name, tuple(iou.get(name) for _, iou in series)) for name in names]
-    per_column = len(groups) if len(groups) <= _COLUMN else -(-len(groups) // 2)
-    top = axis_top(groups)
-    charts = []
-    for start in range(0, len(groups), per_column or 1):
-        part = groups[start : start + per_column]
-        said = "; ".join(
-            f"{group.label} {', '.join(number(value) for value in group.values)}" for group in part
-        )
-        title = f"IoU per class, per cent: {said}"
-        charts.append(Markup(bar_chart(part, title, top, looks=looks)))
-    return charts
+    names = dict.fromkeys(name for iou in series for name in iou)
+    groups = [Bars(name, tuple(iou.get(name) for iou in series)) for name in names]
+    groups = [group for group in groups if any(map(finite, group.values))]
+    return bar_charts(groups, "IoU per class", _COLUMN, looks)
 
 
-def absent_classes(series: Sequence[tuple[str, Mapping[str, float | None]]]) -> str:
-    """The sentence about the classes that `class_charts` leaves out; empty if there are none."""
-    names = [name for name, there in _occurring(series).items() if not there]
-    if not names:
-        return ""
-    return f"Not in the truth, and so without a number: {', '.join(names)}."
+def absent_classes(series: Sequence[Mapping[str, float | None]]) -> list[str]:
+    """The classes that `class_charts` leaves out."""
+    names = dict.fromkeys(name for iou in series for name in iou)
+    return [name for name in names if not any(finite(iou.get(name)) for iou in series)]
 
 
-def _occurring(series: Sequence[tuple[str, Mapping[str, float | None]]]) -> dict[str, bool]:
-    """Class -> whether any of `series` has a number for it."""
-    names = dict.fromkeys(name for _, iou in series for name in iou)
-    return {
-        name: any((v := iou.get(name)) is not None and math.isfinite(v) for _, iou in series)
-        for name in names
-    }
-
-
-def _best_known(rung: Rung) -> Point | None:
-    return rung.chosen or rung.oracle
-
-
-def _facts(result: RunResult) -> list[tuple[str, str, str]]:
+def _facts(result: RunResult, made: StageTime) -> list[tuple[str, str, str]]:
     """(number, what it is, remark) of the rungs that people ask for first, and the time."""
-    scored = [rung for rung in result.rungs if _best_known(rung)]
-    picked = (
-        [scored[i] for i in sorted({0, max(0, len(scored) - 2), len(scored) - 1})] if scored else []
-    )
+    scored = [(one, point) for one in result.evaluations if (point := one.best_known)]
     facts = []
-    for rung in picked:
-        point = _best_known(rung)
-        remark = f"on {rung.split}" + ("" if rung.chosen else ", oracle threshold")
-        facts.append((number(point.miou if point else None), f"{rung.name}, mIoU", remark))
+    for place in sorted({0, max(0, len(scored) - 2), len(scored) - 1} if scored else ()):
+        one, point = scored[place]
+        remark = f"on {one.split}" + ("" if one.chosen else ", oracle threshold")
+        facts.append((number(point.miou), f"{one.name}, mIoU", remark))
     if result.times:
         reused = sum(time.reused for time in result.times)
         remark = f"{reused} of {len(result.times)} stages reused" if reused else "every stage made"
-        facts.append((duration(_fresh(result.times).seconds), "this run", remark))
+        facts.append((duration(made.seconds), "this run", remark))
     return facts
-
-
-def _fresh(times: Sequence[StageTime]) -> StageTime:
-    """The stages that this run made, as one: their time together, and the highest memory."""
-    fresh = [time for time in times if not time.reused]
-    return StageTime(
-        "made in this run",
-        sum(time.seconds for time in fresh),
-        max((time.peak_mib for time in fresh), default=math.nan),
-    )
 
 
 def _shares(times: Sequence[StageTime]) -> list[float]:
@@ -160,104 +122,72 @@ def _shares(times: Sequence[StageTime]) -> list[float]:
     return [round(100 * value / longest, 1) for value in seconds]
 
 
-def _summary(result: RunResult) -> list[str]:
-    """What was run on what, in a few words each."""
-    cards = [rung.card for rung in result.rungs]
-    words = [str(card["dataset"]) for card in cards[:1] if card.get("dataset") is not None]
-    if result.class_names:
-        words.append(f"{len(foreground(result.class_names))} classes")
-    words += [f"seed {card['seed']}" for card in cards[:1] if card.get("seed") is not None]
-    return [*words, f"run {result.run_id}"]
+def summary(cards: Sequence[Mapping[str, CardValue]], class_names: Sequence[str]) -> list[str]:
+    """The data set of the first of `cards` that names one, and the number of classes."""
+    words = [str(card["dataset"]) for card in cards if card.get("dataset")][:1]
+    return [*words, *([f"{len(foreground(class_names))} classes"] if class_names else [])]
 
 
-def _ladder_chart(result: RunResult) -> Markup:
+def _ladder_charts(result: RunResult) -> list[BarChart]:
     groups = [
         Bars(
-            rung.name,
-            (point.miou if (point := _best_known(rung)) else None,),
-            oracle=rung.oracle.miou if rung.chosen and rung.oracle else None,
-            paper=result.reference.get(rung.name),
+            one.name,
+            (one.best_known.miou if one.best_known else None,),
+            oracle=one.oracle.miou if one.chosen and one.oracle else None,
+            paper=result.reference.get(one.name),
         )
-        for rung in result.rungs
+        for one in result.evaluations
     ]
-    values = ", ".join(f"{group.label} {number(group.values[0])}" for group in groups)
-    return Markup(bar_chart(groups, f"mIoU at every rung, per cent: {values}"))
+    return bar_charts(groups, "mIoU at every rung")
 
 
-def _curves(result: RunResult) -> list[CurveView]:
-    return [
-        CurveView(
-            rung.name,
-            rung.split,
-            Markup(
-                curve_chart(
-                    rung.curve,
-                    rung.chosen,
-                    rung.oracle,
-                    f"{rung.name}: mIoU, precision and recall at {len(rung.curve)} background "
-                    f"thresholds; the numbers are in the table below",
-                    str(rung.card.get("threshold_choice", "fixed")),
-                )
-            ),
-            rung.curve,
-        )
-        for rung in result.rungs
-        if sum(point.threshold is not None for point in rung.curve) > 1
+def _curves(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Markup]]:
+    """The evaluations that have a threshold curve, with its drawing."""
+    curves = []
+    for one in evaluations:
+        if sum(point.threshold is not None for point in one.curve) > 1:
+            title = (
+                f"{one.name}: mIoU, precision and recall at {len(one.curve)} background thresholds; "
+                "the numbers are in the table below"
+            )
+            choice = str(one.card.get("threshold_choice", "fixed"))
+            chart = curve_chart(one.curve, one.chosen, one.oracle, title, choice)
+            curves.append((one, chart))
+    return curves
+
+
+def _dots(evaluations: Sequence[Evaluation]) -> tuple[list[Dot], list[Dot]]:
+    """Precision and recall of every rung, and those of the first one's split, which a line joins."""
+    dots = [
+        (Dot(RowStyle(one.name, place, 0), point.precision, point.recall), one.split)
+        for place, one in enumerate(evaluations, 1)
+        if (point := one.best_known) and finite(point.precision) and finite(point.recall)
     ]
-
-
-def _scatter(result: RunResult) -> Markup | None:
-    """Precision and recall of the rungs, those of the first one's split joined in their order."""
-    dots, splits = [], []
-    for place, rung in enumerate(result.rungs):
-        point = _best_known(rung)
-        if point and math.isfinite(point.precision) and math.isfinite(point.recall):
-            key = RowKey(rung.name, place + 1, 0)
-            dots.append(Dot(key, point.precision, point.recall))
-            splits.append(rung.split)
-    if not dots:
-        return None
-    said = "; ".join(f"{d.key.name} {d.precision:.1f}, {d.recall:.1f}" for d in dots)
-    joined = [dot for dot, split in zip(dots, splits, strict=True) if split == splits[0]]
-    return Markup(scatter_chart(dots, f"Precision and recall, per cent: {said}", joined))
-
-
-def _class_rungs(result: RunResult) -> list[Rung]:
-    """The first and the last rung that have the classes' IoU."""
-    scored = [rung for rung in result.rungs if rung.iou]
-    return scored if len(scored) < 2 else [scored[0], scored[-1]]
+    return [dot for dot, _ in dots], [dot for dot, split in dots if split == dots[0][1]]
 
 
 def _gallery(result: RunResult, palette: np.ndarray, progress: Progress | None) -> GalleryView:
     thumbs = thumbnails.fit(result.gallery, GALLERY_BYTES, palette, progress)
     titles = titles_of(result.gallery)
-    # From the first thing that the run made to the last; the truth is the first title after the photo, if it is there.
+    # From the first thing that the run made to the last; the mask is the first title after the photo, if it is there.
     made = [place for place, title in enumerate(titles) if place and title != "truth"]
     left, right = (made[0], made[-1]) if made else (0, 0)
     if left == right:
         left = max(0, right - 1)
-    return GalleryView(
-        "gallery",
-        titles,
-        left,
-        right,
-        "strip",
-        (("", shots_of(thumbs, titles)),),
-        len(result.gallery) - len(thumbs),
-    )
+    left_out = len(result.gallery) - len(thumbs)
+    return GalleryView("gallery", titles, left, right, "strip", {"": thumbs}, left_out=left_out)
 
 
-def _training(result: RunResult) -> list[tuple[str, list[tuple[str, Markup]]]]:
-    """(stage, [(what was logged, its chart)]) of every training."""
-    found: dict[str, list[tuple[str, Markup]]] = {}
-    for curve in result.training:
-        points = [(x, y) for x, y in curve.points if math.isfinite(y)]
-        if points:
-            (first, start), (last, end) = points[0], points[-1]
-            said = (
-                f"{curve.node}, {curve.series} by iteration: {start:.4g} at {first:g}, "
-                f"{end:.4g} at {last:g}"
-            )
-            chart = small_chart([Line(RowKey(curve.series, 0, 0), points)], said, False)
-            found.setdefault(curve.node, []).append((curve.series, Markup(chart)))
-    return list(found.items())
+def training_charts(
+    curves: Mapping[tuple[str, str], Sequence[Curve]], numbered: bool
+) -> dict[str, dict[str, Markup]]:
+    """Stage -> what was logged -> its chart; `curves` by (stage, what was logged)."""
+    charts: dict[str, dict[str, Markup]] = {}
+    for (stage, series), lines in curves.items():
+        drawn = [(one, one.finite) for one in lines if one.finite]
+        if drawn:
+            ends = "; ".join(f"{one.style.title} {points[-1][1]:.4g}" for one, points in drawn)
+            title = f"{stage}, {series} by iteration; at the end: {ends}"
+            chart = small_chart([one for one, _ in drawn], title, numbered)
+            charts.setdefault(stage, {})[series] = chart
+    return charts

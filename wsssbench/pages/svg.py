@@ -7,13 +7,14 @@ the larger letters that the page's style sheet gives it on a telephone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from typing import TypeGuard
+
+from markupsafe import Markup
 
 WIDTH = 520  # of a drawing of which two stand beside each other
-_LETTER = 9.5  # width of a letter on a telephone
-Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,10 @@ class Frame:
             at = self.across(tick)
             parts.append(line("axis", at, self.floor, at, self.floor + 5))
             parts.append(text("tick", at, self.floor + 20, f"{tick:g}", "middle"))
-        if x_title:
-            middle = (self.left + self.end) / 2
-            parts.append(text("title", middle, self.height - 6, x_title, "middle"))
-        if y_title:
-            parts.append(
-                f'<text class="title" text-anchor="middle" transform="translate(15 '
-                f'{(self.top + self.floor) / 2:.1f}) rotate(-90)">{escape(y_title)}</text>'
-            )
+        across, up = (self.left + self.end) / 2, (self.top + self.floor) / 2
+        parts.append(text("title", across, self.height - 6, x_title, "middle"))
+        turned = f"translate(15 {up:.1f}) rotate(-90)"
+        parts.append(f'<g transform="{turned}">{text("title", 0, 0, y_title, "middle")}</g>')
         return parts
 
     def path(self, name: str, points: Iterable[tuple[float, float]], title: str = "") -> str:
@@ -77,17 +74,16 @@ class Frame:
         vertices = " ".join(
             f"{self.across(x):.1f},{self.up(y):.1f}" for x, y in points if finite(x) and finite(y)
         )
-        if not title:
-            return f'<polyline class="{name}" points="{vertices}"/>'
-        return f'<polyline class="{name}" points="{vertices}"><title>{escape(title)}</title></polyline>'
+        said = f"<title>{escape(title)}</title>" if title else ""
+        return f'<polyline class="{name}" points="{vertices}">{said}</polyline>'
 
 
-def opened(width: float, height: float, title: str, name: str = "") -> str:
-    """The opening tag; `title` is what a screen reader says."""
+def svg(width: float, height: float, title: str, parts: Iterable[str], name: str = "") -> Markup:
+    """The drawing of `parts`; `title` is what a screen reader says."""
     names = f"chart {name}".rstrip()
-    return (
+    return Markup(
         f'<svg class="{names}" viewBox="0 0 {width:g} {height:g}" role="img" '
-        f'aria-label="{escape(title)}" preserveAspectRatio="xMinYMin meet">'
+        f'aria-label="{escape(title)}" preserveAspectRatio="xMinYMin meet">{"".join(parts)}</svg>'
     )
 
 
@@ -96,22 +92,8 @@ def line(name: str, x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def text(name: str, x: float, y: float, words: str, anchor: str) -> str:
-    return (
-        f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-        f"{escape(words)}</text>"
-    )
-
-
-def bar(name: str, x: float, y: float, width: float, height: float) -> str:
-    return (
-        f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.0):.1f}" '
-        f'height="{height:.1f}"/>'
-    )
-
-
-def diamond(x: float, y: float) -> str:
-    """The sign of a published number."""
-    return f'<path class="paper" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6-6z"/>'
+    at = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="{name}" {at}>{escape(words)}</text>'
 
 
 def badge(name: str, x: float, y: float, number: int, title: str = "") -> str:
@@ -133,19 +115,5 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def shortened(words: str, width: float) -> str:
-    """`words` so that they are at most `width` wide; the middle goes, since names differ at their ends."""
-    room = max(4, int(width / _LETTER))
-    if len(words) <= room:
-        return words
-    tail = (room - 1) // 2
-    return f"{words[: room - 1 - tail]}…{words[len(words) - tail :]}"
-
-
-def width_of(words: str) -> float:
-    """How wide `words` are at most."""
-    return _LETTER * len(words)
-
-
-def finite(value: float | None) -> bool:
+def finite(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)

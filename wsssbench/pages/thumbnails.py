@@ -14,15 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from wsssbench.pages.pictures import (
-    Overlay,
-    heat_overlay,
-    label_overlay,
-    shrink,
-    shrink_heat,
-    shrink_label,
-)
-from wsssbench.progress import Progress, Silent, Task
+from wsssbench.pages import pictures
+from wsssbench.progress import Progress, Silent
 from wsssbench.results.run import GalleryRow
 
 # (longer side in pixels, JPEG quality of the photo), tried from the first on until the gallery fits.
@@ -32,50 +25,45 @@ _SAMPLE = 8  # rows
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A layer's `title` and the `address` (``data:...``) of its overlay."""
-
-    title: str
-    address: str
-
-
-@dataclass(frozen=True)
 class Thumbnail:
-    """An image ready for the page: the address of its photo, its size in pixels, and the overlays."""
+    """An image ready for the page: the addresses of its photo and of its overlays by title, the size in pixels."""
 
     id: str
     photo: str
     width: int
     height: int
-    layers: tuple[Picture, ...]
+    layers: dict[str, str]
 
     @property
     def bytes(self) -> int:
-        return len(self.photo) + sum(len(layer.address) for layer in self.layers)
+        return len(self.photo) + sum(map(len, self.layers.values()))
+
+    @property
+    def style(self) -> str:
+        """Its photo and its proportions, for the style sheet."""
+        return f"--photo:url({self.photo});--ratio:{self.width / self.height:.4f}"
 
 
 def encode_photo(photo: np.ndarray, side: int, quality: int) -> tuple[str, int, int]:
     """`photo` (H, W, 3) uint8 as the address of a JPEG of at most `side` pixels, and its width and height."""
-    small = Image.fromarray(shrink(np.ascontiguousarray(photo, np.uint8), side))
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=quality, optimize=True)
-    return _address("jpeg", stream), small.width, small.height
+    small = Image.fromarray(pictures.shrink(np.ascontiguousarray(photo, np.uint8), side))
+    return _address(small, "JPEG", quality=quality), small.width, small.height
 
 
-def encode_overlay(overlay: Overlay) -> str:
+def encode_overlay(overlay: pictures.Overlay) -> str:
     """`overlay` as the address of a palette PNG with opacities."""
     image = Image.fromarray(np.ascontiguousarray(overlay.indices))
     image.putpalette(overlay.colours[:, :3].tobytes())
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True, transparency=overlay.colours[:, 3].tobytes())
-    return _address("png", stream)
+    return _address(image, "PNG", transparency=overlay.colours[:, 3].tobytes())
 
 
 def encode_layer(plane: np.ndarray, side: int, palette: np.ndarray) -> str:
     """A layer's heat (h, w) float or label map (h, w) uint8 as the address of its overlay."""
     if plane.dtype == np.uint8:
-        return encode_overlay(label_overlay(shrink_label(plane, side), palette))
-    return encode_overlay(heat_overlay(shrink_heat(plane, max(24, side // _HEAT))))
+        return encode_overlay(pictures.label_overlay(pictures.shrink_label(plane, side), palette))
+    return encode_overlay(
+        pictures.heat_overlay(pictures.shrink_heat(plane, max(24, side // _HEAT)))
+    )
 
 
 def fit(
@@ -89,59 +77,50 @@ def fit(
     If not even the smallest size fits, the rows at the end are dropped.
 
     Args:
+        rows: the images.
+        budget: bytes.
         palette: (256, 3) uint8 colour per label value.
+        progress: is told of every image.
     """
+    made: list[Thumbnail] = []
     if not rows:
-        return []
+        return made
     sample = rows[:: max(1, len(rows) // _SAMPLE)]
     share = 1.2 * budget * len(sample) / len(rows)
-    with (progress or Silent()).track("thumbnails", total=len(rows)) as task:
-        counted = _Counted(task)
-        for side, quality in _SIZES[:-1]:
-            # A few rows tell sizes that are far too large from those worth trying on all.
-            if len(_all(sample, side, quality, share, palette)) < len(sample):
-                continue
-            made = _all(rows, side, quality, budget, palette, counted)
-            if len(made) == len(rows):
-                return made
-        return _all(rows, *_SIZES[-1], budget, palette, counted)
-
-
-class _Counted:
-    """Tells `task` of rows that were not reached at an earlier size."""
-
-    def __init__(self, task: Task) -> None:
-        self.task, self.most = task, 0
-
-    def reached(self, count: int) -> None:
-        self.task.advance(max(0, count - self.most))
-        self.most = max(self.most, count)
-
-
-def _all(
-    rows: Sequence[GalleryRow],
-    side: int,
-    quality: int,
-    budget: float,
-    palette: np.ndarray,
-    counted: _Counted | None = None,
-) -> list[Thumbnail]:
-    """Thumbnails of as many `rows` as take `budget` bytes together."""
-    made: list[Thumbnail] = []
-    for row in rows:
-        layers = (Picture(x.title, encode_layer(x.plane, side, palette)) for x in row.layers)
-        made.append(
-            Thumbnail(row.id, *encode_photo(row.photo, side, quality), layers=tuple(layers))
-        )
-        budget -= made[-1].bytes
-        if budget < 0:
-            made.pop()
+    for size in _SIZES:
+        # A few rows tell sizes that are far too large from those worth trying on all.
+        smallest = size == _SIZES[-1]
+        if not smallest and len(_encoded(sample, size, share, palette, Silent())) < len(sample):
+            continue
+        made = _encoded(rows, size, budget, palette, progress or Silent())
+        if len(made) == len(rows):
             break
-        if counted is not None:
-            counted.reached(len(made))
     return made
 
 
-def _address(kind: str, stream: io.BytesIO) -> str:
-    text = base64.b64encode(stream.getvalue()).decode("ascii")
-    return f"data:image/{kind};base64,{text}"
+def _encoded(
+    rows: Sequence[GalleryRow],
+    size: tuple[int, int],
+    budget: float,
+    palette: np.ndarray,
+    progress: Progress,
+) -> list[Thumbnail]:
+    """Thumbnails of as many `rows` as take `budget` bytes together."""
+    made: list[Thumbnail] = []
+    with progress.track("thumbnails", total=len(rows)) as task:
+        for row in rows:
+            layers = {one.title: encode_layer(one.plane, size[0], palette) for one in row.layers}
+            thumbnail = Thumbnail(row.id, *encode_photo(row.photo, *size), layers)
+            budget -= thumbnail.bytes
+            if budget < 0:
+                break
+            made.append(thumbnail)
+            task.advance()
+    return made
+
+
+def _address(image: Image.Image, kind: str, **options: object) -> str:
+    stream = io.BytesIO()
+    image.save(stream, kind, optimize=True, **options)
+    content = base64.b64encode(stream.getvalue()).decode("ascii")
+    return f"data:image/{kind.lower()};base64,{content}"

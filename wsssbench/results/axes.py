@@ -12,7 +12,8 @@ from typing import Any
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.results.collection import Collection
-from wsssbench.results.ladder import MISSING
+from wsssbench.results.formatting import MISSING, card_value
+from wsssbench.results.run_files import config_at
 
 ROW, SEED, RUNG, METRIC = "row", "seed", "rung", "metric"
 NOT_OF_ROWS = (SEED, RUNG, METRIC)  # axes inside a row, on which its own numbers lie
@@ -40,18 +41,19 @@ class Axes:
         Raises:
             UserError: unknown axis.
         """
-        if axis in self._named:
-            return {row: of[axis] for row, of in self.collection.axes.items() if axis in of}
         if axis == ROW:
             return {row: row for row in self.collection.rows}
+        if axis in self._named:
+            return {row: of[axis] for row, of in self.collection.axes.items() if axis in of}
         for path in (axis, f"classifier.{axis}"):
-            found = {row: _at(config, path) for row, config in self._configs.items()}
-            if any(value is not _ABSENT for value in found.values()):
-                return dict(zip(found, texts(list(found.values())), strict=True))
-        raise UserError(
-            f"{unknown('axis', axis, self._suggested())}; or any path in the configs, "
-            "e.g. classifier.pooling"
-        )
+            values = {
+                row: config_at(config, path, _ABSENT) for row, config in self._configs.items()
+            }
+            if any(value is not _ABSENT for value in values.values()):
+                return dict(zip(values, texts(list(values.values())), strict=True))
+        configs = [] if self._named else self.differing(self.collection.rows)
+        known = unknown("axis", axis, {*self._named, ROW, SEED, RUNG, METRIC, *configs})
+        raise UserError(f"{known}; or any path in the configs, e.g. classifier.pooling")
 
     def select(self, conditions: Sequence[str]) -> list[str]:
         """The rows for which all of `conditions`, ``axis=value``, hold; of one axis, any of its values.
@@ -69,23 +71,24 @@ class Axes:
             wanted.setdefault(axis.strip(), []).append(value.strip())
         rows = list(self.collection.rows)
         for axis, given in wanted.items():
-            found = self._matching(axis, given)
-            rows = [row for row in rows if row in found]
+            matching = self._matching(axis, given)
+            rows = [row for row in rows if row in matching]
         if not rows:
             raise UserError(f"--where {' --where '.join(conditions)}: no row is left")
         return rows
 
     def _matching(self, axis: str, given: Sequence[str]) -> set[str]:
+        """The rows whose value on `axis` is one of `given`."""
         if axis in NOT_OF_ROWS:
             other = "name the runs of that seed" if axis == SEED else f"use --{axis}"
             raise UserError(f"--where {axis}=...: chooses among rows; {other}")
         values = self.values(axis)
+        names = {row: (text, text.partition("(")[0]) for row, text in values.items()}
         for value in given:
-            if not any(_matches(text, value) for text in values.values()):
-                raise UserError(
-                    f"--where {axis}={value}: {unknown(f'value of {axis}', value, set(values.values()))}"
-                )
-        return {row for row, text in values.items() if any(_matches(text, v) for v in given)}
+            if not any(value in of for of in names.values()):
+                known = unknown(f"value of {axis}", value, set(values.values()))
+                raise UserError(f"--where {axis}={value}: {known}")
+        return {row for row, of in names.items() if any(value in of for value in given)}
 
     def differing(self, rows: Sequence[str]) -> list[str]:
         """Names of the axes on which `rows` differ: the sweep's where these tell, else paths in the configs."""
@@ -100,10 +103,6 @@ class Axes:
         paths = (path for config in configs[1:] for path in _differing(configs[0], config))
         return list(dict.fromkeys(paths)) or [ROW]
 
-    def _suggested(self) -> list[str]:
-        configs = [] if self._named else self.differing(self.collection.rows)
-        return [*dict.fromkeys([*self._named, ROW, SEED, RUNG, METRIC, *configs])]
-
 
 def texts(values: Sequence[Any]) -> list[str]:
     """Values of configs as short texts: of a component, the name and those parameters in which `values` differ.
@@ -115,64 +114,44 @@ def texts(values: Sequence[Any]) -> list[str]:
     components: dict[str, list[Mapping[str, Any]]] = {}
     for value in values:
         for component in _components(value):
-            components.setdefault(component["type"], []).append(component)
+            components.setdefault(str(component["type"]), []).append(component)
     varying = {
         kind: [
             key
-            for key in dict.fromkeys(key for one in found for key in one)
-            if any(one.get(key, _ABSENT) != found[0].get(key, _ABSENT) for one in found)
+            for key in dict.fromkeys(key for one in same for key in one)
+            if any(one.get(key, _ABSENT) != same[0].get(key, _ABSENT) for one in same)
         ]
-        for kind, found in components.items()
+        for kind, same in components.items()
     }
     return [_text(value, varying) for value in values]
 
 
-def _components(value: Any) -> Iterable[Mapping[str, Any]]:
+def _components(value: Any) -> list[Mapping[str, Any]]:
     """The components in a config's value: itself, or those of a list or of a section of sections."""
+    parts: Iterable[Any] = value if isinstance(value, list | tuple) else ()
     if isinstance(value, Mapping):
-        parts = [value] if "type" in value else list(value.values())
-    else:
-        parts = list(value) if isinstance(value, list | tuple) else []
+        parts = [value] if "type" in value else value.values()
     return [part for part in parts if isinstance(part, Mapping) and "type" in part]
 
 
 def _text(value: Any, varying: Mapping[str, Sequence[str]]) -> str:
     if value is _ABSENT:
         return MISSING
-    if value is None or (isinstance(value, list | tuple | Mapping) and not value):
+    if isinstance(value, list | tuple | Mapping) and not value:
         return "none"
-    components = list(_components(value))
-    if components:
-        return " + ".join(_component(one, varying[one["type"]]) for one in components)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else repr(value)
-
-
-def _component(component: Mapping[str, Any], keys: Sequence[str]) -> str:
-    shown = ", ".join(f"{key}={component[key]!r}" for key in keys if key in component)
-    return f"{component['type']}({shown})" if shown else str(component["type"])
-
-
-def _matches(text: str, wanted: str) -> bool:
-    return wanted in (text, text.partition("(")[0])
-
-
-def _at(config: Any, path: str) -> Any:
-    """What `config` has at the dotted `path`; a part of it may be the index in a list."""
-    for part in path.split("."):
-        if isinstance(config, Mapping) and part in config:
-            config = config[part]
-        elif isinstance(config, list | tuple) and part.isdigit() and int(part) < len(config):
-            config = config[int(part)]
-        else:
-            return _ABSENT
-    return config
+    texts = []
+    for component in _components(value):
+        kind = str(component["type"])
+        shown = ", ".join(f"{k}={component[k]!r}" for k in varying[kind] if k in component)
+        texts.append(f"{kind}({shown})" if shown else kind)
+    if texts:
+        return " + ".join(texts)
+    return card_value(value) if value is None or isinstance(value, bool | str) else repr(value)
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> list[str]:
     """Paths at which two configs differ; of different components the path of the component alone."""
-    found = []
+    paths = []
     for key in dict.fromkeys([*one, *other]):
         a, b = one.get(key, _ABSENT), other.get(key, _ABSENT)
         if a == b or (not path and key in _NOT_METHOD):
@@ -181,5 +160,5 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "")
         inside = (
             isinstance(a, Mapping) and isinstance(b, Mapping) and a.get("type") == b.get("type")
         )
-        found += _differing(a, b, f"{here}.") if inside else [here]
-    return found
+        paths += _differing(a, b, f"{here}.") if inside else [here]
+    return paths

@@ -7,9 +7,8 @@ from typing import Any
 
 from wsssbench.experiment.fingerprint import weight_checksums
 from wsssbench.experiment.plan import Plan, Step
+from wsssbench.results.run import CardValue
 from wsssbench.segmenters.settings import initial_weights
-
-CardValue = str | int | float | bool | None
 
 
 def card_of(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, CardValue]:

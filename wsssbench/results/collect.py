@@ -15,8 +15,8 @@ from wsssbench.experiment.provenance import environment
 from wsssbench.files.atomic import write_atomically, write_json
 from wsssbench.results.card import card_of
 from wsssbench.results.run import (
+    Evaluation,
     Point,
-    Rung,
     RunResult,
     StageTime,
     TrainingCurve,
@@ -36,7 +36,7 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
         name=plan.config["name"],
         run_id=plan.run_id,
         config_text=config_text(plan.config),
-        rungs=[_rung(plan, s, manifests) for s in plan.steps if is_evaluation(s)],
+        evaluations=[_evaluation(plan, s, manifests) for s in plan.steps if is_evaluation(s)],
         times=[
             StageTime(
                 name,
@@ -107,11 +107,11 @@ def _training(step: Step) -> Iterator[TrainingCurve]:
         yield TrainingCurve(step.node.name, name, thinned(points, 200))
 
 
-def _rung(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any]]) -> Rung:
+def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any]]) -> Evaluation:
     found = manifests[step.node.name]["result"]
     chosen, oracle = found["chosen"], found["oracle"]
     classes = ["background", *plan.dataset.classes]
-    return Rung(
+    return Evaluation(
         name=step.node.title,
         node=step.node.inputs["given"],
         split=step.node.config["split"],

@@ -8,17 +8,18 @@ for row in collection.rows:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.evaluation.image_counts import ImageCounts, read_image_counts
-from wsssbench.results.run import CardValue, RunResult, from_json
+from wsssbench.results.run import FILE as METRICS
+from wsssbench.results.run import CardValue, RunResult, read_run
 from wsssbench.results.run_files import config_values, image_counts_path
 from wsssbench.results.sweep_record import FILE as SWEEP_FILE
-from wsssbench.results.sweep_record import METRICS, read_sweep
+from wsssbench.results.sweep_record import read_sweep
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Member:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config, as plain values."""
-        return config_values(self.result.config_text)
+        return config_values(self.result.config_text, str(self.directory / METRICS))
 
     def image_counts(self, node: str) -> dict[str, ImageCounts] | None:
-        """The counts per image of the rung of `node`, by choice (``chosen``, ``oracle``); None if they are lost."""
+        """The counts per image at `node`, by choice (``chosen``, ``oracle``); None if they are lost."""
         try:
             return read_image_counts(image_counts_path(self.directory, node))
         except CorruptArtefactError:
@@ -138,7 +139,7 @@ def _load_sweep(path: Path) -> Collection:
         status = sweep.status(cell)
         if status.state == "done":
             directory = sweep.run_directory(cell)
-            members.append(Member(cell.row, cell.seed, _read(directory), directory))
+            members.append(Member(cell.row, cell.seed, read_run(directory), directory))
         else:
             missing.append(Missing(cell.row, cell.seed, status.state, status.reason))
     return Collection(
@@ -155,40 +156,35 @@ def _load_sweep(path: Path) -> Collection:
 
 
 def _of_runs(directories: Sequence[Path]) -> Collection:
-    results = [(directory, _read(directory)) for directory in directories]
-    groups: dict[tuple[str, int], list[tuple[Path, RunResult]]] = {}
-    for directory, result in sorted(results, key=lambda found: found[1].created, reverse=True):
+    results = {directory: read_run(directory) for directory in directories}
+    # By method, and by how many newer runs there are of the same method and seed.
+    groups: dict[tuple[str, int], list[Member]] = {}
+    for directory, result in sorted(
+        results.items(), key=lambda item: item[1].created, reverse=True
+    ):
         method, seed = _method(result), _seed(result)
-        age = 0  # of one method and seed, the newest run comes first
-        while any(_seed(other) == seed for _, other in groups.get((method, age), ())):
+        age = 0
+        while any(member.seed == seed for member in groups.get((method, age), ())):
             age += 1
-        groups.setdefault((method, age), []).append((directory, result))
-    order = [_method(result) for _, result in results]
-    keys = sorted(groups, key=lambda key: (order.index(key[0]), key[1]))
-    firsts = [groups[key][0][1] for key in keys]
-    names = [result.name for result in firsts]
-    rows = _told_apart(firsts)
-    members = [
-        Member(row, _seed(result), result, directory)
-        for row, key in zip(rows, keys, strict=True)
-        for directory, result in groups[key]
-    ]
-    paper = {
-        row: dict(result.reference)
-        for row, result in zip(rows, firsts, strict=True)
-        if result.reference
-    }
-    title = ", ".join(dict.fromkeys(names))
-    return Collection(title, tuple(rows), tuple(members), paper=paper)
-
-
-def _told_apart(runs: Sequence[RunResult]) -> list[str]:
-    """The names of rows, each by its newest run; of equal ones, the run's hash tells them apart."""
-    names = [run.name for run in runs]
-    return [
-        name if names.count(name) == 1 else f"{name} ({run.run_id.partition('-')[0]})"
-        for name, run in zip(names, runs, strict=True)
-    ]
+        groups.setdefault((method, age), []).append(Member("", seed, result, directory))
+    order = [_method(result) for result in results.values()]
+    rows: dict[str, list[Member]] = {}
+    newest = [groups[key] for key in sorted(groups, key=lambda key: (order.index(key[0]), key[1]))]
+    names = [members[0].result.name for members in newest]
+    for name, members in zip(names, newest, strict=True):
+        run_hash = members[0].result.run_id.partition("-")[0]
+        row = name if names.count(name) == 1 else f"{name} ({run_hash})"
+        rows[row] = [replace(member, row=row) for member in members]
+    return Collection(
+        ", ".join(dict.fromkeys(names)),
+        tuple(rows),
+        tuple(member for members in rows.values() for member in members),
+        paper={
+            row: dict(reference)
+            for row, members in rows.items()
+            if (reference := members[0].result.reference)
+        },
+    )
 
 
 def _merged(parts: Mapping[str, Collection]) -> Collection:
@@ -197,10 +193,12 @@ def _merged(parts: Mapping[str, Collection]) -> Collection:
     Rows of one name are one row if they are the same runs, and keep apart by their collection's title otherwise.
     """
     titles = [part.title for part in parts.values()]
-    kinds: dict[str, set[frozenset[Any]]] = {}  # row -> what is behind that name in each collection
+    kinds: dict[str, set[frozenset[Any]]] = {}  # row -> what that name stands for
     for part in parts.values():
         for row in part.rows:
-            kinds.setdefault(row, set()).add(_behind(part, row))
+            folders = frozenset(member.directory.resolve() for member in part.of(row))
+            published = frozenset(part.paper.get(row, {}).items())
+            kinds.setdefault(row, set()).add(folders or published)
     rows: dict[str, tuple[Collection, str]] = {}
     baseline = None
     for path, part in parts.items():
@@ -210,47 +208,26 @@ def _merged(parts: Mapping[str, Collection]) -> Collection:
             rows.setdefault(name, (part, row))
             if baseline is None and part.baseline == row:
                 baseline = name
-    found = list(rows.items())
+    members, missing = [], []
+    for name, (part, row) in rows.items():
+        members += [replace(member, row=name) for member in part.of(row)]
+        missing += [replace(one, row=name) for one in part.missing if one.row == row]
     sources = dict.fromkeys(part.paper_source for part in parts.values() if part.paper_source)
     return Collection(
         " and ".join(dict.fromkeys(titles)),
         tuple(rows),
-        tuple(
-            Member(name, m.seed, m.result, m.directory)
-            for name, (part, row) in found
-            for m in part.of(row)
-        ),
-        {name: part.axes[row] for name, (part, row) in found if row in part.axes},
+        tuple(members),
+        {name: part.axes[row] for name, (part, row) in rows.items() if row in part.axes},
         baseline,
-        {name: part.paper[row] for name, (part, row) in found if row in part.paper},
+        {name: part.paper[row] for name, (part, row) in rows.items() if row in part.paper},
         "; ".join(sources),
         next((part.paper_card for part in parts.values() if part.paper_card), {}),
-        tuple(
-            Missing(name, m.seed, m.state, m.reason)
-            for name, (part, row) in found
-            for m in part.missing
-            if m.row == row
-        ),
+        tuple(missing),
     )
-
-
-def _behind(part: Collection, row: str) -> frozenset[Any]:
-    """The folders of the runs of `row`, or the published numbers of one without runs."""
-    folders = frozenset(member.directory.resolve() for member in part.of(row))
-    return folders or frozenset(part.paper.get(row, {}).items())
-
-
-def _read(directory: Path) -> RunResult:
-    try:
-        return from_json((directory / METRICS).read_text(encoding="utf-8"))
-    except UserError as error:
-        raise UserError(f"{directory}: {error}") from None
 
 
 def _seed(result: RunResult) -> int:
-    return int(
-        next((r.card["seed"] for r in result.rungs if r.card.get("seed") is not None), 0) or 0
-    )
+    return next((int(seed) for one in result.evaluations if (seed := one.card.get("seed"))), 0)
 
 
 def _method(result: RunResult) -> str:

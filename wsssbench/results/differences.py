@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,123 +12,101 @@ import numpy as np
 from wsssbench.evaluation.bootstrap import Scores, interval, resampled
 from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.progress import Progress, Silent
-from wsssbench.results.collection import Member
-from wsssbench.results.ladder import Stat
-from wsssbench.results.measures import Metric, point, stored_choice
-from wsssbench.results.run import Rung
+from wsssbench.results.comparison import Difference
+from wsssbench.results.layout import Place, Scored
+from wsssbench.results.metrics import METRICS, Metric, Stat, stored_choice
 
-LONG = 5.0  # seconds of expected work that are worth a progress bar
+LONG = 1e8  # images times resamples that are worth a progress bar: they take about 5 seconds
 SEED = 0  # of the drawing of images: the same for every run, so that they are paired
+Sides = tuple[Mapping[int, Scored], Mapping[int, Scored]]  # a row and the baseline, by seed
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How much a row differs from the baseline, per cent points.
-
-    Attributes:
-        stat: over the seeds that both have.
-        low: the interval of the mean over images; None if the counts per image are lost.
-        high: its other end.
-    """
-
-    stat: Stat
-    low: float | None
-    high: float | None
-
-
-class Scored(NamedTuple):
-    """One run at one rung."""
-
-    member: Member
-    rung: Rung
-
-
-@dataclass(frozen=True)
-class _Drawn:
+class _Drawn(NamedTuple):
     """The resamples of one run, and what tells whether another run's are of the same images and classes."""
 
     images: str
     scores: Scores
 
 
-class Differences:
-    """Differences to the runs of a baseline.
+def differences(
+    wanted: Mapping[Place, Sides], resamples: int, confidence: float, progress: Progress
+) -> dict[Place, tuple[Difference | None, list[str]]]:
+    """The row minus the baseline at every place, and phrases about what is not as it seems.
+
+    There is no difference if they share no seed, or were scored on other images; and no interval if
+    the counts per image of one of them are lost.
 
     Args:
+        wanted: the two sides at every place.
         resamples: of the bootstrap; each run is resampled once, whatever is computed from it.
         confidence: of the intervals, in (0, 1).
+        progress: hears of it if it takes long.
     """
-
-    def __init__(self, resamples: int, confidence: float) -> None:
-        self.resamples, self.confidence = resamples, confidence
-        self._drawn: dict[tuple[Path, str, str], _Drawn | None] = {}
-
-    def prepare(self, wanted: Iterable[tuple[Scored, Metric]], progress: Progress) -> None:
-        """Resample the runs of `wanted`, each once; `progress` hears of it if it takes long."""
-        todo = {_key(scored, metric): scored for scored, metric in wanted}
-        with (progress if self._seconds(todo.values()) > LONG else Silent()).track(
-            "bootstrap", total=len(todo)
-        ) as task:
-            for key, scored in todo.items():
-                self._drawn[key] = self._draw(scored.member, *key[1:])
-                task.advance(note=scored.member.row)
-
-    def _seconds(self, runs: Iterable[Scored]) -> float:
-        """About how long resampling takes, by the images and classes that the cards tell of."""
-        seconds = 0.0
-        for member, rung in runs:
-            images = int(rung.card.get("images") or 0)
-            products = 3 * (len(member.result.class_names) + 1)
-            seconds += images * self.resamples * (3e-8 + 3e-10 * products)
-        return seconds
-
-    def of(
-        self, ours: Mapping[int, Scored], baseline: Mapping[int, Scored], metric: Metric
-    ) -> tuple[Difference | None, str]:
-        """`ours` - `baseline`, both by seed, and a phrase about what is wrong with it, mostly empty.
-
-        There is no difference if they share no seed, or were scored on other images; and no interval if
-        the counts per image of one of them are lost.
-        """
-        pairs = [(ours[seed], baseline[seed]) for seed in sorted(ours.keys() & baseline.keys())]
-        values = [_value(one, metric) - _value(other, metric) for one, other in pairs]
-        stat = Stat.of(values)
-        if stat is None:
-            return None, "no seed in common"
-        pairs = [pair for pair, value in zip(pairs, values, strict=True) if math.isfinite(value)]
-        drawn = [[self._drawn.get(_key(scored, metric)) for scored in pair] for pair in pairs]
-        there = [(one, other) for one, other in drawn if one and other]
-        if any(one.images != other.images for one, other in there):
-            return None, "scored on other images or classes"
-        if len(there) < len(pairs):
-            return Difference(stat, None, None), "no interval: counts per image are lost"
-        sides = [
-            [getattr(part.scores, metric.measure) for part in side]
-            for side in zip(*there, strict=True)
-        ]
-        low, high = interval(sides[0], sides[1], self.confidence)
-        if not math.isfinite(low):
-            return Difference(stat, None, None), ""
-        return Difference(stat, low, high), ""
-
-    def _draw(self, member: Member, node: str, choice: str) -> _Drawn | None:
-        stored = (member.image_counts(node) or {}).get(choice)
-        if stored is None or not stored.ids:
-            return None
-        order = np.argsort(np.array(stored.ids))  # so that equal images are equal rows in every run
-        parts = (stored.counts.correct, stored.counts.predicted, stored.counts.true)
-        counts = ClassCounts(*(part[order] for part in parts))
-        # The pixels of every class in every image: equal if and only if the truth is.
-        images = hashlib.sha256("\n".join(sorted(stored.ids)).encode())
-        images.update(np.ascontiguousarray(counts.true, np.int64).tobytes())
-        images.update("\n".join(member.result.class_names).encode())
-        return _Drawn(images.hexdigest(), resampled(counts, self.resamples, SEED))
+    todo = {
+        _key(side[seed], METRICS[place.metric]): side[seed]
+        for place, sides in wanted.items()
+        for seed in sides[0].keys() & sides[1].keys()
+        for side in sides
+    }
+    images = sum(int(one.evaluation.card.get("images") or 0) for one in todo.values())
+    drawn = {}
+    with (progress if images * resamples > LONG else Silent()).track(
+        "bootstrap", total=len(todo)
+    ) as task:
+        for key, scored in todo.items():
+            drawn[key] = _draw(scored, key[-1], resamples)
+            task.advance(note=scored.member.row)
+    return {
+        place: _difference(sides, METRICS[place.metric], drawn, confidence)
+        for place, sides in wanted.items()
+    }
 
 
-def _key(scored: Scored, metric: Metric) -> tuple[Path, str, str]:
-    return scored.member.directory, scored.rung.node, stored_choice(scored.rung, metric)
+def _difference(
+    sides: Sides, metric: Metric, drawn: Mapping[tuple, _Drawn | None], confidence: float
+) -> tuple[Difference | None, list[str]]:
+    ours, theirs = sides
+    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    values = [metric.of(one.evaluation) - metric.of(other.evaluation) for one, other in pairs]
+    stat = Stat.of(values)
+    if stat is None:
+        return None, ["no seed in common"]
+    pairs = [pair for pair, value in zip(pairs, values, strict=True) if math.isfinite(value)]
+    resampled_pairs = [[drawn[_key(scored, metric)] for scored in pair] for pair in pairs]
+    there = [(one, other) for one, other in resampled_pairs if one and other]
+    if any(one.images != other.images for one, other in there):
+        return None, ["scored on other images or classes"]
+    ends: tuple[float | None, float | None] = (None, None)
+    problems = []
+    if len(there) < len(pairs):
+        problems.append("no interval: counts per image are lost")
+    else:
+        of_seeds = zip(*there, strict=True)
+        scores = [[getattr(one.scores, metric.measure) for one in side] for side in of_seeds]
+        low, high = interval(scores[0], scores[1], confidence)
+        ends = (low, high) if math.isfinite(low) else ends
+    n = sum(math.isfinite(metric.of(one.evaluation)) for one in ours.values())
+    if stat.n < n:
+        problems.append(f"over the {stat.n} of {n} seeds that both have")
+    return Difference(stat, *ends), problems
 
 
-def _value(scored: Scored, metric: Metric) -> float:
-    found = point(scored.rung, metric)
-    return math.nan if found is None else getattr(found, metric.measure)
+def _draw(scored: Scored, choice: str, resamples: int) -> _Drawn | None:
+    """None if the counts per image are lost."""
+    member = scored.member
+    stored = (member.image_counts(scored.evaluation.node) or {}).get(choice)
+    if stored is None or not stored.ids:
+        return None
+    order = np.argsort(np.array(stored.ids))  # so that equal images are equal rows in every run
+    parts = (stored.counts.correct, stored.counts.predicted, stored.counts.true)
+    counts = ClassCounts(*(part[order] for part in parts))
+    # The pixels of every class in every image: equal if and only if the masks are.
+    images = hashlib.sha256("\n".join(sorted(stored.ids)).encode())
+    images.update(np.ascontiguousarray(counts.true, np.int64).tobytes())
+    images.update("\n".join(member.result.class_names).encode())
+    return _Drawn(images.hexdigest(), resampled(counts, resamples, SEED))
+
+
+def _key(scored: Scored, metric: Metric) -> tuple:
+    choice = stored_choice(scored.evaluation, metric)
+    return scored.member.directory, scored.evaluation.node, choice

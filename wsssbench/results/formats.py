@@ -1,4 +1,4 @@
-"""A comparison as text: a `Grid` for the terminal, Markdown and LaTeX; CSV and JSON with full numbers.
+"""A comparison in every format: as a `Table` for the terminal, Markdown and LaTeX; CSV and JSON with full numbers.
 
 CSV is tidy: one line per cell of the table, see `CSV_COLUMNS`; what is not there is empty.
 
@@ -22,79 +22,56 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from wsssbench.results import grid as grids
-from wsssbench.results.compare import Cell, Comparison, Line
-from wsssbench.results.differences import Difference
-from wsssbench.results.grid import Column, Grid
-from wsssbench.results.ladder import MISSING, Stat, mark, thresholds_text
+from wsssbench.results.comparison import Comparison, Difference, Line, Score
+from wsssbench.results.formatting import MISSING, interval, number, signed, signs, thresholds_text
 from wsssbench.results.latex import latex
-from wsssbench.results.measures import METRICS
+from wsssbench.results.metrics import METRICS
+from wsssbench.results.table import Column, Table, TableCell, markdown
 
 SCHEMA = "wsssbench.comparison/1"
 CSV_COLUMNS = (
-    *(
-        "line",
-        "column",
-        "row",
-        "rung",
-        "metric",
-        "mean",
-        "std",
-        "n",
-        "threshold_min",
-        "threshold_max",
-    ),
-    *("baseline", "diff", "diff_std", "diff_n", "ci_low", "ci_high", "paper", "rank", "notes"),
+    *("line", "column", "row", "rung", "metric", "mean", "std", "n"),
+    *("threshold_min", "threshold_max", "baseline", "diff", "diff_std", "diff_n"),
+    *("ci_low", "ci_high", "paper", "rank", "notes"),
 )
 
 
-def grid(comparison: Comparison) -> Grid:
+def comparison_table(comparison: Comparison) -> Table:
     """The table with one decimal. With a line per row, the differences and the paper's numbers are columns."""
-    lines = comparison.lines
-    names = [grids.Cell(line.name, _signs(_common(comparison, line))) for line in lines]
-    filled = [(Column(comparison.corner, number=False), names)]
-    for index, title in enumerate(comparison.columns):
-        cells = [line.cells[index] for line in lines]
-        numbers = [_number(comparison, *pair) for pair in zip(lines, cells, strict=True)]
-        filled.append((Column(title), numbers))
-        if comparison.kind != "pivot" and any(cell.paper is not None for cell in cells):
-            filled.append((Column("paper"), [_paper(cell) for cell in cells]))
-    if comparison.kind != "pivot":
-        counts = [grids.Cell(str(line.n) if line.n else MISSING) for line in lines]
-        filled.append((Column("n"), counts))
-        if cells := _compared(comparison):
-            filled.append((Column(_versus(comparison)), [_difference(cell) for cell in cells]))
-    notes = [f"{mark(i)} {note}" for i, note in enumerate(comparison.notes)]
-    return Grid(
-        _heading(comparison),
-        [column for column, _ in filled],
-        list(zip(*(cells for _, cells in filled), strict=True)),
+    lines, pivot = comparison.lines, comparison.layout.kind == "pivot"
+    names = [TableCell(line.name, signs(_shared_notes(comparison, line))) for line in lines]
+    columns = [(Column(comparison.layout.corner, number=False), names)]
+    for index, title in enumerate(comparison.layout.columns):
+        scores = [line.cells[index] for line in lines]
+        cells = [_number(comparison, *pair) for pair in zip(lines, scores, strict=True)]
+        columns.append((Column(title), cells))
+        if not pivot and any(score.paper is not None for score in scores):
+            papers = [TableCell(number(one.paper), signs(one.paper_notes)) for one in scores]
+            columns.append((Column("paper"), papers))
+    if not pivot:
+        columns.append((Column("n"), [TableCell(str(line.n or MISSING)) for line in lines]))
+        columns += _difference_column(comparison)
+    notes = [f"{signs([i])} {note}" for i, note in enumerate(comparison.notes)]
+    return Table(
+        _title(comparison),
+        [column for column, _ in columns],
+        list(zip(*(cells for _, cells in columns), strict=True)),
         [*notes, *comparison.remarks],
-        "line" if comparison.line_wise else "column",
+        "line" if comparison.best_per_row else "column",
     )
-
-
-def markdown(comparison: Comparison) -> str:
-    """A GitHub-flavoured Markdown table."""
-    return grids.markdown(grid(comparison))
-
-
-def latex_text(comparison: Comparison) -> str:
-    """A LaTeX table that compiles as pasted, with ``\\usepackage{booktabs}``."""
-    return latex(grid(comparison))
 
 
 def csv_text(comparison: Comparison) -> str:
     """One line per cell of the table, plain numbers with four decimals."""
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
     for line in comparison.lines:
-        for column, cell in zip(comparison.columns, line.cells, strict=True):
-            writer.writerow([line.name, column, *_csv_cell(comparison, cell)])
+        for column, score in zip(comparison.layout.columns, line.cells, strict=True):
+            writer.writerow({"line": line.name, "column": column, **_csv_cell(comparison, score)})
     return stream.getvalue()
 
 
@@ -103,19 +80,19 @@ def json_text(comparison: Comparison) -> str:
     document = {
         "schema": SCHEMA,
         "title": comparison.title,
-        "metric": comparison.metric,
+        "metric": comparison.layout.metric,
         "baseline": comparison.baseline,
-        "lines": comparison.corner,
-        "columns": comparison.across or None,
-        "confidence": comparison.confidence,
-        "resamples": comparison.resamples,
+        "lines": comparison.layout.corner,
+        "columns": comparison.layout.across or None,
+        "confidence": comparison.options.confidence,
+        "resamples": comparison.options.resamples,
         "table": [
             {
                 "line": line.name,
                 "n": line.n,
                 "cells": [
-                    {"column": column, **_json_cell(cell)}
-                    for column, cell in zip(comparison.columns, line.cells, strict=True)
+                    {"column": column, **_json_cell(vars(score))}
+                    for column, score in zip(comparison.layout.columns, line.cells, strict=True)
                 ],
             }
             for line in comparison.lines
@@ -126,139 +103,100 @@ def json_text(comparison: Comparison) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-FORMATS: dict[str, Callable[[Comparison], str]] = {
-    "markdown": markdown,
+WRITERS: dict[str, Callable[[Comparison], str]] = {
+    "markdown": lambda comparison: markdown(comparison_table(comparison)),
     "csv": csv_text,
     "json": json_text,
-    "latex": latex_text,
+    "latex": lambda comparison: latex(comparison_table(comparison)),
 }
 
 
-def _number(comparison: Comparison, line: Line, cell: Cell) -> grids.Cell:
+def _number(comparison: Comparison, line: Line, score: Score) -> TableCell:
     """The number with its spread; behind it the thresholds, in a pivot the difference and the paper's number."""
-    text = MISSING if cell.stat is None else str(cell.stat)
-    notes = [note for note in cell.notes if note not in _common(comparison, line)]
+    shared = _shared_notes(comparison, line)
+    notes = [note for note in score.notes if note not in shared]
     more = []
-    if comparison.kind == "rung" and cell.metric == "oracle" and cell.thresholds:
-        more.append(f"({thresholds_text(cell.thresholds)})")
-    if comparison.kind == "pivot":
-        if cell.difference:
-            more.append(_signed(cell.difference))
-            notes += cell.difference_notes
-        if cell.paper is not None:
-            more.append(f"(paper {cell.paper:.1f})")
-            notes += cell.paper_notes
-    return grids.Cell(text, _signs(notes), cell.rank, " ".join(more))
+    if comparison.layout.kind == "rung" and score.metric == "oracle" and score.thresholds:
+        more.append(f"({thresholds_text(score.thresholds)})")
+    if comparison.layout.kind == "pivot":
+        if score.difference:
+            more += _signed(score.difference)
+            notes += score.difference_notes
+        if score.paper is not None:
+            more.append(f"(paper {score.paper:.1f})")
+            notes += score.paper_notes
+    return TableCell(str(score.stat or MISSING), signs(notes), score.rank, " ".join(more))
 
 
-def _paper(cell: Cell) -> grids.Cell:
-    if cell.paper is None:
-        return grids.Cell(MISSING)
-    return grids.Cell(f"{cell.paper:.1f}", _signs(cell.paper_notes))
+def _difference_column(comparison: Comparison) -> list[tuple[Column, list[TableCell]]]:
+    """The differences of the compared rung and metric to the baseline; no column if there are none."""
+    compared = (comparison.layout.rung, comparison.layout.metric)
+    scores = [one for one in comparison.cells if (one.rung, one.metric) == compared]
+    if not any(score.difference for score in scores):
+        return []
+    cells = []
+    for score in scores:
+        text, *more = _signed(score.difference) if score.difference else [MISSING]
+        cells.append(TableCell(text, signs(score.difference_notes), more=" ".join(more)))
+    title = METRICS[comparison.layout.metric].title
+    title = f"{comparison.layout.rung} {title}" if comparison.layout.kind == "rungs" else title
+    title += f" vs. {comparison.baseline} [{100 * comparison.options.confidence:g} %]"
+    return [(Column(title), cells)]
 
 
-def _difference(cell: Cell) -> grids.Cell:
-    number, _, interval = _signed(cell.difference).partition(" ")
-    return grids.Cell(number, _signs(cell.difference_notes), more=interval)
-
-
-def _signed(difference: Difference | None) -> str:
-    """``+1.8 [1.1, 2.4]``."""
-    if difference is None:
-        return MISSING
-    text = f"{difference.stat.mean:+.1f}"
+def _signed(difference: Difference) -> list[str]:
+    """``+1.8`` and, if it is known, ``[1.1, 2.4]``."""
+    text = [signed(difference.stat.mean)]
     if difference.low is not None and difference.high is not None:
-        text += f" [{difference.low:.1f}, {difference.high:.1f}]"
-    return text.replace("-", "−")
+        text.append(interval(difference.low, difference.high))
+    return text
 
 
-def _common(comparison: Comparison, line: Line) -> list[int]:
+def _shared_notes(comparison: Comparison, line: Line) -> list[int]:
     """The notes that all numbers of a row share: they are about the row."""
-    told = [cell.notes for cell in line.cells if cell.stat]
-    if comparison.kind == "pivot" or not told:
+    told = [score.notes for score in line.cells if score.stat]
+    if comparison.layout.kind == "pivot" or not told:
         return []
     return [note for note in told[0] if all(note in notes for notes in told)]
 
 
-def _compared(comparison: Comparison) -> list[Cell]:
-    """The cells of the column whose differences are shown; empty if there are none."""
-    compared = (comparison.rung, comparison.metric)
-    cells = [c for c in comparison.cells if (c.rung, c.metric) == compared]
-    return cells if any(cell.difference for cell in cells) else []
-
-
-def _versus(comparison: Comparison) -> str:
-    what = METRICS[comparison.metric].title
-    name = f"{comparison.rung} {what}" if comparison.kind == "rungs" else what
-    return f"{name} vs. {comparison.baseline} [{100 * comparison.confidence:g} %]"
-
-
-def _heading(comparison: Comparison) -> str:
-    metric = METRICS[comparison.metric].title
-    if comparison.kind == "rungs":
+def _title(comparison: Comparison) -> str:
+    metric = METRICS[comparison.layout.metric].title
+    if comparison.layout.kind == "rungs":
         return f"{comparison.title}, {metric} (%)"
-    if comparison.kind == "rung":
-        return f"{comparison.title}, {comparison.rung} (%)"
-    shown = {(cell.rung, cell.metric) for cell in comparison.cells}
-    rungs, metrics = ({pair[i] for pair in shown} for i in (0, 1))
-    what = [comparison.rung] if len(rungs) == 1 else []
-    what += [metric] if len(metrics) == 1 else []
+    if comparison.layout.kind == "rung":
+        return f"{comparison.title}, {comparison.layout.rung} (%)"
+    what = [comparison.layout.rung] if len({score.rung for score in comparison.cells}) == 1 else []
+    what += [metric] if len({score.metric for score in comparison.cells}) == 1 else []
     of = f"{' '.join(what)} by " if what else ""
-    return f"{comparison.title}, {of}{comparison.corner} and {comparison.across} (%)"
+    return f"{comparison.title}, {of}{comparison.layout.corner} and {comparison.layout.across} (%)"
 
 
-def _signs(notes: tuple[int, ...] | list[int]) -> str:
-    return " ".join(mark(note) for note in dict.fromkeys(notes))
+def _csv_cell(comparison: Comparison, score: Score) -> dict[str, Any]:
+    cell: dict[str, Any] = {"row": score.row, "rung": score.rung, "metric": score.metric}
+    if score.stat:
+        cell |= {"mean": score.stat.mean, "std": score.stat.std, "n": score.stat.n}
+    if score.thresholds:
+        cell |= {"threshold_min": score.thresholds[0], "threshold_max": score.thresholds[-1]}
+    if difference := score.difference:
+        stat = difference.stat
+        cell |= {"baseline": comparison.baseline, "diff": stat.mean, "diff_std": stat.std}
+        cell |= {"diff_n": stat.n, "ci_low": difference.low, "ci_high": difference.high}
+    notes = dict.fromkeys((*score.notes, *score.difference_notes, *score.paper_notes))
+    paper = None if score.paper is None else float(score.paper)
+    cell |= {"paper": paper, "rank": score.rank or None}
+    cell["notes"] = "; ".join(comparison.notes[note] for note in notes)
+    return {key: f"{v:.4f}" if isinstance(v, float) else v for key, v in cell.items()}
 
 
-def _csv_cell(comparison: Comparison, cell: Cell) -> list[Any]:
-    difference = cell.difference
-    ends = (difference.low, difference.high) if difference else (None, None)
-    thresholds = (*cell.thresholds[:1], *cell.thresholds[-1:]) or (None, None)
-    notes = dict.fromkeys((*cell.notes, *cell.difference_notes, *cell.paper_notes))
-    return [
-        *(cell.row or "", cell.rung, cell.metric, *_csv_stat(cell.stat)),
-        *(_csv_number(threshold) for threshold in thresholds),
-        (comparison.baseline or "") if difference else "",
-        *_csv_stat(difference.stat if difference else None),
-        *(_csv_number(number) for number in (*ends, cell.paper)),
-        cell.rank or "",
-        "; ".join(comparison.notes[i] for i in notes),
-    ]
-
-
-def _csv_stat(stat: Stat | None) -> list[Any]:
-    if stat is None:
-        return ["", "", ""]
-    return [_csv_number(stat.mean), _csv_number(stat.std), stat.n]
-
-
-def _csv_number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _json_cell(cell: Cell) -> dict[str, Any]:
-    difference = cell.difference
-    return {
-        "row": cell.row,
-        "rung": cell.rung,
-        "metric": cell.metric,
-        "rank": cell.rank,
-        "values": {str(seed): value for seed, value in cell.values.items()},
-        **_json_stat(cell.stat),
-        "thresholds": cell.thresholds,
-        "difference": None
-        if difference is None
-        else {**_json_stat(difference.stat), "low": difference.low, "high": difference.high},
-        "paper": cell.paper,
-        "card": dict(cell.card),
-        "notes": cell.notes,
-        "difference_notes": cell.difference_notes,
-        "paper_notes": cell.paper_notes,
-    }
-
-
-def _json_stat(stat: Stat | None) -> dict[str, Any]:
-    if stat is None:
-        return {"mean": None, "std": None, "n": 0}
-    return {"mean": stat.mean, "std": stat.std, "n": stat.n}
+def _json_cell(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a `Score` or a `Difference` with those of their `Stat` among them."""
+    cell: dict[str, Any] = {}
+    for key, value in fields.items():
+        if key == "stat":
+            cell |= vars(value) if value else {"mean": None, "std": None, "n": 0}
+        elif key == "difference":
+            cell[key] = value and _json_cell(vars(value))
+        else:
+            cell[key] = value
+    return cell

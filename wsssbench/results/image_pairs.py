@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from wsssbench.evaluation.class_counts import ClassCounts
-from wsssbench.evaluation.image_counts import ImageCounts
-from wsssbench.results.choice import Choice
-from wsssbench.results.collection import Member
-from wsssbench.results.measures import Metric, stored_choice
-from wsssbench.results.run import Rung
+from wsssbench.results.layout import Scored
+from wsssbench.results.metrics import Metric, stored_choice
+from wsssbench.results.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -28,31 +26,33 @@ class ImagePair:
         return self.a - self.b
 
 
-def image_pairs(choice: Choice) -> tuple[list[ImagePair], str]:
-    """Every image that A and B of `choice` were both scored on, the largest gain of A first; or why there is none.
+def image_pairs(selection: Selection) -> tuple[list[ImagePair], str]:
+    """Every image that A and B were both scored on, the largest gain of A first; or why there is none.
 
     A score is `image_scores`, averaged over the seeds.
     """
-    if choice.a is None or choice.b is None:
+    if selection.a is None or selection.b is None:
         return [], "there are no two rows with scores"
-    ours, theirs = (_mean_scores(choice.scored[row], choice.metric) for row in (choice.a, choice.b))
-    lost = [row for row, found in ((choice.a, ours), (choice.b, theirs)) if not found]
+    rows = (selection.a, selection.b)
+    scores = [_mean_scores(selection.scored[row], selection.metric) for row in rows]
+    lost = [row for row, of_row in zip(rows, scores, strict=True) if not of_row]
     if lost:
         return [], f"the counts per image of {' and '.join(lost)} are not there"
+    ours, theirs = scores
     pairs = [ImagePair(id, ours[id], theirs[id]) for id in ours if id in theirs]
     if not pairs:
-        return [], f"{choice.a} and {choice.b} were scored on other images"
+        return [], f"{selection.a} and {selection.b} were scored on other images"
     return sorted(pairs, key=lambda pair: (-pair.difference, pair.id)), ""
 
 
 def image_scores(counts: ClassCounts) -> np.ndarray:
-    """Mean IoU of every image over the classes, background included, that occur in its truth.
+    """Mean IoU of every image over the classes, background included, that occur in its mask.
 
     Args:
         counts: (n, K + 1) each.
 
     Returns:
-        (n,) float64, per cent; NaN where the truth holds nothing but 255.
+        (n,) float64, per cent; NaN where the mask holds nothing but 255.
     """
     correct, predicted, true = (
         np.asarray(part, np.float64) for part in (counts.correct, counts.predicted, counts.true)
@@ -72,26 +72,17 @@ def extremes(
     return pairs[:count], pairs[::-1][:count]
 
 
-def _mean_scores(members: Sequence[tuple[Member, Rung]], metric: Metric) -> dict[str, float]:
+def _mean_scores(runs: Sequence[Scored], metric: Metric) -> dict[str, float]:
     """The mean over seeds of the score of every image that all seeds with counts have."""
-    found = [_scores(member, rung, metric) for member, rung in members]
-    there = [scores for scores in found if scores]
-    if not there:
-        return {}
+    of_seeds = []
+    for member, evaluation in runs:
+        counts = member.image_counts(evaluation.node) or {}
+        if stored := counts.get(stored_choice(evaluation, metric)):
+            scores = zip(stored.ids, image_scores(stored.counts).tolist(), strict=True)
+            of_seeds.append({id: score for id, score in scores if np.isfinite(score)})
+    of_seeds = [scores for scores in of_seeds if scores]
     return {
-        id: float(np.mean([scores[id] for scores in there]))
-        for id in there[0]
-        if all(id in scores for scores in there)
-    }
-
-
-def _scores(member: Member, rung: Rung, metric: Metric) -> dict[str, float]:
-    stored: ImageCounts | None = (member.image_counts(rung.node) or {}).get(
-        stored_choice(rung, metric)
-    )
-    if stored is None:
-        return {}
-    scores = image_scores(stored.counts)
-    return {
-        id: float(score) for id, score in zip(stored.ids, scores, strict=True) if np.isfinite(score)
+        id: float(np.mean([scores[id] for scores in of_seeds]))
+        for id in next(iter(of_seeds), ())
+        if all(id in scores for scores in of_seeds)
     }

@@ -1,46 +1,19 @@
-"""The ladder as rows: one run, or several runs averaged; and what makes two protocols differ.
+"""The ladder of one run, or of several runs averaged, as values and as a table.
 
-What counts is the protocol card, except the seed, which is meant to vary.
+``terminal(ladder_table(aggregate([result])))`` shows one run; give the results of several seeds for their mean.
+Several methods beside each other: `wsssbench.results.compare`.
 """
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wsssbench.results.run import CardValue, Point, Rung, RunResult
-
-ORACLE_NOTE = "the threshold was chosen on the pixel truth of the same split (oracle)"
-_CHOICE_NOTES = {
-    "oracle": ORACLE_NOTE,
-    "heldout": "the threshold was chosen on the pixel truth of the held-out split {held}",
-    "otsu": "the threshold was selected by Otsu's criterion, without pixel truth",
-}
-MISSING = "–"
-_MARKS = "†‡§¶"
-
-
-@dataclass(frozen=True)
-class Stat:
-    """Mean and sample standard deviation (None for one value) of `n` runs' numbers."""
-
-    mean: float
-    std: float | None
-    n: int
-
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> Stat | None:
-        """The statistics of the finite `values`; None if there are none."""
-        finite = [float(v) for v in values if v is not None and math.isfinite(v)]
-        if not finite:
-            return None
-        std = statistics.stdev(finite) if len(finite) > 1 else None
-        return cls(statistics.fmean(finite), std, len(finite))
-
-    def __str__(self) -> str:
-        return f"{self.mean:.1f}" if self.std is None else f"{self.mean:.1f} ± {self.std:.1f}"
+from wsssbench.results.formatting import MISSING, number, signs, thresholds_text
+from wsssbench.results.metrics import Stat, thresholds_of
+from wsssbench.results.protocol import mixed_protocols, threshold_origin
+from wsssbench.results.run import Evaluation, RunResult
+from wsssbench.results.table import Column, Footnotes, Table, TableCell
 
 
 @dataclass(frozen=True)
@@ -48,12 +21,12 @@ class LadderRow:
     """One rung of one run, or of several runs averaged.
 
     Attributes:
-        rung, node, split: as in `Rung`; several splits are joined by commas.
+        rung, node, split: name, node and split of the `Evaluation`; several splits are joined by commas.
         miou, precision, recall: at the threshold fixed beforehand, per cent.
         thresholds: the distinct thresholds of these, ascending; empty where none is needed.
         oracle: mIoU at the best threshold, per cent.
         oracle_thresholds: the distinct best thresholds, ascending.
-        paper: the mIoU a paper reports for this rung.
+        paper: the mIoU that a paper reports for this rung.
         n: runs that have this rung.
         notes: indices into the ladder's notes.
     """
@@ -82,28 +55,10 @@ class Ladder:
     runs: int
 
 
-def mark(note: int) -> str:
-    """The sign of the `note`-th note: †, ‡, §, ¶, ††, ..."""
-    return _MARKS[note % len(_MARKS)] * (note // len(_MARKS) + 1)
-
-
-def threshold_text(threshold: float | None) -> str:
-    """Two decimals, more only where they are needed; a dash for none."""
-    if threshold is None or not math.isfinite(threshold):
-        return MISSING
-    two = f"{threshold:.2f}"
-    return two if abs(threshold - float(two)) < 5e-5 else f"{threshold:.4g}"
-
-
-def thresholds_text(thresholds: Sequence[float]) -> str:
-    """Those of several runs, ascending: ``0.25``, or ``0.24–0.28`` if they differ; empty if there are none."""
-    return "–".join(dict.fromkeys(threshold_text(t) for t in (*thresholds[:1], *thresholds[-1:])))
-
-
 def aggregate(results: Sequence[RunResult]) -> Ladder:
     """The ladder of one run, or the mean ± std of runs that differ in their seed only.
 
-    Rungs are matched by name. A rung whose protocol differs between the runs, or that not every run
+    Evaluations are matched by name. One whose protocol differs between the runs, or that not every run
     has, gets a note.
 
     Raises:
@@ -111,121 +66,72 @@ def aggregate(results: Sequence[RunResult]) -> Ladder:
     """
     if not results:
         raise ValueError("a ladder needs at least one run")
-    notes: list[str] = []
-    rows = []
-    for found in _grouped(results).values():
-        said = _spread_notes(found, len(results))
-        rows.append(_row(found, _reference(results, found[0].name), _index(notes, said)))
-    title = ", ".join(dict.fromkeys(result.name for result in results))
-    return Ladder(title, tuple(rows), tuple(notes), len(results))
-
-
-def card_differences(base: Rung, other: Rung) -> list[str]:
-    """Each entry of the protocol cards in which `other` departs from `base`, as a phrase.
-
-    The seed is left out, and so is a threshold that was not fixed beforehand: it is a result then.
-    """
-    mine, theirs = protocol(base), protocol(other)
-    if "threshold" not in mine or "threshold" not in theirs:
-        mine.pop("threshold", None)
-        theirs.pop("threshold", None)
-    return differences(mine, theirs)
-
-
-def differences(mine: Mapping[str, CardValue], theirs: Mapping[str, CardValue]) -> list[str]:
-    """Each entry in which `theirs` departs from `mine`, as a phrase: ``split val instead of train``."""
-    keys = [*mine, *(key for key in theirs if key not in mine)]
-    return [
-        f"{_words(key)} {say(theirs.get(key))} instead of {say(mine.get(key))}"
-        for key in keys
-        if mine.get(key) != theirs.get(key)
-    ]
-
-
-def protocol(rung: Rung) -> dict[str, CardValue]:
-    """The entries of the card that have to agree: all but the seed and a threshold that is a result."""
-    card = {"split": rung.split, **rung.card}
-    card.pop("seed", None)
-    if card.get("threshold_choice", "fixed") != "fixed":
-        card.pop("threshold", None)
-    return card
-
-
-def _grouped(results: Sequence[RunResult]) -> dict[tuple[str, int], list[Rung]]:
-    """The rungs of all runs by their name and by which of that name they are."""
-    groups: dict[tuple[str, int], list[Rung]] = {}
+    # By name, and by which of that name they are.
+    groups: dict[tuple[str, int], list[Evaluation]] = {}
     for result in results:
-        seen: dict[str, int] = {}
-        for rung in result.rungs:
-            occurrence = seen[rung.name] = seen.get(rung.name, -1) + 1
-            groups.setdefault((rung.name, occurrence), []).append(rung)
-    return groups
+        names = [one.name for one in result.evaluations]
+        for place, one in enumerate(result.evaluations):
+            groups.setdefault((one.name, names[:place].count(one.name)), []).append(one)
+    footnotes = Footnotes()
+    rows = []
+    for (name, _), group in groups.items():
+        chosen = [one.chosen for one in group if one.chosen]
+        oracle = [one.oracle for one in group if one.oracle]
+        origins = dict.fromkeys(
+            f"{origin} ({one.card['threshold_choice']})"
+            for one in group
+            if one.chosen and (origin := threshold_origin(one.card))
+        )
+        notes = [*origins, *mixed_protocols(group)]
+        if len(group) < len(results):
+            notes.append(f"only {len(group)} of {len(results)} runs have this rung")
+        rows.append(
+            LadderRow(
+                rung=name,
+                node=group[0].node,
+                split=", ".join(dict.fromkeys(one.split for one in group)),
+                miou=Stat.of(point.miou for point in chosen),
+                precision=Stat.of(point.precision for point in chosen),
+                recall=Stat.of(point.recall for point in chosen),
+                thresholds=thresholds_of(chosen),
+                oracle=Stat.of(point.miou for point in oracle),
+                oracle_thresholds=thresholds_of(oracle),
+                paper=next((r.reference[name] for r in results if name in r.reference), None),
+                n=len(group),
+                notes=footnotes.numbers(notes),
+            )
+        )
+    title = ", ".join(dict.fromkeys(result.name for result in results))
+    return Ladder(title, tuple(rows), tuple(footnotes.texts), len(results))
 
 
-def _row(found: list[Rung], paper: float | None, notes: tuple[int, ...]) -> LadderRow:
-    chosen = [rung.chosen for rung in found if rung.chosen]
-    oracle = [rung.oracle for rung in found if rung.oracle]
-    return LadderRow(
-        rung=found[0].name,
-        node=found[0].node,
-        split=", ".join(dict.fromkeys(rung.split for rung in found)),
-        miou=Stat.of(point.miou for point in chosen),
-        precision=Stat.of(point.precision for point in chosen),
-        recall=Stat.of(point.recall for point in chosen),
-        thresholds=_thresholds(chosen),
-        oracle=Stat.of(point.miou for point in oracle),
-        oracle_thresholds=_thresholds(oracle),
-        paper=paper,
-        n=len(found),
-        notes=notes,
-    )
-
-
-def _thresholds(points: list[Point]) -> tuple[float, ...]:
-    return tuple(sorted({p.threshold for p in points if p.threshold is not None}))
-
-
-def _spread_notes(found: list[Rung], runs: int) -> list[str]:
-    notes = _choice_notes(found)
-    different = [phrase for rung in found[1:] for phrase in card_differences(found[0], rung)]
-    if different:
-        phrases = "; ".join(dict.fromkeys(different))
-        notes.append(f"averaged over runs of different protocols: {phrases}")
-    if len(found) < runs:
-        notes.append(f"only {len(found)} of {runs} runs have this rung")
-    return notes
-
-
-def _choice_notes(found: list[Rung]) -> list[str]:
-    """How thresholds came about that were not fixed beforehand."""
-    notes = [choice_note(rung) for rung in found if rung.chosen]
-    return [note for note in dict.fromkeys(notes) if note]
-
-
-def choice_note(rung: Rung) -> str:
-    """How the threshold of `rung` came about; empty if it was fixed beforehand, or none is needed."""
-    note = _CHOICE_NOTES.get(str(rung.card.get("threshold_choice")), "")
-    return note.format(held=rung.card.get("held out", ""))
-
-
-def _index(notes: list[str], said: list[str]) -> tuple[int, ...]:
-    """The indices of what is `said`, after adding to `notes` what was not there yet."""
-    notes.extend(note for note in said if note not in notes)
-    return tuple(notes.index(note) for note in said)
-
-
-def _reference(results: Sequence[RunResult], rung: str) -> float | None:
-    return next((r.reference[rung] for r in results if rung in r.reference), None)
-
-
-def _words(key: str) -> str:
-    return key.replace("_", " ")
-
-
-def say(value: CardValue) -> str:
-    """A card's value as people write it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def ladder_table(ladder: Ladder) -> Table:
+    """Per cent with one decimal; paper and n (if it varies) only where they say something."""
+    has_paper = any(row.paper is not None for row in ladder.rows)
+    has_n = any(row.n != ladder.runs for row in ladder.rows)
+    rows = []
+    for row in ladder.rows:
+        best = thresholds_text(row.oracle_thresholds)
+        cells = [
+            TableCell(row.rung, signs(row.notes)),
+            TableCell(row.split),
+            *(TableCell(str(stat or MISSING)) for stat in (row.miou, row.precision, row.recall)),
+            TableCell(thresholds_text(row.thresholds) or MISSING),
+            TableCell(str(row.oracle or MISSING), more=f"({best})" if best else ""),
+        ]
+        cells += [TableCell(number(row.paper))] if has_paper else []
+        cells += [TableCell(str(row.n))] if has_n else []
+        rows.append(cells)
+    columns = [
+        Column("rung", number=False),
+        Column("split", number=False),
+        *map(Column, ("mIoU", "precision", "recall", "threshold", "oracle mIoU (threshold)")),
+        *([Column("paper")] if has_paper else []),
+        *([Column("n")] if has_n else []),
+    ]
+    notes = [f"{signs([i])} {note}" for i, note in enumerate(ladder.notes)]
+    if ladder.runs > 1:
+        notes.append(f"mean ± sample standard deviation over n = {ladder.runs} runs")
+    if has_paper:
+        notes.append("paper: mIoU as published, by the paper's own protocol")
+    return Table(ladder.title, columns, rows, notes)

@@ -1,110 +1,83 @@
-"""A `Grid` as a LaTeX table that compiles as pasted, and texts made safe for LaTeX."""
+"""A `Table` as a LaTeX table that compiles as pasted, and texts made safe for LaTeX."""
 
 from __future__ import annotations
 
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from wsssbench.results.grid import BEST, SECOND, Cell, Grid, heading
+from wsssbench.results.table import BEST, SECOND, Column, Table, TableCell, heading
 
-# (characters of a line at most, size of the letters, of those behind a number, space beside columns in pt)
+# The sizes at which a table of so many characters fits the text of a page, about:
+# (characters of a line at most, (size of the letters, of those behind a number, space beside columns in pt))
 _SIZES = (
-    (60, "normalsize", "small", 6),
-    (75, "small", "footnotesize", 4),
-    (90, "footnotesize", "scriptsize", 3),
-    (math.inf, "scriptsize", "tiny", 2),
+    (60, ("normalsize", "small", 6)),
+    (75, ("small", "footnotesize", 4)),
+    (90, ("footnotesize", "scriptsize", 3)),
+    (math.inf, ("scriptsize", "tiny", 2)),
 )
+# Characters that are a command of text, or of formulas.
+_TEXT = {"\\": "textbackslash", "~": "textasciitilde", "^": "textasciicircum", "…": "dots"}
+_TEXT |= {"<": "textless", ">": "textgreater", "|": "textbar"}
+_TEXT |= {"ß": "ss", "ø": "o", "Ø": "O", "ł": "l"}
+_FORMULAS = {"−": "-", "°": r"^{\circ}", "†": r"^{\dagger}", "‡": r"^{\ddagger}"}
+_FORMULAS |= {"§": r"^{\S}", "¶": r"^{\P}"}
+_SYMBOLS = "pm times cdot rightarrow geq leq neq approx infty surd epsilon mu Delta Sigma Omega"
+_GREEK = (
+    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
+    "varsigma sigma tau upsilon varphi chi psi omega"  # in the order of Unicode
+)
+_NAMES = zip("±×·→≥≤≠≈∞✓ϵµΔΣΩ", _SYMBOLS.split(), strict=True)
+_FORMULAS |= {character: rf"\{name}" for character, name in _NAMES}
+_FORMULAS |= {chr(ord("α") + i): rf"\{name}" for i, name in enumerate(_GREEK.split())}
 _LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': "''",
-    "−": "$-$",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "·": r"$\cdot$",
-    "°": r"$^{\circ}$",
+    **{character: rf"\{character}" for character in "&%$#_{}"},
+    **{character: rf"\{name}{{}}" for character, name in _TEXT.items()},
+    **{character: f"${formula}$" for character, formula in _FORMULAS.items()},
+    "ο": "o",
     "–": "--",
     "—": "---",
-    "…": r"\dots{}",
     "‘": "`",
     "’": "'",
     "“": "``",
     "”": "''",
-    "†": r"$^{\dagger}$",
-    "‡": r"$^{\ddagger}$",
-    "§": r"$^{\S}$",
-    "¶": r"$^{\P}$",
-    "→": r"$\rightarrow$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "≠": r"$\neq$",
-    "≈": r"$\approx$",
-    "∞": r"$\infty$",
-    "✓": r"$\surd$",
-    "ß": r"\ss{}",
-    "ø": r"\o{}",
-    "Ø": r"\O{}",
-    "ł": r"\l{}",
-    "ο": "o",
-    "ϵ": r"$\epsilon$",
-    "µ": r"$\mu$",
-    "Δ": r"$\Delta$",
-    "Σ": r"$\Sigma$",
-    "Ω": r"$\Omega$",
+    '"': "''",
 }
-# α is the first of these, and one follows the other in Unicode
-_GREEK = (
-    *("alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa"),
-    *("lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon"),
-    *("varphi", "chi", "psi", "omega"),
-)
-_LATEX |= {chr(ord("α") + i): rf"$\{name}$" for i, name in enumerate(_GREEK) if name != "omicron"}
 _ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u030a\u030c\u0327", "`'^~\"rvc", strict=True))
 
 
-def latex(grid: Grid) -> str:
+def latex(table: Table) -> str:
     """A LaTeX table; the preamble needs ``\\usepackage{booktabs}``."""
-    size, smaller, space = _sizes(grid)
-    notes = [escape_latex(note) for note in grid.notes]
-    if grid.ranked:
-        notes.append(
-            rf"\textbf{{bold}}: the best of its {grid.along}, \underline{{underlined}}: the second"
-        )
+    body = list(zip(*table.rows, strict=True)) or [() for _ in table.columns]
+    widths = [max((len(cell.plain) for cell in cells), default=0) for cells in body]
+    characters = sum(max(8, width) for width in widths)
+    size, smaller, space = next(of for most, of in _SIZES if characters <= most)
+    caption = re.sub(r"^Table \d+[:.] *", "", table.title)  # LaTeX numbers tables itself
+    label = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-") or "table"
     lines = [
         r"% needs \usepackage{booktabs} in the preamble",
         r"\begin{table}[t]",
         r"  \centering",
         rf"  \{size}",
         rf"  \setlength{{\tabcolsep}}{{{space}pt}}",
-        rf"  \caption{{{escape_latex(_unnumbered(grid.title))}}}",
-        rf"  \label{{tab:{_slug(grid.title)}}}",
-        rf"  \begin{{tabular}}{{@{{}}{''.join('r' if c.number else 'l' for c in grid.columns)}@{{}}}}",
+        rf"  \caption{{{escape_latex(caption)}}}",
+        rf"  \label{{tab:{label}}}",
+        rf"  \begin{{tabular}}{{@{{}}{''.join('r' if c.number else 'l' for c in table.columns)}@{{}}}}",
         r"    \toprule",
-        rf"    {_latex_line(_headings(grid))}",
+        _line(_heading(column, width) for column, width in zip(table.columns, widths, strict=True)),
         r"    \midrule",
-        *(f"    {_latex_line([_latex_cell(cell, smaller) for cell in row])}" for row in grid.rows),
+        *(_line(_cell(cell, smaller) for cell in row) for row in table.rows),
         r"    \bottomrule",
         r"  \end{tabular}",
     ]
+    notes = [
+        *map(escape_latex, table.notes),
+        *table.legend(r"\textbf{bold}", r"\underline{underlined}"),
+    ]
     if notes:
-        lines += [
-            "",
-            r"  \smallskip",
-            *(rf"  {{\raggedright\footnotesize {note}\par}}" for note in notes),
-        ]
+        lines += ["", r"  \smallskip"]
+        lines += [rf"  {{\raggedright\footnotesize {note}\par}}" for note in notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
@@ -125,31 +98,14 @@ def _latex_character(character: str) -> str:
     return "?"
 
 
-def _headings(grid: Grid) -> list[str]:
-    """Titles, over several lines where they are wider than what is below them."""
-    cells = []
-    for column, width in zip(grid.columns, _widths(grid), strict=True):
-        titles = heading(column, width) if column.number else [column.title]
-        lines = [_after_break(escape_latex(line)) for line in titles]
-        text = r" \\ ".join(lines)
-        cells.append(text if len(lines) == 1 else rf"\shortstack[r]{{{text}}}")
-    return cells
+def _heading(column: Column, width: int) -> str:
+    """The title, over several lines where it is wider than what is below it."""
+    titles = heading(column, width) if column.number else [column.title]
+    text = r" \\ ".join(_after_break(escape_latex(line)) for line in titles)
+    return text if len(titles) == 1 else rf"\shortstack[r]{{{text}}}"
 
 
-def _sizes(grid: Grid) -> tuple[str, str, int]:
-    """The sizes at which a table of so many characters fits the text of a page, about."""
-    width = sum(max(8, width) for width in _widths(grid))
-    return next((size, smaller, space) for most, size, smaller, space in _SIZES if width <= most)
-
-
-def _widths(grid: Grid) -> list[int]:
-    """Characters of the widest cell of every column."""
-    return [
-        max((len(row[i].plain) for row in grid.rows), default=0) for i in range(len(grid.columns))
-    ]
-
-
-def _latex_cell(cell: Cell, smaller: str) -> str:
+def _cell(cell: TableCell, smaller: str) -> str:
     text = escape_latex(cell.text).replace(r" $\pm$ ", r"\,$\pm$\,")
     text = {BEST: rf"\textbf{{{text}}}", SECOND: rf"\underline{{{text}}}"}.get(cell.rank, text)
     text += escape_latex(cell.signs)
@@ -163,14 +119,5 @@ def _after_break(text: str) -> str:
     return "{}" + text if text.startswith("[") else text
 
 
-def _latex_line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _unnumbered(title: str) -> str:
-    """`title` without the number that LaTeX gives a table itself."""
-    return re.sub(r"^Table \d+[:.] *", "", title)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "table"
+def _line(cells: Iterable[str]) -> str:
+    return f"    {' & '.join(cells)} " + r"\\"

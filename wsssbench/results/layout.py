@@ -1,15 +1,16 @@
-"""Which runs, at which rung, by which figure, stand where in a comparison's table."""
+"""Which runs, at which rung, by which metric, stand where in a comparison's table; and the runs behind a place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.results.axes import METRIC, ROW, RUNG, SEED, Axes
 from wsssbench.results.collection import Collection, Member
-from wsssbench.results.measures import METRICS
-from wsssbench.results.run import Rung
+from wsssbench.results.metrics import METRICS, as_scored, metric_named, point
+from wsssbench.results.run import Evaluation
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Options:
 
     Attributes:
         rung: this one alone, by its name or its node; None: all of them.
-        metric: one of `METRICS`: the figure in the cells and in the difference.
+        metric: one of `METRICS`: the number in the cells and in the difference.
         baseline: the row that the others are compared with; None: the sweep's, or the first one with runs.
         rows: the axis whose values are the lines; None for one line per row.
         columns: the axis whose values are the columns.
@@ -52,10 +53,10 @@ class Layout:
     """The table's plan.
 
     Attributes:
-        kind: ``rungs``: a line per row, a column per rung; ``rung``: a line per row, a column per figure of one rung;
+        kind: ``rungs``: a line per row, a column per rung; ``rung``: a line per row, a column per metric of one rung;
             ``pivot``: lines and columns are the values of two axes.
         rung: the one that is compared with the baseline.
-        metric: the figure that is; the asked one, or its like where a rung needs no threshold.
+        metric: of that comparison; the asked one, or its like where a rung needs no threshold.
         corner: what the lines are: ``row`` or an axis.
         across: the axis of a pivot's columns, otherwise empty.
         columns: headings.
@@ -75,163 +76,168 @@ class Layout:
         return [place for _, places in self.lines for place in places]
 
 
-class Rungs:
-    """The rungs of several runs by title: their names, with the node where a run has two of one name."""
+class RungNames:
+    """The evaluations of several runs by title: their names, with the node where a run has two of one name.
+
+    Attributes:
+        titles: of all runs; what only some have comes right after the one that it follows there.
+    """
 
     def __init__(self, members: Sequence[Member]) -> None:
-        self._twice = {
-            rung.name
-            for member in members
-            for rung in member.result.rungs
-            if sum(other.name == rung.name for other in member.result.rungs) > 1
-        }
         self.titles: list[str] = []
-        self._nodes: dict[
-            str, str
-        ] = {}  # node, with and without "refine.", and lower-case title -> title
+        # By title in lower case, and by node with and without "refine.".
+        self._titles: dict[str, str] = {}
+        lists = [[one.name for one in member.result.evaluations] for member in members]
+        self._twice = {name for names in lists for name in names if names.count(name) > 1}
         for member in members:
-            self._add(member)
+            position = 0
+            for title, evaluation in self.of(member).items():
+                if title not in self.titles:
+                    self.titles.insert(position, title)
+                position = self.titles.index(title) + 1
+                for name in (title.lower(), evaluation.node, _short(evaluation)):
+                    self._titles.setdefault(name, title)
 
-    def of(self, member: Member) -> dict[str, Rung]:
-        """The rungs of `member` by title."""
-        return {self._title(rung): rung for rung in member.result.rungs}
+    def of(self, member: Member) -> dict[str, Evaluation]:
+        """The evaluations of `member` by title."""
+        return {
+            f"{one.name} ({_short(one)})" if one.name in self._twice else one.name: one
+            for one in member.result.evaluations
+        }
 
     def named(self, wanted: str) -> str:
-        """The title of the rung that is called `wanted`, or whose node is; UserError with near matches."""
+        """The title of the evaluation that is called `wanted`, or whose node is.
+
+        Raises:
+            UserError: there is none; the error names near matches.
+        """
         if wanted in self.titles:
             return wanted
         for name in (wanted, wanted.lower(), f"+ {wanted}".lower()):
-            if name in self._nodes:
-                return self._nodes[name]
-        raise UserError(f"--rung: {unknown('rung', wanted, [*self.titles, *self._nodes])}")
-
-    def _title(self, rung: Rung) -> str:
-        twice = rung.name in self._twice
-        return f"{rung.name} ({rung.node.removeprefix('refine.')})" if twice else rung.name
-
-    def _add(self, member: Member) -> None:
-        """A rung that is new comes right after the one that it follows in its run."""
-        position = 0
-        for rung in member.result.rungs:
-            title = self._title(rung)
-            if title not in self.titles:
-                self.titles.insert(position, title)
-            position = self.titles.index(title) + 1
-            for name in (title.lower(), rung.node, rung.node.removeprefix("refine.")):
-                self._nodes.setdefault(name, title)
+            if name in self._titles:
+                return self._titles[name]
+        raise UserError(f"--rung: {unknown('rung', wanted, [*self.titles, *self._titles])}")
 
 
-def lay_out(collection: Collection, axes: Axes, rungs: Rungs, options: Options) -> Layout:
+class Scored(NamedTuple):
+    """One run at one rung."""
+
+    member: Member
+    evaluation: Evaluation
+
+
+class Runs:
+    """The scored runs of `collection` by place.
+
+    Args:
+        collection: the rows and their runs.
+        names: of the evaluations.
+        baseline: the row that others are compared with, if there is one.
+    """
+
+    def __init__(self, collection: Collection, names: RungNames, baseline: str | None) -> None:
+        self.collection, self.baseline = collection, baseline
+        self._of = {
+            row: [(member, names.of(member)) for member in collection.of(row)]
+            for row in collection.rows
+        }
+
+    def at(self, place: Place) -> dict[int, Scored]:
+        """By seed, those of `place` that have its number."""
+        return {
+            member.seed: Scored(member, evaluations[place.rung])
+            for member, evaluations in self._of.get(place.row or "", ())
+            if place.seed in (None, member.seed)
+            and place.rung in evaluations
+            and point(evaluations[place.rung], METRICS[place.metric])
+        }
+
+    def of_baseline(self, place: Place) -> dict[int, Scored]:
+        """The baseline's, where it has what `place` shows."""
+        return self.at(replace(place, row=self.baseline)) if self.baseline else {}
+
+    def evaluations(self, place: Place) -> list[Evaluation]:
+        """The evaluations of `place`, with the cards of the numbers that it shows."""
+        metric = METRICS[place.metric]
+        return [as_scored(one.evaluation, metric) for one in self.at(place).values()]
+
+
+def lay_out(collection: Collection, axes: Axes, names: RungNames, options: Options) -> Layout:
     """The plan of the table that `options` ask for.
 
     Raises:
         UserError: unknown rung, metric or axis; more than the cell's axes varies inside a cell.
     """
-    if options.metric not in METRICS:
-        raise UserError(f"--metric: {unknown('metric', options.metric, METRICS)}")
+    metric = options.metric
+    if metric not in METRICS:
+        raise UserError(f"--metric: {unknown('metric', metric, METRICS)}")
     rows = axes.select(options.where)
-    rung = rungs.titles[0] if options.rung is None else rungs.named(options.rung)
-    if options.rows is not None or options.columns is not None:
-        return _pivot(collection, axes, rungs, options, rows, rung)
-    if options.rung is None and len(rungs.titles) > 1:
-        columns = {title: Place(None, title, options.metric) for title in rungs.titles}
-        return _of_rows("rungs", rows, rung, options.metric, columns)
-    metric, figures = _figures(collection, rungs, options.metric, rung)
-    columns = {METRICS[name].title: Place(None, rung, name) for name in figures}
-    return _of_rows("rung", rows, rung, metric, columns)
+    rung = names.titles[0] if options.rung is None else names.named(options.rung)
+    kind, corner, across = _kind(options, len(names.titles))
+    if kind == "rung":
+        at_rung = [of[rung] for m in collection.members if rung in (of := names.of(m))]
+        metric = metric_named(metric, at_rung)
+        choice = METRICS[metric].choice
+        metrics = [name for name, of in METRICS.items() if of.choice == choice]
+        if any(one.oracle for one in at_rung):
+            metrics.append("miou" if choice == "oracle" else "oracle")
+    else:
+        members = [member for member in collection.members if member.row in rows]
+        has_oracle = any(one.oracle for m in members for one in m.result.evaluations)
+        metrics = [name for name, of in METRICS.items() if of.choice == "chosen" or has_oracle]
+    seeds = sorted({member.seed for member in collection.members if member.row in rows})
+    rungs = names.titles if options.rung is None else [rung]
+    # Every value of the axes inside a row, with the field of a `Place` that it fixes.
+    inside: dict[str, dict[str, dict[str, Any]]] = {
+        RUNG: {title: {"rung": title} for title in rungs},
+        METRIC: {METRICS[name].title: {"metric": name} for name in metrics},
+        SEED: {f"seed {seed}": {"seed": seed} for seed in seeds},
+    }
+    values = {axis: axes.values(axis) for axis in (corner, across) if axis not in inside}
+    titles, columns = (
+        inside.get(axis) or dict.fromkeys(values[axis][r] for r in rows if r in values[axis])
+        for axis in (corner, across)
+    )
+    lines = []
+    for name in titles:
+        places = []
+        for title in columns:
+            cell = {corner: name, across: title}
+            there = [row for row in rows if all(of.get(row) == cell[a] for a, of in values.items())]
+            if len(there) > 1:
+                raise UserError(_several(axes, there, cell))
+            fixed: dict[str, Any] = {"rung": rung, "metric": metric}
+            for axis, value in cell.items():
+                fixed |= inside.get(axis, {}).get(value, {})
+            places.append(Place(there[0] if there else None, **fixed))
+        lines.append((name, tuple(places)))
+    across = across if kind == "pivot" else ""
+    return Layout(kind, rung, metric, corner, across, tuple(columns), tuple(lines))
 
 
-def _of_rows(
-    kind: str, rows: Sequence[str], rung: str, metric: str, columns: dict[str, Place]
-) -> Layout:
-    lines = ((row, tuple(replace(place, row=row) for place in columns.values())) for row in rows)
-    return Layout(kind, rung, metric, ROW, "", tuple(columns), tuple(lines))
-
-
-def _figures(collection: Collection, rungs: Rungs, metric: str, rung: str) -> tuple[str, list[str]]:
-    """The metric, and all figures of one rung that say something, those at the same threshold first."""
-    found = [rungs.of(member).get(rung) for member in collection.members]
-    if not any(one is not None and one.oracle is not None for one in found):
-        measure = METRICS[metric].measure  # maps that need no threshold have no best one
-        return measure, [name for name, of in METRICS.items() if of.choice == "chosen"]
-    choice = METRICS[metric].choice
-    names = [name for name, of in METRICS.items() if of.choice == choice]
-    return metric, [*names, "miou" if choice == "oracle" else "oracle"]
-
-
-def _pivot(
-    collection: Collection, axes: Axes, rungs: Rungs, options: Options, rows: list[str], rung: str
-) -> Layout:
+def _kind(options: Options, rungs: int) -> tuple[str, str, str]:
+    """The kind of the table, and the axes of its lines and its columns."""
+    if options.rows is None and options.columns is None:
+        several = options.rung is None and rungs > 1
+        return ("rungs", ROW, RUNG) if several else ("rung", ROW, METRIC)
     lines = options.rows or (ROW if options.columns != ROW else RUNG)
     columns = options.columns or (RUNG if lines != RUNG else ROW)
     if lines == columns:
         raise UserError(f"--rows {lines} --columns {columns}: these have to be two axes")
-    of_lines = _entries(collection, axes, rungs, options, rows, lines)
-    of_columns = _entries(collection, axes, rungs, options, rows, columns)
-    plan = []
-    for name, entry in of_lines.items():
-        places = []
-        for heading, other in of_columns.items():
-            there = [row for row in rows if row in entry.rows and row in other.rows]
-            if len(there) > 1:
-                _refuse(axes, there, f"{lines} = {name}, {columns} = {heading}")
-            places.append(_place(there, (entry, other), rung, options.metric))
-        plan.append((name, tuple(places)))
-    return Layout("pivot", rung, options.metric, lines, columns, tuple(of_columns), tuple(plan))
+    return "pivot", lines, columns
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One value of an axis: the rows that have it, and what else it fixes."""
-
-    rows: frozenset[str]
-    rung: str | None = None
-    metric: str | None = None
-    seed: int | None = None
-
-
-def _entries(
-    collection: Collection,
-    axes: Axes,
-    rungs: Rungs,
-    options: Options,
-    rows: Sequence[str],
-    axis: str,
-) -> dict[str, _Entry]:
-    """Every value of `axis` among `rows`."""
-    everything = frozenset(rows)
-    members = [member for member in collection.members if member.row in everything]
-    if axis == RUNG:
-        shown = rungs.titles if options.rung is None else [rungs.named(options.rung)]
-        return {title: _Entry(everything, rung=title) for title in shown}
-    if axis == METRIC:
-        scored = [rung for member in members for rung in member.result.rungs]
-        some = [
-            n for n, m in METRICS.items() if m.choice == "chosen" or any(r.oracle for r in scored)
-        ]
-        return {METRICS[name].title: _Entry(everything, metric=name) for name in some}
-    if axis == SEED:
-        seeds = sorted({member.seed for member in members})
-        return {f"seed {seed}": _Entry(everything, seed=seed) for seed in seeds}
-    values = axes.values(axis)
-    found = dict.fromkeys(values[row] for row in rows if row in values)
-    return {
-        value: _Entry(frozenset(row for row in rows if values.get(row) == value)) for value in found
-    }
-
-
-def _place(there: Sequence[str], entries: Sequence[_Entry], rung: str, metric: str) -> Place:
-    for entry in entries:
-        rung = entry.rung or rung
-        metric = entry.metric or metric
-    seed = next((entry.seed for entry in entries if entry.seed is not None), None)
-    return Place(there[0] if there else None, rung, metric, seed)
-
-
-def _refuse(axes: Axes, rows: Sequence[str], cell: str) -> None:
+def _several(axes: Axes, rows: Sequence[str], cell: Mapping[str, str]) -> str:
+    """Why a cell cannot show several rows, and how to choose one of them."""
     names = axes.differing(rows)
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    raise UserError(
-        f"{len(rows)} rows would share the cell {cell} ({'; '.join(rows[:3])}{more}): "
+    place = ", ".join(f"{axis} = {value}" for axis, value in cell.items())
+    return (
+        f"{len(rows)} rows would share the cell {place} ({'; '.join(rows[:3])}{more}): "
         f"they differ in {', '.join(names[:6])}; choose with --where {names[0]}=VALUE"
     )
+
+
+def _short(evaluation: Evaluation) -> str:
+    """Its node as people name it."""
+    return evaluation.node.removeprefix("refine.")

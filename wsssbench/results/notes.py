@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from wsssbench.results.collection import Collection, Missing
-from wsssbench.results.ladder import thresholds_text
-from wsssbench.results.measures import METRICS
-
-if TYPE_CHECKING:
-    from wsssbench.results.compare import Cell, Comparison
+from wsssbench.results.comparison import Comparison
+from wsssbench.results.formatting import thresholds_text
+from wsssbench.results.metrics import METRICS
+from wsssbench.results.protocol import threshold_origin
 
 MOST_NAMED = 4  # cells without results that are named one by one
-_CHOICES = {
-    "heldout": "the threshold that is best on the pixel truth of the held-out split {held}",
-    "otsu": "the threshold by Otsu's criterion, without pixel truth",
-    "oracle": "the threshold that is best on the pixel truth of the same split",
-}
 
 
 def remarks(comparison: Comparison, collection: Collection) -> list[str]:
     """Spread, thresholds, the interval, the paper, and what is missing; one sentence each."""
-    return [
-        *_spread(comparison),
-        *_thresholds(comparison.cells),
-        *_interval(comparison),
-        *_paper(comparison, collection),
-        *_missing(comparison, collection),
-    ]
+    said = []
+    counts = [cell.stat.n for cell in comparison.cells if cell.stat]
+    if max(counts, default=1) > 1:
+        n = f"n = {max(counts)}" if comparison.layout.kind == "pivot" else "n"
+        said.append(f"mean ± sample standard deviation over {n} seeds")
+    said += [*_thresholds(comparison), *_interval(comparison)]
+    if any(cell.paper is not None for cell in comparison.cells):
+        own = "" if collection.paper_card else ", by the paper's own protocol"
+        said.append(f"paper: {collection.paper_source or 'as published'}{own}")
+    return said + _missing(comparison, collection)
 
 
 def nothing_scored(collection: Collection) -> str:
@@ -38,54 +34,33 @@ def nothing_scored(collection: Collection) -> str:
     return f"{collection.title}: no run has finished yet; {_states(collection.missing)}"
 
 
-def _spread(comparison: Comparison) -> list[str]:
-    counts = [cell.stat.n for cell in comparison.cells if cell.stat]
-    if max(counts, default=1) < 2:
-        return []
-    if comparison.kind == "pivot":
-        return [f"mean ± sample standard deviation over n = {max(counts)} seeds"]
-    return ["mean ± sample standard deviation over n seeds"]
-
-
-def _thresholds(cells: Sequence[Cell]) -> list[str]:
+def _thresholds(comparison: Comparison) -> list[str]:
     """Where the thresholds of each rung that needs one are from; a row that differs has a note about it."""
-    found: dict[str, str] = {}
-    for cell in cells:
-        if not cell.thresholds:
-            continue
-        choice = str(cell.card.get("threshold_choice"))
-        text = _CHOICES.get(
-            choice, f"the threshold {thresholds_text(cell.thresholds)}, fixed beforehand"
-        )
-        oracle = METRICS[cell.metric].choice == "oracle"
-        name = f"{cell.rung}, oracle" if oracle else cell.rung
-        found.setdefault(name, f"{name}: at {text.format(held=cell.card.get('held out', ''))}")
-    return list(found.values())
+    origins: dict[str, str] = {}
+    for cell in comparison.cells:
+        if cell.thresholds:
+            oracle = METRICS[cell.metric].choice == "oracle"
+            name = f"{cell.rung}, oracle" if oracle else cell.rung
+            fixed = f"at the threshold {thresholds_text(cell.thresholds)}, fixed beforehand"
+            origins.setdefault(name, f"{name}: {threshold_origin(cell.card) or fixed}")
+    return list(origins.values())
 
 
 def _interval(comparison: Comparison) -> list[str]:
     differences = [cell.difference for cell in comparison.cells if cell.difference]
     if not differences:
         return []
-    what = (
-        "the number"
-        if comparison.kind == "pivot"
-        else f"{comparison.rung} {METRICS[comparison.metric].title}"
-    )
-    text = f"vs. {comparison.baseline}: {what} minus that of {comparison.baseline}, over the seeds both have"
+    layout, options = comparison.layout, comparison.options
+    of_rung = f"{layout.rung} {METRICS[layout.metric].title}"
+    what = "the number" if layout.kind == "pivot" else of_rung
+    base = comparison.baseline
+    text = f"vs. {base}: {what} minus that of {base}, over the seeds both have"
     if any(difference.low is not None for difference in differences):
         text += (
-            f"; in brackets the {100 * comparison.confidence:g} % interval of {comparison.resamples} bootstrap "
+            f"; in brackets the {100 * options.confidence:g} % interval of {options.resamples} bootstrap "
             "resamples of the images: it covers the choice of images, not that of seeds"
         )
     return [text]
-
-
-def _paper(comparison: Comparison, collection: Collection) -> list[str]:
-    if all(cell.paper is None for cell in comparison.cells):
-        return []
-    source = collection.paper_source or "as published"
-    return [f"paper: {source}" + ("" if collection.paper_card else ", by the paper's own protocol")]
 
 
 def _missing(comparison: Comparison, collection: Collection) -> list[str]:

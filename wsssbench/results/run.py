@@ -1,4 +1,4 @@
-"""What a run found out, as values, and the file ``metrics.json`` they are kept in.
+"""What a run found out, as values, and the file ``metrics.json`` that keeps them.
 
 ``metrics.json`` is one object::
 
@@ -23,38 +23,70 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from wsssbench.errors import UserError
 
+FILE = "metrics.json"
 SCHEMA = "wsssbench.metrics/2"
+LARGEST = 1e15  # no number of a run is near it
 
 CardValue = str | int | float | bool | None
+
+
+def _in_range(value: float) -> float:
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"{value:g} is not a number between -{LARGEST:g} and {LARGEST:g}")
+    return value
+
+
+def _check_card(card: dict[str, CardValue]) -> dict[str, CardValue]:
+    for key in ("seed", "images"):
+        count = card.get(key)
+        if count is not None and not (type(count) is int and 0 <= count < 2**63):
+            raise ValueError(f"{key} {count!r} is not a whole number from 0")
+    for value in card.values():
+        if isinstance(value, int | float):
+            _in_range(value)
+    return card
+
+
+# A number that may be missing: NaN in Python, null in the file.
+Number = Annotated[
+    float,
+    BeforeValidator(lambda value: math.nan if value is None else value),
+    AfterValidator(lambda value: value if math.isnan(value) else _in_range(value)),
+]
+Finite = Annotated[float, AfterValidator(_in_range)]
+Card = Annotated[dict[str, CardValue], AfterValidator(_check_card)]
+_ARRAYS = ConfigDict(arbitrary_types_allowed=True)
 
 
 @dataclass(frozen=True)
 class Point:
     """Scores at one background threshold, per cent; `threshold` is None where none is needed."""
 
-    miou: float
-    precision: float
-    recall: float
-    threshold: float | None = None
+    miou: Number
+    precision: Number
+    recall: Number
+    threshold: Finite | None = None
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One step of the ladder: how good the label maps are at one place of the experiment.
+class Evaluation:
+    """How good the label maps are at one place of the experiment: one rung of the ladder.
 
     Attributes:
         name: as people say it, e.g. ``"+ CRF"``.
         node: the pipeline's node whose artefacts were scored.
-        split: the split scored on.
+        split: the split that they were scored on.
         chosen: the score at the threshold fixed beforehand, or of maps that need no threshold.
-        oracle: the score at the threshold that is best on this split's pixel truth.
+        oracle: the score at the threshold that is best on the masks of this split.
         iou: IoU per class name at `chosen`, per cent; None for a class that does not occur.
         curve: the score at every threshold, ascending; empty for maps that need no threshold.
         card: the protocol card: dataset, split, stage, scales, flip, crf, threshold,
@@ -67,9 +99,14 @@ class Rung:
     split: str
     chosen: Point | None = None
     oracle: Point | None = None
-    iou: dict[str, float | None] = field(default_factory=dict)
+    iou: dict[str, Finite | None] = field(default_factory=dict)
     curve: list[Point] = field(default_factory=list)
-    card: dict[str, CardValue] = field(default_factory=dict)
+    card: Card = field(default_factory=dict)
+
+    @property
+    def best_known(self) -> Point | None:
+        """The score at the chosen threshold, or at the best one where none was chosen."""
+        return self.chosen or self.oracle
 
 
 @dataclass(frozen=True)
@@ -80,8 +117,8 @@ class StageTime:
     """
 
     node: str
-    seconds: float
-    peak_mib: float
+    seconds: Number
+    peak_mib: Number
     reused: bool = False
 
 
@@ -91,7 +128,7 @@ class TrainingCurve:
 
     node: str
     series: str
-    points: list[tuple[float, float]]
+    points: list[tuple[Finite, Number]]
 
 
 def thinned(points: list[tuple[float, float]], most: int) -> list[tuple[float, float]]:
@@ -107,6 +144,7 @@ class Layer:
     It may be smaller than the photo, but has its proportions.
     """
 
+    __pydantic_config__ = _ARRAYS
     title: str
     plane: np.ndarray
 
@@ -115,6 +153,7 @@ class Layer:
 class GalleryRow:
     """One image: its photo (H, W, 3) uint8 RGB, and what was made of it."""
 
+    __pydantic_config__ = _ARRAYS
     id: str
     photo: np.ndarray
     layers: list[Layer]
@@ -122,18 +161,18 @@ class GalleryRow:
 
 @dataclass(frozen=True)
 class RunResult:
-    """All a report says about one run.
+    """All that a report says about one run.
 
     Attributes:
         name: of the experiment.
         run_id: of this run of it.
         config_text: the resolved config.
-        rungs: the ladder, from the CAM up.
+        evaluations: the ladder, from the CAM up.
         times: one entry per node, in the order they ran.
         gallery: pictures; not compared, not in ``metrics.json``.
         environment: versions and hardware, as shown.
         created: ISO 8601.
-        reference: the mIoU a paper reports, per cent, by rung name; may be empty.
+        reference: the mIoU that a paper reports, per cent, by the evaluation's name; may be empty.
         class_names: the foreground classes; label-map value i + 1 belongs to ``class_names[i]``.
         training: what the trainings logged.
     """
@@ -141,158 +180,76 @@ class RunResult:
     name: str
     run_id: str
     config_text: str
-    rungs: list[Rung]
+    evaluations: list[Evaluation]
     times: list[StageTime]
     gallery: list[GalleryRow] = field(default_factory=list, compare=False)
     environment: dict[str, str] = field(default_factory=dict)
     created: str = ""
-    reference: dict[str, float] = field(default_factory=dict)
+    reference: dict[str, Number] = field(default_factory=dict)
     class_names: list[str] = field(default_factory=list)
     training: list[TrainingCurve] = field(default_factory=list)
 
 
+_RUN_RESULT = TypeAdapter(RunResult)
+_FILE_NAMES = {"evaluations": "rungs", "config_text": "config"}  # keys that differ from the fields
+
+
 def to_json(result: RunResult) -> str:
     """`result` without its pictures as the text of a ``metrics.json``."""
-    document = {
-        "schema": SCHEMA,
-        "name": result.name,
-        "run_id": result.run_id,
-        "created": result.created,
-        "class_names": list(result.class_names),
-        "rungs": [_rung_to_dict(rung) for rung in result.rungs],
-        "times": [
-            {
-                "node": time.node,
-                "seconds": _number(time.seconds),
-                "peak_mib": _number(time.peak_mib),
-                "reused": bool(time.reused),
-            }
-            for time in result.times
-        ],
-        "training": [
-            {
-                "node": curve.node,
-                "series": curve.series,
-                "points": [[_number(x), _number(y)] for x, y in curve.points],
-            }
-            for curve in result.training
-        ],
-        "reference": {name: _number(value) for name, value in result.reference.items()},
-        "environment": dict(result.environment),
-        "config": result.config_text,
-    }
+    fields = {key: value for key, value in vars(result).items() if key != "gallery"}
+    document = {"schema": SCHEMA, **{_FILE_NAMES.get(k, k): _plain(v) for k, v in fields.items()}}
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def from_json(text: str) -> RunResult:
-    """The run a ``metrics.json`` describes, with an empty gallery.
+def from_json(text: str | bytes, where: str = FILE) -> RunResult:
+    """The run that a ``metrics.json`` describes, with an empty gallery.
 
     Raises:
-        UserError: `text` is not a ``metrics.json`` of this schema.
+        UserError: `text` is not a ``metrics.json`` of this schema; the error names `where` and the entry.
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
-        raise UserError(
-            f"metrics.json: not valid JSON ({error}); run the experiment again"
-        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not valid JSON ({error}); run the experiment again") from None
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise UserError(
-            f"metrics.json: schema {schema!r} is not {SCHEMA!r}; "
+            f"{where}: schema {schema!r} is not {SCHEMA!r}; "
             "read it with the version of wsssbench that wrote it, or run the experiment again"
         )
+    of_file = {key: value for key, value in document.items() if key not in ("schema", "gallery")}
+    fields = {key: of_file.pop(name) for key, name in _FILE_NAMES.items() if name in of_file}
     try:
-        return _result_from_dict(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        detail = f"no entry {error}" if isinstance(error, KeyError) else str(error)
-        raise UserError(f"metrics.json: {detail}; run the experiment again") from None
+        return _RUN_RESULT.validate_python({**of_file, **fields})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [_FILE_NAMES.get(str(part), str(part)) for part in first["loc"]]
+        raise UserError(
+            f"{where}: {'.'.join(path)}: {first['msg']}; run the experiment again"
+        ) from None
 
 
-def _result_from_dict(document: Mapping[str, Any]) -> RunResult:
-    return RunResult(
-        name=document["name"],
-        run_id=document["run_id"],
-        config_text=document["config"],
-        rungs=[_rung_from_dict(rung) for rung in document["rungs"]],
-        times=[
-            StageTime(
-                time["node"], _float(time["seconds"]), _float(time["peak_mib"]), time["reused"]
-            )
-            for time in document["times"]
-        ],
-        environment=dict(document["environment"]),
-        created=document["created"],
-        reference={name: _float(value) for name, value in document["reference"].items()},
-        class_names=list(document["class_names"]),
-        training=[
-            TrainingCurve(
-                curve["node"],
-                curve["series"],
-                [(_float(x), _float(y)) for x, y in curve["points"]],
-            )
-            for curve in document["training"]
-        ],
-    )
+def read_run(directory: Path) -> RunResult:
+    """The run whose ``metrics.json`` is in `directory`.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    path = directory / FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; run the experiment again") from None
+    return from_json(content, str(path))
 
 
-def _rung_to_dict(rung: Rung) -> dict[str, Any]:
-    return {
-        "name": rung.name,
-        "node": rung.node,
-        "split": rung.split,
-        "chosen": _point_to_dict(rung.chosen),
-        "oracle": _point_to_dict(rung.oracle),
-        "iou": {name: _number(value) for name, value in rung.iou.items()},
-        "curve": [_point_to_dict(point) for point in rung.curve],
-        "card": {key: _plain(value) for key, value in rung.card.items()},
-    }
-
-
-def _rung_from_dict(rung: Mapping[str, Any]) -> Rung:
-    return Rung(
-        name=rung["name"],
-        node=rung["node"],
-        split=rung["split"],
-        chosen=None if rung["chosen"] is None else _point_from_dict(rung["chosen"]),
-        oracle=None if rung["oracle"] is None else _point_from_dict(rung["oracle"]),
-        iou={name: None if v is None else float(v) for name, v in rung["iou"].items()},
-        curve=[_point_from_dict(point) for point in rung["curve"]],
-        card=dict(rung["card"]),
-    )
-
-
-def _point_to_dict(point: Point | None) -> dict[str, float | None] | None:
-    if point is None:
-        return None
-    return {
-        "threshold": _number(point.threshold),
-        "miou": _number(point.miou),
-        "precision": _number(point.precision),
-        "recall": _number(point.recall),
-    }
-
-
-def _point_from_dict(point: Mapping[str, Any]) -> Point:
-    threshold = point["threshold"]
-    return Point(
-        miou=_float(point["miou"]),
-        precision=_float(point["precision"]),
-        recall=_float(point["recall"]),
-        threshold=None if threshold is None else float(threshold),
-    )
-
-
-def _number(value: float | None) -> float | None:
-    """`value` as JSON can hold it: a plain float, None if it is not finite."""
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _float(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _plain(value: Any) -> CardValue:
-    """A card's value without numpy, and None for a float JSON cannot hold."""
+def _plain(value: Any) -> Any:
+    """`value` as JSON holds it: plain dicts, lists and numbers, null for what is not finite."""
+    if is_dataclass(value):
+        return {key: _plain(of) for key, of in vars(value).items()}
+    if isinstance(value, Mapping):
+        return {key: _plain(of) for key, of in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(of) for of in value]
     value = value.item() if isinstance(value, np.generic) else value
-    return _number(value) if isinstance(value, float) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,21 +15,38 @@ RUN = "run.json"
 
 
 def image_counts_path(run: Path, node: str) -> Path:
-    """Where the folder of a `run` keeps the counts per image of the rung of `node`."""
+    """Where the folder of a `run` keeps the counts per image of the evaluation of `node`."""
     return run / "image_counts" / f"{node}.npz"
 
 
-def config_values(text: str) -> dict[str, Any]:
+def config_values(text: str, where: str) -> dict[str, Any]:
     """A resolved config, the text of a run's ``config.py``, as plain values; nothing of it is run.
 
     Raises:
-        ValueError: not such a text.
+        UserError: not such a text; the error names `where` it is from.
     """
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(text).body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
+    try:
+        return {
+            node.targets[0].id: ast.literal_eval(node.value)
+            for node in ast.parse(text).body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise UserError(
+            f"{where}: its config cannot be read ({error}); run the experiment again"
+        ) from None
+
+
+def config_at(config: Any, path: str, default: Any = None) -> Any:
+    """What `config` has at the dotted `path`; a part of it may be the index in a list."""
+    for part in path.split("."):
+        if isinstance(config, Mapping) and part in config:
+            config = config[part]
+        elif isinstance(config, list | tuple) and part.isdigit() and int(part) < len(config):
+            config = config[int(part)]
+        else:
+            return default
+    return config
 
 
 def read_stages(run: Path) -> dict[str, dict[str, Any]]:

@@ -8,30 +8,38 @@ import subprocess
 import pytest
 from rich.console import Console
 
-from wsssbench.results.grid import BEST, SECOND, Cell, Column, Grid, markdown, terminal
 from wsssbench.results.latex import escape_latex, latex
+from wsssbench.results.table import BEST, SECOND, Column, Table, TableCell, markdown, terminal
 
 NASTY = r"a|b & 50% of $x_1$ #2 {~^} \end <i> [red] --no"
 COLUMNS = (Column("row", number=False), Column("mIoU"), Column("CAM mIoU vs. GAP [95 %]"))
 
 
-def grid_of(*rows: tuple[Cell, ...], columns=COLUMNS, **more) -> Grid:
-    return Grid("Table 3: rigid", columns, rows or ROWS, **more)
+def table_of(*rows: tuple[TableCell, ...], columns=COLUMNS, **more) -> Table:
+    return Table("Table 3: rigid", columns, rows or ROWS, **more)
 
 
 ROWS = (
-    (Cell("GAP"), Cell("48.4 ± 0.3"), Cell("–")),
-    (Cell("GPP", "†"), Cell("54.2 ± 0.2", "‡"), Cell("+5.8", more="[4.9, 6.7]")),
-    (Cell("attract (rigid)"), Cell("53.4 ± 0.2", rank=SECOND), Cell("+5.0", more="[4.0, 6.0]")),
-    (Cell("attract (soft)"), Cell("55.0 ± 0.1", rank=BEST), Cell("+6.6", more="[5.5, 7.6]")),
+    (TableCell("GAP"), TableCell("48.4 ± 0.3"), TableCell("–")),
+    (TableCell("GPP", "†"), TableCell("54.2 ± 0.2", "‡"), TableCell("+5.8", more="[4.9, 6.7]")),
+    (
+        TableCell("attract (rigid)"),
+        TableCell("53.4 ± 0.2", rank=SECOND),
+        TableCell("+5.0", more="[4.0, 6.0]"),
+    ),
+    (
+        TableCell("attract (soft)"),
+        TableCell("55.0 ± 0.1", rank=BEST),
+        TableCell("+6.6", more="[5.5, 7.6]"),
+    ),
 )
 
 
-def show(grid: Grid, width: int = 100, styled: bool = False, colours: str | None = None) -> str:
+def show(table: Table, width: int = 100, styled: bool = False, colours: str | None = None) -> str:
     console = Console(
         width=width, file=io.StringIO(), color_system=colours, force_terminal=bool(colours)
     )
-    console.print(terminal(grid, width, styled))
+    console.print(terminal(table, width, styled))
     return console.file.getvalue()
 
 
@@ -46,7 +54,7 @@ def compiled(text: str, folder) -> str:
 
 
 def test_a_wide_terminal_has_a_line_per_row():
-    lines = show(grid_of()).splitlines()
+    lines = show(table_of()).splitlines()
     (gpp,) = (line for line in lines if "GPP" in line)
     assert "54.2 ± 0.2" in gpp and "+5.8 [4.9, 6.7]" in gpp
 
@@ -56,7 +64,7 @@ def test_a_wide_terminal_has_a_line_per_row():
     [(44, ["54.2 ± 0.2", "+5.8"], ["[4.9, 6.7]"]), (38, ["54.2", "+5.8"], ["±0.2", "[4.9, 6.7]"])],
 )
 def test_on_a_narrow_one_what_is_behind_a_number_goes_below_it(width, first, below):
-    shown = show(grid_of(), width)
+    shown = show(table_of(), width)
     lines = shown.splitlines()
     at = next(i for i, line in enumerate(lines) if "GPP" in line)
     assert all(part in lines[at] for part in first)
@@ -67,7 +75,7 @@ def test_on_a_narrow_one_what_is_behind_a_number_goes_below_it(width, first, bel
 def test_long_names_are_broken_rather_than_numbers():
     name = "aeft_synthetic-pooling-erasing-gap-no-erasing"
     columns = (*COLUMNS[:2], Column(f"mIoU vs. {name} [95 %]"))
-    lines = show(grid_of((Cell(name), *ROWS[1][1:]), columns=columns), 60).splitlines()
+    lines = show(table_of((TableCell(name), *ROWS[1][1:]), columns=columns), 60).splitlines()
     assert max(map(len, lines)) <= 60
     (first, second) = (line for line in lines if "54.2" in line or "[4.9, 6.7]" in line)
     assert "+5.8" in first
@@ -75,48 +83,52 @@ def test_long_names_are_broken_rather_than_numbers():
 
 
 def test_signs_and_marks_do_not_move_the_numbers():
-    lines = show(grid_of()).splitlines()
+    lines = show(table_of()).splitlines()
     places = {line.index("± 0.") for line in lines if "± 0." in line}
     assert len(places) == 1
 
 
 def test_without_styles_the_best_have_marks_that_are_explained():
-    shown = show(grid_of())
+    shown = show(table_of())
     assert "55.0 ± 0.1*" in shown and "53.4 ± 0.2°" in shown
     assert "*: the best of its column, °: the second" in shown
 
 
 def test_a_terminal_shows_bold_and_underlined():
-    shown = show(grid_of(), styled=True, colours="standard")
+    shown = show(table_of(), styled=True, colours="standard")
     assert "\x1b[1m55.0 ± 0.1\x1b[0m" in shown and "\x1b[4m53.4 ± 0.2\x1b[0m" in shown
     assert "*" not in shown
 
 
 def test_nothing_is_read_as_markup():
-    grid = grid_of((Cell("[red]GAP[/red]"), Cell("1.0"), Cell("–")), notes=["[b]note[/b]"])
-    shown = show(grid)
+    table = table_of(
+        (TableCell("[red]GAP[/red]"), TableCell("1.0"), TableCell("–")), notes=["[b]note[/b]"]
+    )
+    shown = show(table)
     assert "[red]GAP[/red]" in shown and "[b]note[/b]" in shown
 
 
 def test_notes_and_titles_are_broken_between_words():
     note = "† protocol differs from GAP: scales 1.0 instead of 0.5, 1.0 and some more words of it"
-    lines = show(grid_of(notes=[note]), 40).splitlines()
+    lines = show(table_of(notes=[note]), 40).splitlines()
     assert max(map(len, lines)) <= 40
     assert " ".join(" ".join(lines).split()).count(note) == 1
 
 
 def test_no_legend_without_ranks_and_lines_where_lines_compete():
-    assert "best" not in show(grid_of(ROWS[0])) + markdown(grid_of(ROWS[0])) + latex(
-        grid_of(ROWS[0])
+    assert "best" not in show(table_of(ROWS[0])) + markdown(table_of(ROWS[0])) + latex(
+        table_of(ROWS[0])
     )
-    across = grid_of(along="line")
+    across = table_of(along="line")
     assert all(
         "the best of its line" in text for text in (show(across), markdown(across), latex(across))
     )
 
 
 def test_markdown_keeps_its_cells():
-    text = markdown(grid_of((Cell(NASTY), Cell("39.0", "†", BEST), Cell("+1.0", more="[0, 2]"))))
+    text = markdown(
+        table_of((TableCell(NASTY), TableCell("39.0", "†", BEST), TableCell("+1.0", more="[0, 2]")))
+    )
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
     assert {len(line) for line in cells} == {3}
@@ -126,7 +138,7 @@ def test_markdown_keeps_its_cells():
 
 
 def test_markdown_has_its_title_above_and_its_notes_below():
-    text = markdown(grid_of(notes=["† one", "two"]))
+    text = markdown(table_of(notes=["† one", "two"]))
     assert text.startswith("**Table 3: rigid**\n\n| row ")
     assert text.endswith(
         "\n\n† one  \ntwo  \n**bold**: the best of its column, <u>underlined</u>: the second\n"
@@ -143,7 +155,7 @@ def test_latex_escapes_every_special():
 
 
 def test_latex_is_a_booktabs_table():
-    text = latex(grid_of())
+    text = latex(table_of())
     for part in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{@{}lrr@{}}"):
         assert text.count(part) == 1
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
@@ -155,26 +167,29 @@ def test_latex_is_a_booktabs_table():
 
 def test_the_wider_a_table_the_smaller_its_letters():
     columns = (COLUMNS[0], *[Column(f"rung {i}") for i in range(8)])
-    row = (Cell("gated, coarse to fine"), *[Cell("54.2 ± 0.2")] * 8)
-    assert r"\normalsize" in latex(grid_of())
-    assert r"\scriptsize" in latex(grid_of(row, columns=columns))
+    row = (TableCell("gated, coarse to fine"), *[TableCell("54.2 ± 0.2")] * 8)
+    assert r"\normalsize" in latex(table_of())
+    assert r"\scriptsize" in latex(table_of(row, columns=columns))
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex")
 def test_latex_compiles_as_pasted(tmp_path):
     names = (NASTY, "[GAP]", "λ₁ = 0.15 → ∞, „é“ ş Ž 中 ς", "\\", "")
-    rows = [(Cell(name, "†", BEST), Cell(name), Cell("+1", more=f"[{name}]")) for name in names]
+    rows = [
+        (TableCell(name, "†", BEST), TableCell(name), TableCell("+1", more=f"[{name}]"))
+        for name in names
+    ]
     columns = (Column(NASTY, number=False), Column("[CAM] [95 %]"), Column(f"{NASTY} [95 %]"))
-    compiled(latex(grid_of(*rows, columns=columns, notes=names)), tmp_path)
+    compiled(latex(table_of(*rows, columns=columns, notes=names)), tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex")
 def test_a_usual_table_fits_the_page(tmp_path):
     columns = (COLUMNS[0], *[Column(f"rung {i}") for i in range(4)], Column("n"), COLUMNS[2])
     row = (
-        Cell("gated, coarse to fine"),
-        *[Cell("54.2 ± 0.2", "†", BEST)] * 4,
-        Cell("3"),
+        TableCell("gated, coarse to fine"),
+        *[TableCell("54.2 ± 0.2", "†", BEST)] * 4,
+        TableCell("3"),
         ROWS[1][2],
     )
-    assert "Overfull" not in compiled(latex(grid_of(*[row] * 8, columns=columns)), tmp_path)
+    assert "Overfull" not in compiled(latex(table_of(*[row] * 8, columns=columns)), tmp_path)

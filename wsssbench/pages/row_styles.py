@@ -9,14 +9,8 @@ SLOTS = 8  # looks of a line in the style sheet: colours that differ in lightnes
 
 
 @dataclass(frozen=True)
-class RowKey:
-    """One row's look.
-
-    Attributes:
-        name: of the row.
-        number: its place among the rows, from 1.
-        slot: which of the style sheet's looks, None for grey.
-    """
+class RowStyle:
+    """The look of a row: its `number` from 1, 0 for none; the `slot` of the style sheet, None for grey."""
 
     name: str
     number: int
@@ -36,9 +30,9 @@ class RowKey:
         return f"{self.number} {self.name}" if self.number else self.name
 
 
-def row_keys(
+def row_styles(
     rows: Sequence[str], ranked: Sequence[str], always: Sequence[str] = ()
-) -> dict[str, RowKey]:
+) -> dict[str, RowStyle]:
     """The look of each of `rows`.
 
     Args:
@@ -48,4 +42,4 @@ def row_keys(
     """
     wanted = [*always, *(row for row in ranked if row not in always)][:SLOTS]
     slots = {row: slot for slot, row in enumerate(row for row in rows if row in wanted)}
-    return {row: RowKey(row, place, slots.get(row)) for place, row in enumerate(rows, 1)}
+    return {row: RowStyle(row, place, slots.get(row)) for place, row in enumerate(rows, 1)}

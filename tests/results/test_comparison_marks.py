@@ -7,7 +7,7 @@ import pytest
 from comparing import cell, of, one_rung, said
 
 from wsssbench.results.collection import Collection
-from wsssbench.results.judging import ranks
+from wsssbench.results.marks import ranks
 
 
 @pytest.fixture
@@ -21,8 +21,12 @@ def with_rungs(collection: Collection, row: str, **changes) -> Collection:
     def changed(member):
         if member.row != row:
             return member
-        rungs = [dataclasses.replace(r, card={**r.card, **changes}) for r in member.result.rungs]
-        return dataclasses.replace(member, result=dataclasses.replace(member.result, rungs=rungs))
+        rungs = [
+            dataclasses.replace(r, card={**r.card, **changes}) for r in member.result.evaluations
+        ]
+        return dataclasses.replace(
+            member, result=dataclasses.replace(member.result, evaluations=rungs)
+        )
 
     return dataclasses.replace(collection, members=tuple(map(changed, collection.members)))
 
@@ -55,13 +59,13 @@ def test_how_the_threshold_was_chosen_is_the_protocol_of_what_depends_on_it(one)
     found = of(with_rungs(one, "AEFT", threshold_choice="heldout"))
     notes = [said(found, c.notes) for c in found.lines[2].cells]
     assert notes[0] == ["protocol differs from GAP: threshold choice heldout instead of fixed"]
-    assert notes[3] == [] and found.columns[3] == "oracle mIoU"
+    assert notes[3] == [] and found.layout.columns[3] == "oracle mIoU"
 
 
 def test_runs_of_one_row_with_different_protocols_do_not_compete(one):
     odd = one.of("GPP")[1]
-    rungs = [dataclasses.replace(r, card={**r.card, "flip": False}) for r in odd.result.rungs]
-    changed = dataclasses.replace(odd, result=dataclasses.replace(odd.result, rungs=rungs))
+    rungs = [dataclasses.replace(r, card={**r.card, "flip": False}) for r in odd.result.evaluations]
+    changed = dataclasses.replace(odd, result=dataclasses.replace(odd.result, evaluations=rungs))
     members = tuple(changed if m is odd else m for m in one.members)
     found = of(dataclasses.replace(one, members=members))
     gpp = cell(found, "GPP", "mIoU")

@@ -1,20 +1,20 @@
-"""A table of texts: for the terminal, and to paste into Markdown (into LaTeX: `wsssbench.results.latex`).
+"""A table of texts, which every format writes: terminal, Markdown and LaTeX (`wsssbench.results.latex`).
 
-grid = Grid("Ablation", (Column("row", number=False), Column("mIoU")), [[Cell("plain"), Cell("48.4 ± 0.3")]])
-console.print(terminal(grid, console.width)), print(markdown(grid))
+table = Table("Ablation", (Column("row", number=False), Column("mIoU")), [[Cell("plain"), Cell("48.4 ± 0.3")]])
+console.print(terminal(table, console.width)), print(markdown(table))
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Group
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 NARROW = 80  # columns that every terminal has
@@ -33,7 +33,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A text, the `signs` of its footnotes, its place in its column: `BEST`, `SECOND` or 0, and `more` behind it."""
 
     text: str
@@ -47,15 +47,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Table:
     """A table of texts with a title above and notes below; every row has a cell per column.
 
-    Ranks are ``along`` a column, or a line.
+    The best and the second are those of ``along``: a column, or a line.
     """
 
     title: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     notes: Sequence[str] = ()
     along: str = "column"
 
@@ -63,38 +63,60 @@ class Grid:
     def ranked(self) -> bool:
         return any(cell.rank for row in self.rows for cell in row)
 
+    def legend(self, best: str, second: str) -> list[str]:
+        """A note that explains the marks of the best and the second, if there are any."""
+        text = f"{best}: the best of its {self.along}, {second}: the second"
+        return [text] if self.ranked else []
 
-def terminal(grid: Grid, width: int = NARROW, styled: bool = True) -> Group:
+
+class Footnotes:
+    """The notes of a table; `texts` in the order in which they are numbered."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def numbers(self, notes: Iterable[str]) -> tuple[int, ...]:
+        """The indices of `notes`; those that are new are added."""
+        notes = list(notes)
+        self.texts.extend(note for note in notes if note not in self.texts)
+        return tuple(self.texts.index(note) for note in notes)
+
+
+def terminal(table: Table, width: int = NARROW, styled: bool = True) -> Group:
     """The table for rich; no text of it is read as markup.
 
     Where the table is wider than `width`, what is behind a number goes below it, and then its spread, too.
 
     Args:
+        table: what is shown.
         width: of the terminal, in characters.
         styled: whether it shows bold and underlined; if not, the best gets a ``*`` and the second a ``°``.
     """
-    body = list(zip(*grid.rows, strict=True)) or [() for _ in grid.columns]
+    body = list(zip(*table.rows, strict=True)) or [() for _ in table.columns]
     for breaks in (0, 1, 2):
         columns = [
-            _column(column, cells, styled, breaks)
-            for column, cells in zip(grid.columns, body, strict=True)
+            _shown(column, cells, styled, breaks)
+            for column, cells in zip(table.columns, body, strict=True)
         ]
-        if sum(_width(column.lines) + 2 for column in columns) <= width:
+        if sum(_width(lines) + 2 for lines in map(_lines, columns)) <= width:
             break
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in columns:
+    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column, (title, *cells) in zip(table.columns, columns, strict=True):
         # On a narrow terminal names break between their words, and no number is cut short.
-        table.add_column(
-            Text(column.heading),
+        lines = _lines([title, *cells])
+        words = min(LONG_WORD, _width(" ".join(lines).split()))
+        shown.add_column(
+            title,
             no_wrap=column.number,
             overflow="fold",
-            min_width=_width(column.lines) if column.number else _longest_word(column.lines),
+            min_width=_width(lines) if column.number else words,
         )
-    for row in zip(*(column.cells for column in columns), strict=True):
-        table.add_row(*row)
-    notes = [*grid.notes, *([_legend(grid, styled)] if grid.ranked else [])]
-    below = [Text("\n".join(_wrapped(note, width) for note in notes), style="dim")] if notes else []
-    return Group(Text(_wrapped(grid.title, width), style="bold"), table, *below)
+    for row in zip(*(cells for _, *cells in columns), strict=True):
+        shown.add_row(*row)
+    marks = ("bold", "underlined") if styled else tuple(_PLAIN_MARKS.values())
+    notes = [_wrapped(note, width) for note in (*table.notes, *table.legend(*marks))]
+    below = [Text("\n".join(notes), style="dim")] if notes else []
+    return Group(Text(_wrapped(table.title, width), style="bold"), shown, *below)
 
 
 def heading(column: Column, width: int) -> list[str]:
@@ -103,57 +125,38 @@ def heading(column: Column, width: int) -> list[str]:
     return textwrap.wrap(column.title, max(width, longest, 8)) or [""]
 
 
-def markdown(grid: Grid) -> str:
+def markdown(table: Table) -> str:
     """A GitHub-flavoured Markdown table, padded so that it reads as text too."""
-    body = [[_escape_markdown(column.title) for column in grid.columns]]
-    body += [[_markdown_cell(cell) for cell in row] for row in grid.rows]
-    widths = [max(3, *(len(line[i]) for line in body)) for i in range(len(grid.columns))]
-    rule = [
-        "-" * (width - 1) + ":" if column.number else "-" * width
-        for column, width in zip(grid.columns, widths, strict=True)
+    body = [[_escape_markdown(column.title) for column in table.columns]]
+    body += [[_markdown_cell(cell) for cell in row] for row in table.rows]
+    numbers = [column.number for column in table.columns]
+    widths = [max(3, *map(len, cells)) for cells in zip(*body, strict=True)]
+    rule = ["-" * (w - number) + ":" * number for w, number in zip(widths, numbers, strict=True)]
+    lines = []
+    for line in (body[0], rule, *body[1:]):
+        cells = zip(line, numbers, widths, strict=True)
+        padded = (cell.rjust(w) if number else cell.ljust(w) for cell, number, w in cells)
+        lines.append(f"| {' | '.join(padded)} |")
+    notes = [
+        *map(_escape_markdown, table.notes),
+        *table.legend("**bold**", "<u>underlined</u>"),
     ]
-    body.insert(1, rule)
-    lines = [
-        "| "
-        + " | ".join(
-            cell.rjust(width) if column.number else cell.ljust(width)
-            for cell, column, width in zip(line, grid.columns, widths, strict=True)
-        )
-        + " |"
-        for line in body
-    ]
-    legend = (
-        [f"**bold**: the best of its {grid.along}, <u>underlined</u>: the second"]
-        if grid.ranked
-        else []
-    )
-    notes = [*(_escape_markdown(note) for note in grid.notes), *legend]
     # Two blanks at the end of a line break it in Markdown.
     footer = ["", "  \n".join(notes)] if notes else []
-    return "\n".join([f"**{_escape_markdown(grid.title)}**", "", *lines, *footer]) + "\n"
+    return "\n".join([f"**{_escape_markdown(table.title)}**", "", *lines, *footer]) + "\n"
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """A column as the terminal shows it; `lines` are all of its lines, as plain text."""
+def _shown(column: Column, cells: Sequence[TableCell], styled: bool, breaks: int) -> list[Text]:
+    """The title and the cells of a column for the terminal.
 
-    number: bool
-    heading: str
-    cells: list[Text]
-
-    @property
-    def lines(self) -> list[str]:
-        return [
-            line
-            for text in (self.heading, *(cell.plain for cell in self.cells))
-            for line in text.split("\n")
-        ]
-
-
-def _column(column: Column, cells: Sequence[Cell], styled: bool, breaks: int) -> _Shown:
-    """`breaks`: 0: one line per cell; 1: what is behind a number below it; 2: its spread, too."""
+    Args:
+        column: its title.
+        cells: below it.
+        styled: see `terminal`.
+        breaks: 0: one line per cell; 1: what is behind a number below it; 2: its spread, too.
+    """
     if not column.number:
-        return _Shown(False, column.title, [Text(cell.plain) for cell in cells])
+        return [Text(column.title), *(Text(cell.plain) for cell in cells)]
     marks = ["" if styled else _PLAIN_MARKS.get(cell.rank, "") for cell in cells]
     trails = [f"{m} {c.signs}" if c.signs else m for m, c in zip(marks, cells, strict=True)]
     trail, more = _width(trails), _width([cell.more for cell in cells])
@@ -166,7 +169,7 @@ def _column(column: Column, cells: Sequence[Cell], styled: bool, breaks: int) ->
     below = _width([number + after for lines in bodies for number, after in lines])
     title = heading(column, below)
     width = max(below, _width(title))
-    shown = []
+    shown = [Text("\n".join(line.rjust(width) for line in title))]
     for cell, lines in zip(cells, bodies, strict=True):
         style = _STYLES.get(cell.rank, "") if styled else ""
         # Aligned here: what comes behind a number, be it a blank, must not move it.
@@ -175,27 +178,22 @@ def _column(column: Column, cells: Sequence[Cell], styled: bool, breaks: int) ->
             for number, after in lines
         ]
         shown.append(Text("\n").join(parts))
-    return _Shown(True, "\n".join(line.rjust(width) for line in title), shown)
+    return shown
+
+
+def _lines(texts: Sequence[Text]) -> list[str]:
+    return [line for text in texts for line in text.plain.split("\n")]
 
 
 def _width(lines: Sequence[str]) -> int:
     return max(map(cell_len, lines), default=0)
 
 
-def _longest_word(lines: Sequence[str]) -> int:
-    return min(LONG_WORD, _width(" ".join(lines).split()))
-
-
 def _wrapped(text: str, width: int) -> str:
     return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _legend(grid: Grid, styled: bool) -> str:
-    names = ("bold", "underlined") if styled else (_PLAIN_MARKS[BEST], _PLAIN_MARKS[SECOND])
-    return f"{names[0]}: the best of its {grid.along}, {names[1]}: the second"
-
-
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(cell: TableCell) -> str:
     text = _escape_markdown(cell.text)
     text = {BEST: f"**{text}**", SECOND: f"<u>{text}</u>"}.get(cell.rank, text)
     return " ".join(part for part in (text, cell.signs, _escape_markdown(cell.more)) if part)

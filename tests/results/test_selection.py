@@ -9,10 +9,10 @@ from made_up_runs import Method, write_run
 
 from wsssbench.errors import UserError
 from wsssbench.evaluation.class_counts import ClassCounts
-from wsssbench.results.choice import choose
 from wsssbench.results.collection import load
 from wsssbench.results.image_pairs import ImagePair, extremes, image_pairs, image_scores
 from wsssbench.results.run_files import image_counts_path
+from wsssbench.results.selection import select
 
 GAP, GPP, TRIPLET, RIGID = NAMES
 
@@ -23,34 +23,34 @@ def collection(tmp_path):
 
 
 def test_the_baseline_and_the_best_of_the_others_are_compared(collection):
-    choice = choose(collection)
-    assert (choice.rung, choice.a, choice.b) == ("+ CRF", RIGID, GAP)
-    assert choice.ranked == NAMES[::-1]
-    values = [m.result.rungs[1].chosen.miou for m in collection.of(TRIPLET)]
-    assert choice.stat(TRIPLET).mean == pytest.approx(np.mean(values))
-    assert choice.stat("CONTA") is None
+    selection = select(collection)
+    assert (selection.rung, selection.a, selection.b) == ("+ CRF", RIGID, GAP)
+    assert selection.ranked == NAMES[::-1]
+    values = [m.result.evaluations[1].chosen.miou for m in collection.of(TRIPLET)]
+    assert selection.stat(TRIPLET).mean == pytest.approx(np.mean(values))
+    assert selection.stat("CONTA") is None
 
 
 def test_a_baseline_that_is_best_is_compared_with_the_second(collection):
-    choice = choose(dataclasses.replace(collection, baseline=RIGID))
-    assert (choice.a, choice.b) == (TRIPLET, RIGID)
+    selection = select(dataclasses.replace(collection, baseline=RIGID))
+    assert (selection.a, selection.b) == (TRIPLET, RIGID)
 
 
 def test_a_row_of_another_protocol_is_not_the_best(tmp_path):
     for name, accuracy, card in (("a", 0.5, {}), ("b", 0.6, {}), ("odd", 0.9, {"scales": "2.0"})):
         method = Method(accuracy, card=card, set={"classifier.pooling": {"type": name}})
         write_run(tmp_path / name / "x-seed0", method, name=name)
-    choice = choose(load([tmp_path / name for name in ("a", "b", "odd")]))
-    assert choice.ranked == ("b", "a", "odd") and (choice.a, choice.b) == ("b", "a")
+    selection = select(load([tmp_path / name for name in ("a", "b", "odd")]))
+    assert selection.ranked == ("b", "a", "odd") and (selection.a, selection.b) == ("b", "a")
 
 
 def test_rung_metric_and_rows_can_be_named(collection):
-    choice = choose(collection, "cam", "oracle", a=GAP, b=TRIPLET)
-    assert (choice.rung, choice.metric.title) == ("CAM", "oracle mIoU")
-    assert (choice.a, choice.b) == (GAP, TRIPLET)
-    points = [m.result.rungs[0].oracle.miou for m in collection.of(GAP)]
-    assert choice.stat(GAP).mean == pytest.approx(np.mean(points))
-    assert choose(collection, a=GAP).b == GPP  # the baseline is A already
+    selection = select(collection, "cam", "oracle", a=GAP, b=TRIPLET)
+    assert (selection.rung, selection.metric.title) == ("CAM", "oracle mIoU")
+    assert (selection.a, selection.b) == (GAP, TRIPLET)
+    points = [m.result.evaluations[0].oracle.miou for m in collection.of(GAP)]
+    assert selection.stat(GAP).mean == pytest.approx(np.mean(points))
+    assert select(collection, a=GAP).b == GPP  # the baseline is A already
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_rung_metric_and_rows_can_be_named(collection):
 )
 def test_what_is_not_there_is_one_sentence(collection, options, says):
     with pytest.raises(UserError) as error:
-        choose(collection, **options)
+        select(collection, **options)
     assert says in str(error.value) and "\n" not in str(error.value)
 
 
@@ -73,8 +73,8 @@ def test_the_last_rung_that_every_row_has_is_looked_at(tmp_path):
     for name, nodes in (("a", ("cam", "refine.crf", "predict")), ("b", ("cam", "refine.crf"))):
         method = Method(nodes=nodes, set={"classifier.pooling": {"type": name}})
         write_run(tmp_path / name / "x-seed0", method, name=name)
-    assert choose(load([tmp_path / "a", tmp_path / "b"])).rung == "+ CRF"
-    alone = choose(load([tmp_path / "a"]))
+    assert select(load([tmp_path / "a", tmp_path / "b"])).rung == "+ CRF"
+    alone = select(load([tmp_path / "a"]))
     assert (alone.rung, alone.a, alone.b) == ("DeepLab val", None, None)
     assert image_pairs(alone) == ([], "there are no two rows with scores")
 
@@ -89,12 +89,12 @@ def test_an_images_score_is_its_mean_iou_over_the_classes_in_its_truth():
 
 
 def test_pairs_are_sorted_by_what_a_gains_and_averaged_over_seeds(collection):
-    choice = choose(collection, "CAM")
-    pairs, problem = image_pairs(choice)
+    selection = select(collection, "CAM")
+    pairs, problem = image_pairs(selection)
     assert problem == "" and len(pairs) == 40
     gains = [pair.difference for pair in pairs]
     assert gains == sorted(gains, reverse=True)
-    for row, side in ((choice.a, "a"), (choice.b, "b")):
+    for row, side in ((selection.a, "a"), (selection.b, "b")):
         stored = [m.image_counts("cam")["chosen"] for m in collection.of(row)]
         scores = np.mean([image_scores(one.counts) for one in stored], axis=0)
         expected = dict(zip(stored[0].ids, scores.tolist(), strict=True))
@@ -102,14 +102,14 @@ def test_pairs_are_sorted_by_what_a_gains_and_averaged_over_seeds(collection):
 
 
 def test_the_metric_chooses_the_counts(collection):
-    chosen, oracle = (image_pairs(choose(collection, "CAM", m))[0] for m in ("miou", "oracle"))
+    chosen, oracle = (image_pairs(select(collection, "CAM", m))[0] for m in ("miou", "oracle"))
     assert np.mean([p.a for p in oracle]) > np.mean([p.a for p in chosen])
 
 
 def test_lost_counts_are_said(collection):
     for member in collection.of(GAP):
         image_counts_path(member.directory, "refine.crf").unlink()
-    assert image_pairs(choose(collection)) == ([], "the counts per image of GAP are not there")
+    assert image_pairs(select(collection)) == ([], "the counts per image of GAP are not there")
 
 
 def test_extremes_share_no_image():

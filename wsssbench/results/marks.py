@@ -1,0 +1,102 @@
+"""Marks on the scores of a comparison: whose protocol differs, which is best, what the paper reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wsssbench.results.axes import NOT_OF_ROWS
+from wsssbench.results.comparison import Score
+from wsssbench.results.layout import Layout, Place, Runs
+from wsssbench.results.metrics import METRICS
+from wsssbench.results.protocol import card_differences, mixed_protocols, paper_differences
+from wsssbench.results.run import Evaluation
+from wsssbench.results.table import Footnotes
+
+Scores = dict[Place, Score]
+
+
+def with_ranks(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes) -> Scores:
+    """`scores` with their ranks, and with the notes that say what keeps a number from being compared."""
+    marked = dict(scores)
+    most = max((score.stat.n for score in scores.values() if score.stat), default=0)
+    for group in _groups(layout):
+        base = _base(runs, group)
+        competing = []
+        for place in group:
+            score = scores[place]
+            said = _protocol_notes(runs, place, base)
+            if score.stat and not said:
+                competing.append(place)
+            if score.stat and place.seed is None:
+                n, all_runs = score.stat.n, len(runs.collection.of(place.row or ""))
+                if n < all_runs:
+                    said.append(f"only {n} of {all_runs} runs have this number")
+                elif layout.kind == "pivot" and n < most:
+                    said.append(f"n = {n}")
+            marked[place] = replace(score, notes=footnotes.numbers(said))
+        means = [stat.mean for place in competing if (stat := scores[place].stat)]
+        for place, rank in zip(competing, ranks(means), strict=True):
+            marked[place] = replace(marked[place], rank=rank)
+    return marked
+
+
+def ranks(values: Sequence[float]) -> list[int]:
+    """1 for the highest of `values`, 2 for the next, else 0; equal with one decimal is equal. Two have to compete."""
+    shown = [float(f"{value:.1f}") for value in values]
+    places = {value: rank for rank, value in enumerate(sorted(set(shown), reverse=True)[:2], 1)}
+    return [places.get(value, 0) if len(shown) > 1 else 0 for value in shown]
+
+
+def with_paper(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes) -> Scores:
+    """`scores` with the paper's numbers, and with a note where its protocol is another than the baseline's there.
+
+    The paper's number belongs to the metric that was asked for: mIoU, or mIoU at the best threshold.
+    """
+    collection = runs.collection
+    base = {place: _base(runs, group) for group in _groups(layout) for place in group}
+    filled = dict(scores)
+    for place, score in scores.items():
+        metric = METRICS[place.metric]
+        paper = collection.paper.get(place.row or "", {}).get(place.rung + metric.paper)
+        asked = place.seed is None and metric.choice == METRICS[layout.metric].choice
+        if paper is None or not asked:
+            continue
+        said = []
+        if compared := base[place]:
+            row, evaluation = compared
+            config = collection.of(row)[0].config
+            if different := paper_differences(collection.paper_card, evaluation, config):
+                said = [f"the paper's protocol differs: {'; '.join(different)}"]
+        filled[place] = replace(score, paper=paper, paper_notes=footnotes.numbers(said))
+    return filled
+
+
+def _groups(layout: Layout) -> list[list[Place]]:
+    """Places that compete: one column, or line, as far as it shows the same metric of the same rung and seed."""
+    lines = [places for _, places in layout.lines]
+    groups: list[list[Place]] = []
+    for along in lines if layout.corner in NOT_OF_ROWS else zip(*lines, strict=True):
+        kinds: dict[tuple[str, str, int | None], list[Place]] = {}
+        for place in dict.fromkeys(along):
+            kinds.setdefault((place.rung, place.metric, place.seed), []).append(place)
+        groups += kinds.values()
+    return groups
+
+
+def _base(runs: Runs, group: Sequence[Place]) -> tuple[str, Evaluation] | None:
+    """The row whose protocol counts in `group`, and its evaluation: the baseline, or the first that has runs."""
+    for place in [replace(group[0], row=runs.baseline), *group]:
+        if place.row is not None and (evaluations := runs.evaluations(place)):
+            return place.row, evaluations[0]
+    return None
+
+
+def _protocol_notes(runs: Runs, place: Place, base: tuple[str, Evaluation] | None) -> list[str]:
+    evaluations = runs.evaluations(place)
+    if not evaluations or base is None:
+        return []
+    said = []
+    if place.row != base[0] and (phrases := card_differences(base[1], evaluations[0])):
+        said.append(f"protocol differs from {base[0]}: {'; '.join(phrases)}")
+    return said + mixed_protocols(evaluations)
