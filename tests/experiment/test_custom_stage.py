@@ -1,4 +1,4 @@
-"""Stages of somebody else's package: planned, cached, resumed, scored and shown without a word about them in the core."""
+"""Stages of somebody else's package: planned, cached, resumed, scored and shown."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ def test_the_seed_reaches_only_what_declares_it(package: None, tmp_path: Path) -
         (["stages.means.cams=camm"], ["cams of MeanActivation in means",
                                       "unknown stage 'camm': did you mean cam"]),
         (["stages.above.means=above"], ["stage above reads itself: above -> above"]),
-        (["stages.above.means=3"], ["stages.above", "means=3 has to be Means"]),
-        (["+stages.cam=MeanActivation(cams=cam)"], ["a stage cannot be called 'cam'"]),
+        (["stages.above.means=3"], ["stages.above", "means=3 has to be the name of a stage that makes mean activations"]),
+        (["+stages.cam=MeanActivation(cams=cam)"], ["two stages are called 'cam': give stages.cam another name"]),
         (["+stages.x={}"], ["stages.x is {}, but has to be dict(type='Name', ...)"]),
         (["+stages.x=MeanActivatio(cams=cam)"], ["did you mean MeanActivation"]),
     ],
@@ -181,5 +181,5 @@ def test_no_image_level_stage_descends_from_what_has_seen_masks(
         f"+segmenter={segmenter!r}",
         "+stages.again=AboveMeanOf(labels=predict)",
     ]
-    with pytest.raises(UserError, match="stage again .* reads what predict made from masks"):
-        plan_of(tmp_path, *overrides)
+    with pytest.raises(UserError, match=r"stage again .* reads what predict made from masks"):
+        plan_of(tmp_path, *overrides, until="again")

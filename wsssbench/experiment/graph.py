@@ -58,6 +58,10 @@ class Graph:
         self._owners: dict[str, StageKind] = {}
         for kind in STAGES:
             for name in (*kind.names(self), *kind.lazy_names(self)):
+                if name in self._owners:
+                    raise UserError(
+                        f"two stages are called '{name}': give {Custom.section}.{name} another name"
+                    )
                 self._owners[name] = kind
 
     def build(self) -> list[Node]:
