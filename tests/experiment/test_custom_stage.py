@@ -151,7 +151,7 @@ def test_the_seed_reaches_only_what_declares_it(package: None, tmp_path: Path) -
         (["stages.means.cams=camm"], ["cams of MeanActivation in means",
                                       "unknown stage 'camm': did you mean cam"]),
         (["stages.above.means=above"], ["stage above reads itself: above -> above"]),
-        (["stages.above.means=3"], ["stages.above", "means=3 has to be the name of a stage that makes mean activations"]),
+        (["stages.above.means=3"], ["stages.above", "means=3 has to be the name of a stage that makes"]),
         (["+stages.cam=MeanActivation(cams=cam)"], ["two stages are called 'cam': give stages.cam another name"]),
         (["+stages.x={}"], ["stages.x is {}, but has to be dict(type='Name', ...)"]),
         (["+stages.x=MeanActivatio(cams=cam)"], ["did you mean MeanActivation"]),

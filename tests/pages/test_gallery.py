@@ -13,9 +13,10 @@ from wsssbench.errors import UserError
 from wsssbench.files.artefacts import read_cam, read_label, read_scores
 from wsssbench.files.images import read_image
 from wsssbench.ops.label_map import label_map
-from wsssbench.pages.gallery import RunFiles, comparison_pictures, run_gallery
+from wsssbench.pages.gallery import comparison_pictures, run_gallery
 from wsssbench.results.collection import load
 from wsssbench.results.image_pairs import extremes, image_pairs
+from wsssbench.results.run_artefacts import RunArtefacts
 from wsssbench.results.selection import select
 
 
@@ -29,7 +30,7 @@ def titles(row):
 
 
 def test_a_runs_images_go_through_its_pipeline(run):
-    files = RunFiles.of_run(run)
+    files = RunArtefacts.of_run(run)
     rows = run_gallery(files, 3)
     assert [row.id for row in rows] == ["train_00000", "train_00002", "train_00004"]
     every = ["truth", "CAM", "+ CRF", "+ random walk", "pseudo-label", "prediction"]
@@ -52,21 +53,21 @@ def test_a_runs_images_go_through_its_pipeline(run):
 def test_a_refinement_that_becomes_the_pseudo_label_is_shown_once(tmp_path):
     label = {"input": "rw", "confidence": 0.0}
     run = write_cached_run(tmp_path, "from CAMs", label=label)
-    assert "+ random walk" in titles(run_gallery(RunFiles.of_run(run), 1)[0])
+    assert "+ random walk" in titles(run_gallery(RunArtefacts.of_run(run), 1)[0])
     refine = {**TINY["refine"], "rw": {**TINY["refine"]["rw"], "input": "crf"}}
     run = write_cached_run(tmp_path, "from CRF", label=label, refine=refine)
-    assert "+ random walk" not in titles(run_gallery(RunFiles.of_run(run), 1)[0])
+    assert "+ random walk" not in titles(run_gallery(RunArtefacts.of_run(run), 1)[0])
 
 
 def test_a_work_folder_may_have_been_moved(tmp_path):
     run = write_cached_run(tmp_path / "old")
     shutil.move(tmp_path / "old", tmp_path / "new")
     moved = tmp_path / "new" / run.relative_to(tmp_path / "old")
-    assert len(run_gallery(RunFiles.of_run(moved), 1)[0].layers) == 6
+    assert len(run_gallery(RunArtefacts.of_run(moved), 1)[0].layers) == 6
 
 
 def test_an_artefact_that_is_damaged_leaves_its_picture_out(run):
-    files = RunFiles.of_run(run)
+    files = RunArtefacts.of_run(run)
     (files.directories["cam"] / "train_00000.npz").write_bytes(b"x")
     (files.directories["label"] / "train_00000.png").unlink()
     assert titles(run_gallery(files, 1)[0]) == ["truth", "+ CRF", "+ random walk", "prediction"]
@@ -75,9 +76,9 @@ def test_an_artefact_that_is_damaged_leaves_its_picture_out(run):
 def test_a_lost_cache_is_one_sentence(run, tmp_path):
     shutil.rmtree(tmp_path / "cache")
     with pytest.raises(UserError, match="not in the cache any more"):
-        RunFiles.of_run(run)
+        RunArtefacts.of_run(run)
     with pytest.raises(UserError, match="not the folder of a run"):
-        RunFiles.of_run(tmp_path)
+        RunArtefacts.of_run(tmp_path)
 
 
 def test_rows_are_shown_at_the_chosen_rung(tmp_path):

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, make_console
 from wsssbench.cli.output_path import check_output
 from wsssbench.errors import UserError, unknown
-
-if TYPE_CHECKING:
-    from wsssbench.evaluation.score_files import MaskReader
 
 EXAMPLES = """Formats: png = label maps (0 background, 1..K, 255 ignored); cam = our CAM artefacts (.npz);
 psa = AffinityNet-style .npy dicts of class index 0..K-1 -> float map (background = the threshold);
@@ -49,51 +45,44 @@ def evaluate(
     json_: Annotated[Path | None, typer.Option("--json", help="write the result here")] = None,
 ) -> None:
     """Score predictions: mIoU, precision, recall in per cent, over the classes that occur."""
-    from wsssbench.evaluation.score_files import FORMATS, score_files, summarise
+    from wsssbench import api
+    from wsssbench.evaluation.score_files import FORMATS
     from wsssbench.files.image_lists import read_id_list
 
     allowed = [name for name in FORMATS if name != "scores"]
     if format_ not in allowed:
         raise UserError(f"--format: {unknown('format', format_, allowed)}")
-    form = FORMATS[format_]
-    grid = _grid(form.thresholded, threshold, thresholds)
+    grid = _grid(FORMATS[format_].thresholded, threshold, thresholds)
     if json_ is not None:
         check_output(json_, "--json")
-    ids = read_id_list(list_)
     console = make_console()
-    accumulator = score_files(
+    scores = api.evaluate(
         pred,
-        ids,
-        _mask_reader(gt, ids),
-        format_,
-        num_classes,
-        grid,
-        ConsoleProgress(make_console()),
+        gt,
+        read_id_list(list_),
+        format=format_,
+        num_classes=num_classes,
+        threshold=threshold,
+        thresholds=grid,
+        progress=ConsoleProgress(console),
     )
-    result = summarise(accumulator, threshold)
-    if not result["iou"]:
-        raise UserError(
-            f"--gt {gt}: the masks of the list hold nothing but 255, so there is no score"
-        )
-    result = {"images": len(ids), "format": format_, "split_list": str(list_), **result}
+    result = {"images": scores.pop("images"), "format": scores.pop("format")}
+    result |= {"split_list": str(list_), **scores}
     if json_ is not None:
         json_.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     _show(result, console)
 
 
-def _grid(thresholded: bool, threshold: float | None, thresholds: str | None) -> np.ndarray:
-    from wsssbench.evaluation.score_files import threshold_grid
-
-    if not thresholded:
-        if threshold is not None or thresholds is not None:
-            raise UserError("--format png: label maps need no threshold; leave --threshold(s) out")
-        return np.zeros(1, np.float32)
+def _grid(
+    thresholded: bool, threshold: float | None, thresholds: str | None
+) -> tuple[float, float, float]:
+    """(first, last, step) of the thresholds to score CAMs at."""
+    if not thresholded and not (threshold is None and thresholds is None):
+        raise UserError("--format png: label maps need no threshold; leave --threshold(s) out")
     if threshold is not None and thresholds is not None:
         raise UserError("--threshold and --thresholds exclude each other: give one of them")
-    if threshold is not None:
-        if not 0 <= threshold <= 1:
-            raise UserError(f"--threshold {threshold}: has to be in [0, 1]")
-        return np.array([threshold], np.float32)
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UserError(f"--threshold {threshold}: has to be in [0, 1]")
     text = thresholds or DEFAULT_THRESHOLDS
     try:
         first, last, step = (float(part) for part in text.split(":"))
@@ -103,20 +92,7 @@ def _grid(thresholded: bool, threshold: float | None, thresholds: str | None) ->
         ) from None
     if not (0 <= first <= last <= 1 and MIN_STEP <= step <= 1):
         raise UserError(f"--thresholds {text}: needs 0 <= A <= B <= 1 and {MIN_STEP} <= STEP <= 1")
-    return threshold_grid(first, last, step)
-
-
-def _mask_reader(folder: Path, ids: list[str]) -> MaskReader:
-    from wsssbench.files.images import read_label
-
-    if not folder.is_dir():
-        raise UserError(f"mask folder {folder} does not exist")
-    missing = [id for id in ids if not (folder / f"{id}.png").is_file()]
-    if missing:
-        raise UserError(
-            f"{folder} has no mask for {len(missing)} images of the list, the first is {missing[0]}.png"
-        )
-    return lambda id: read_label(folder / f"{id}.png")
+    return first, last, step
 
 
 def _show(result: dict[str, Any], console: Any) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
-from wsssbench.cli.run import settings_of
 from wsssbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ def export_submission(
     ] = None,
 ) -> None:
     """Predict a split with a run's segmenter, check it and write the server's archive."""
+    from wsssbench.api import make_settings
     from wsssbench.datasets.voc.submission import COMPETITIONS
     from wsssbench.errors import unknown
     from wsssbench.experiment.run import execute
@@ -62,7 +62,7 @@ def export_submission(
     target = _target(out, run / f"voc2012-{split}-{competition}.tar.gz")
     progress = ConsoleProgress(make_console())
     with log_noise(work / "logs" / "export.txt", progress):
-        settings = settings_of(work, device, workers, progress, None, name)
+        settings = make_settings(work, device, workers, progress, until=name)
         plan, only = _plan(config, settings, name, recompute)
         execute(plan, settings, only)
         report = _write(plan, name, target, competition, progress)

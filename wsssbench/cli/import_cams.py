@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
-from wsssbench.cli.run import plan_of, run_one, settings_of
+from wsssbench.cli.run import run_one
 from wsssbench.parallel import ranks
 
 EXAMPLES = """Formats: psa = AffinityNet family, one .npy dict per image of class index 0..K-1 -> (H, W) map in [0, 1];
@@ -35,8 +35,7 @@ def import_cams(
     ] = None,
 ) -> None:
     """Bring another repository's CAMs into the pipeline, score them, and say how to go on from them."""
-    from wsssbench.experiment.config import read_config
-    from wsssbench.experiment.overrides import apply_overrides
+    from wsssbench import api
     from wsssbench.stages.import_cams import NODE, ImportCams, find_format
 
     find_format(format_)
@@ -44,11 +43,10 @@ def import_cams(
     progress = ConsoleProgress(console)
     log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
     with log_noise(log, progress):
-        loaded = apply_overrides(read_config(config), set_ or [])
+        loaded = api.read(config, set_ or [])
         loaded[ImportCams.section] = {"directory": str(directory), "format": format_}
-        settings = settings_of(work_dir, "cpu", workers, progress, None, NODE)
-        plan = plan_of(loaded, loaded.get("seed", 0), settings)
-        run_one(plan, settings, console, log)
+        settings = api.make_settings(work_dir, "cpu", workers, progress, until=NODE)
+        run_one(api.plan(loaded, settings), settings, console, log)
     if ranks.is_main():
         place = directory if len(directory.parts) > 1 else f"./{directory}"  # 2012 were a number
         options = [

@@ -86,13 +86,14 @@ def _of_run(member: Member, target: Path, images: int | None, progress: ConsoleP
     from dataclasses import replace
 
     from wsssbench.pages import run_page
-    from wsssbench.pages.gallery import OF_RUN, RunFiles, run_gallery
+    from wsssbench.pages.gallery import OF_RUN, run_gallery
     from wsssbench.pages.html import write_page
+    from wsssbench.results.run_artefacts import RunArtefacts
 
     count = OF_RUN if images is None else images
     note = ""
     try:
-        gallery = run_gallery(RunFiles.of_run(member.directory), count, progress)
+        gallery = run_gallery(RunArtefacts.of_run(member.directory), count, progress)
     except UserError as error:
         gallery, note = [], str(error)
     if note:

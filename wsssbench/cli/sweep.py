@@ -92,7 +92,8 @@ def sweep(
     ] = None,
 ) -> None:
     """Run an ablation matrix: rows times seeds; cells that share stages share the work."""
-    from wsssbench.cli.run import parse_seeds, settings_of
+    from wsssbench.api import make_settings
+    from wsssbench.cli.run import parse_seeds
     from wsssbench.sweep.cells import plan_cells, write
     from wsssbench.sweep.launch import LaunchOptions
     from wsssbench.sweep.matrix import read_matrix
@@ -109,7 +110,7 @@ def sweep(
     with log_noise(work_dir / "logs" / "sweep.txt", progress):
         matrix = read_matrix(config, grid or (), base)
         matrix = replace(matrix, until=until or matrix.until)
-        settings = settings_of(work_dir, device, workers, progress, None, matrix.until)
+        settings = make_settings(work_dir, device, workers, progress, until=matrix.until)
         wanted = parse_seeds(seeds) if seeds else matrix.seeds
         planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name)
         cells = _selected(planned, matrix, only or [])

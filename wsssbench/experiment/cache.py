@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from wsssbench.errors import UserError
 from wsssbench.files.atomic import remove_partials, write_json
 
 MANIFEST = "manifest.json"
@@ -201,6 +202,18 @@ class Entry:
             if best[0] is None or len(changes) < len(best[0]):
                 best = (changes, earlier.get("seconds"))
         return best
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of the stage result in `directory`.
+
+    Raises:
+        UserError: there is none.
+    """
+    manifest = _read_json(directory / MANIFEST)
+    if manifest is None:
+        raise UserError(f"{directory} has no {MANIFEST}: the stage's result is not complete")
+    return manifest
 
 
 def _summary(path: Path) -> dict[str, Any] | None:

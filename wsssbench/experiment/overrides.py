@@ -50,6 +50,11 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     return result
 
 
+def as_overrides(values: Mapping[str, Any]) -> list[str]:
+    """Overrides of keys to values: texts read as on the command line, anything else is a literal."""
+    return [f"{k}={v if isinstance(v, str) else repr(v)}" for k, v in values.items()]
+
+
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 

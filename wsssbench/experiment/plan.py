@@ -81,7 +81,7 @@ class Plan:
     def artefact(self, name: str) -> Any:
         """The result of the node called `name` as those receive it who read it."""
         step = self[name]
-        return step.node.kind.handle(step.node, step.entry.directory, self.dataset)
+        return step.node.kind.handle(step.node.config, step.entry.directory, self.dataset)
 
     def card(self, name: str) -> dict[str, Any]:
         """The protocol card's entries on how the result of the node called `name` was made; raw values."""
@@ -241,7 +241,7 @@ def _check_components(
 
         def handle(reference: Reference) -> Any:
             target = made[node.inputs[reference.path]]
-            return target.kind.handle(target, Path("not-made-yet"), dataset)
+            return target.kind.handle(target.config, Path("not-made-yet"), dataset)
 
         return replace(node, config=replaced(node.config, handle))
 

@@ -1,21 +1,17 @@
 """Pictures of what runs made, from their artefacts in the cache.
 
-files = RunFiles.of_run(Path("work/runs/aeft_synthetic/0a1b2c3d-seed0"))
+files = RunArtefacts.of_run(Path("work/runs/aeft_synthetic/0a1b2c3d-seed0"))
 result = replace(result, gallery=run_gallery(files, 8))
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from wsssbench.errors import CorruptArtefactError, UserError
-from wsssbench.experiment.graph import stage_kind
-from wsssbench.experiment.plan import Plan
+from wsssbench.errors import UserError
 from wsssbench.files.ground_truth import allow_masks, read_mask
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Dataset
@@ -24,101 +20,18 @@ from wsssbench.pages.pictures import shrink, shrink_heat, shrink_label
 from wsssbench.progress import Progress, Silent
 from wsssbench.results.image_pairs import ImagePair
 from wsssbench.results.run import GalleryRow, Layer
-from wsssbench.results.run_files import config_values, read_stages, stage_directory
+from wsssbench.results.run_artefacts import LOST, RunArtefacts
 from wsssbench.results.selection import Selection
-from wsssbench.stages.generate import build_dataset, located
 from wsssbench.stages.segment import spread
-from wsssbench.stages.stage import StageKind
 
 OF_RUN, OF_COMPARISON = 8, 24  # images, if nobody says how many
 TRUTH = "truth"
-_LOST = "the results are not in the cache any more, run again for pictures"
 _SIDE = 640  # pixels; nothing larger is ever shown
 
 
-@dataclass(frozen=True)
-class RunFiles:
-    """What a run read and left.
-
-    Attributes:
-        config: resolved.
-        dataset: where its files are.
-        directories: of the stages' results, by node; only those that are complete.
-        titles: what people call the result of a node.
-        kinds: what kind of stage a node is.
-    """
-
-    config: Mapping[str, Any]
-    dataset: Dataset
-    directories: Mapping[str, Path]
-    titles: Mapping[str, str]
-    kinds: Mapping[str, StageKind]
-
-    @classmethod
-    def of_plan(cls, plan: Plan) -> RunFiles:
-        """The files of an executed plan."""
-        nodes = {step.node.name: step.node for step in plan.steps}
-        return cls(
-            plan.config,
-            plan.dataset,
-            {step.node.name: step.entry.directory for step in plan.steps},
-            {name: node.title or name for name, node in nodes.items()},
-            {name: node.kind for name, node in nodes.items()},
-        )
-
-    @classmethod
-    def of_run(cls, run: Path) -> RunFiles:
-        """The files of a finished run, which its folder names.
-
-        Raises:
-            UserError: not the folder of a run, its data set cannot be used any more, or its results are lost.
-        """
-        stages = read_stages(run)
-        try:
-            config = config_values((run / "config.py").read_text(encoding="utf-8"), str(run))
-            dataset = build_dataset(config)
-        except (OSError, ValueError, KeyError, SyntaxError) as error:
-            raise UserError(f"{run}/config.py cannot be read ({error})") from None
-        places = {node: stage_directory(run, stage) for node, stage in stages.items()}
-        directories = {node: place for node, place in places.items() if place is not None}
-        placed = located(dataset, directories) if directories else None
-        if placed is None:
-            raise UserError(_LOST)
-        # The folder in the cache is called by the kind of stage.
-        kinds = {node: stage_kind(place.parent.name) for node, place in directories.items()}
-        known = {node: kind for node, kind in kinds.items() if kind is not None}
-        titles = {
-            node: str(stages[node].get("title") or kind.title or node)
-            for node, kind in known.items()
-        }
-        return cls(config, placed, {node: directories[node] for node in known}, titles, known)
-
-    def plane(self, node: str, id: str, split: str) -> np.ndarray | None:
-        """What lies over the photo of `id`: the heat of its CAM, or its label map; None if there is no such file.
-
-        Args:
-            split: of `id`; predictions are kept by split.
-        """
-        directory = self.directories.get(node)
-        if directory is None:
-            return None
-        try:
-            plane = self.kinds[node].picture(directory, id, split)
-        except CorruptArtefactError:
-            return None
-        if plane is None:
-            return None
-        return shrink_label(plane, _SIDE) if plane.dtype == np.uint8 else shrink_heat(plane, _SIDE)
-
-    def shown(self) -> list[str]:
-        """The nodes that have pictures of their own."""
-        doubled = {n for kind in self.kinds.values() for n in kind.stands_for(self.config)}
-        return [
-            node for node, kind in self.kinds.items() if kind.has_picture and node not in doubled
-        ]
-
-
-def run_gallery(files: RunFiles, count: int, progress: Progress | None = None) -> list[GalleryRow]:
+def run_gallery(
+    files: RunArtefacts, count: int, progress: Progress | None = None
+) -> list[GalleryRow]:
     """`count` images through the pipeline of one run: the truth, then every result."""
     split = files.config["splits"]["evaluate"]
     ids = spread(files.dataset.ids(split), count)
@@ -155,15 +68,15 @@ def comparison_pictures(
     return Pictures([made[id] for id in shown], most, least, tuple(notes))
 
 
-def _sources(selection: Selection) -> tuple[dict[str, tuple[RunFiles, str]], list[str]]:
+def _sources(selection: Selection) -> tuple[dict[str, tuple[RunArtefacts, str]], list[str]]:
     """Row -> the files of its first run that still has some, and the node to show; and what is left out."""
-    found: dict[str, tuple[RunFiles, str]] = {}
+    found: dict[str, tuple[RunArtefacts, str]] = {}
     problems: dict[str, list[str]] = {}
     for row, members in selection.scored.items():
         problem = ""
         for member, evaluation in members:
             try:
-                files = RunFiles.of_run(member.directory)
+                files = RunArtefacts.of_run(member.directory)
                 problem = _problem(files, evaluation.node, found)
             except UserError as error:
                 problem = str(error)
@@ -177,9 +90,9 @@ def _sources(selection: Selection) -> tuple[dict[str, tuple[RunFiles, str]], lis
     return found, [f"No pictures of {', '.join(rows)}: {p}." for p, rows in problems.items()]
 
 
-def _problem(files: RunFiles, node: str, found: Mapping[str, tuple[RunFiles, str]]) -> str:
+def _problem(files: RunArtefacts, node: str, found: Mapping[str, tuple[RunArtefacts, str]]) -> str:
     if node not in files.directories:
-        return _LOST
+        return LOST
     for row, (first, _) in found.items():
         if first.config["data"] != files.config["data"]:
             return f"another data set than that of {row}"
@@ -187,7 +100,7 @@ def _problem(files: RunFiles, node: str, found: Mapping[str, tuple[RunFiles, str
     return ""
 
 
-def _on_first(files: RunFiles, found: Mapping[str, tuple[RunFiles, str]]) -> RunFiles:
+def _on_first(files: RunArtefacts, found: Mapping[str, tuple[RunArtefacts, str]]) -> RunArtefacts:
     """`files` on the data set of the first row, so that it is read once."""
     first = next(iter(found.values()), None)
     return files if first is None else replace(files, dataset=first[0].dataset)
@@ -197,7 +110,7 @@ def _rows(
     dataset: Dataset,
     ids: Sequence[str],
     split: str,
-    sources: Sequence[tuple[str, RunFiles, str]],
+    sources: Sequence[tuple[str, RunArtefacts, str]],
     progress: Progress,
 ) -> Iterator[GalleryRow]:
     """The photo, the truth and a layer per source (title, files, node) of each of `ids`."""
@@ -210,8 +123,12 @@ def _rows(
                     truth = read_mask(dataset, id, split)
                 layers.append(Layer(TRUTH, shrink_label(truth, _SIDE)))
             for title, files, node in sources:
-                plane = files.plane(node, id, split)
+                plane = files.picture(node, id, split)
                 if plane is not None:
-                    layers.append(Layer(title, plane))
+                    layers.append(Layer(title, _small(plane)))
             yield GalleryRow(id, shrink(read_image(dataset.image_path(id)), _SIDE), layers)
             task.advance()
+
+
+def _small(plane: np.ndarray) -> np.ndarray:
+    return shrink_label(plane, _SIDE) if plane.dtype == np.uint8 else shrink_heat(plane, _SIDE)

@@ -64,14 +64,23 @@ def comparison_table(comparison: Comparison) -> Table:
     )
 
 
+def records(comparison: Comparison) -> list[dict[str, Any]]:
+    """A dict per cell of the table with the keys of `CSV_COLUMNS`, None where there is nothing."""
+    empty = dict.fromkeys(CSV_COLUMNS)
+    return [
+        {**empty, "line": line.name, "column": column, **_record(comparison, score)}
+        for line in comparison.lines
+        for column, score in zip(comparison.layout.columns, line.cells, strict=True)
+    ]
+
+
 def csv_text(comparison: Comparison) -> str:
     """One line per cell of the table, plain numbers with four decimals."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for line in comparison.lines:
-        for column, score in zip(comparison.layout.columns, line.cells, strict=True):
-            writer.writerow({"line": line.name, "column": column, **_csv_cell(comparison, score)})
+    for record in records(comparison):
+        writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in record.items()})
     return stream.getvalue()
 
 
@@ -172,7 +181,7 @@ def _title(comparison: Comparison) -> str:
     return f"{comparison.title}, {of}{comparison.layout.corner} and {comparison.layout.across} (%)"
 
 
-def _csv_cell(comparison: Comparison, score: Score) -> dict[str, Any]:
+def _record(comparison: Comparison, score: Score) -> dict[str, Any]:
     cell: dict[str, Any] = {"row": score.row, "rung": score.rung, "metric": score.metric}
     if score.stat:
         cell |= {"mean": score.stat.mean, "std": score.stat.std, "n": score.stat.n}
@@ -186,7 +195,7 @@ def _csv_cell(comparison: Comparison, score: Score) -> dict[str, Any]:
     paper = None if score.paper is None else float(score.paper)
     cell |= {"paper": paper, "rank": score.rank or None}
     cell["notes"] = "; ".join(comparison.notes[note] for note in notes)
-    return {key: f"{v:.4f}" if isinstance(v, float) else v for key, v in cell.items()}
+    return cell
 
 
 def _json_cell(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wsssbench.results.formatting import MISSING, number, signs, thresholds_text
 from wsssbench.results.metrics import Stat, thresholds_of
@@ -103,6 +104,32 @@ def aggregate(results: Sequence[RunResult]) -> Ladder:
         )
     title = ", ".join(dict.fromkeys(result.name for result in results))
     return Ladder(title, tuple(rows), tuple(footnotes.texts), len(results))
+
+
+def ladder_records(ladder: Ladder) -> list[dict[str, Any]]:
+    """A dict per row: means over the runs in per cent, None where there is no number."""
+
+    def mean(stat: Stat | None) -> float | None:
+        return None if stat is None else stat.mean
+
+    return [
+        {
+            "rung": row.rung,
+            "node": row.node,
+            "split": row.split,
+            "miou": mean(row.miou),
+            "precision": mean(row.precision),
+            "recall": mean(row.recall),
+            "threshold": row.thresholds[0] if len(row.thresholds) == 1 else None,
+            "oracle_miou": mean(row.oracle),
+            "oracle_threshold": row.oracle_thresholds[0]
+            if len(row.oracle_thresholds) == 1
+            else None,
+            "paper": row.paper,
+            "n": row.n,
+        }
+        for row in ladder.rows
+    ]
 
 
 def ladder_table(ladder: Ladder) -> Table:

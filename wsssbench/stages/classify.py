@@ -149,8 +149,10 @@ class Classify(StageKind):
         task.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         return {"val mAP": _mean_average_precision(task.classifier, work)}
 
-    def handle(self, node: Node, directory: Path, dataset: Dataset) -> TrainedClassifier:
-        return ClassifierFile(directory, node.config["classifier"], len(dataset.classes))
+    def handle(
+        self, config: Mapping[str, Any], directory: Path, dataset: Dataset
+    ) -> TrainedClassifier:
+        return ClassifierFile(directory, config["classifier"], len(dataset.classes))
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         return {"initial weights": {"backbone": node.config["classifier"]["backbone"]}}

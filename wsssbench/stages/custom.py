@@ -77,9 +77,9 @@ class Custom(StageKind):
         photos = photos_of(work.dataset, work.config["splits"])
         return dict(stage.run(photos, work.context) or {})
 
-    def handle(self, node: Node, directory: Path, dataset: Dataset) -> Artefact:
-        assert node.makes is not None
-        return files_of(node.makes, directory)
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Artefact:
+        cls = cast(type[Stage], load().registries.stage.get(config["stage"]["type"]))
+        return files_of(cls.makes, directory)
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         return {**above, "labels_at_inference": True}

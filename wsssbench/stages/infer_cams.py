@@ -61,7 +61,7 @@ class CamStage(StageKind):
 
     title = "CAM"
 
-    def handle(self, node: Node, directory: Path, dataset: Dataset) -> Cams:
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Cams:
         return CamFiles(directory)
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:

@@ -112,7 +112,7 @@ class Label(StageKind):
         run_images(job, items, work.context, work.name)
         return {"images": len(items)}
 
-    def handle(self, node: Node, directory: Path, dataset: Dataset) -> LabelMaps:
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> LabelMaps:
         return LabelFiles(directory)
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:

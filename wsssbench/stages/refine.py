@@ -176,7 +176,7 @@ class Refine(StageKind):
         run_images(job, items, work.context, work.name, in_process=on_gpu)
         return {"images": len(items)}
 
-    def handle(self, node: Node, directory: Path, dataset: Dataset) -> ScoreMaps:
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> ScoreMaps:
         return ScoreFiles(directory)
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class Segment(StageKind):
         _build(work.config, work.dataset).train(items, work.context)
         return {"images": len(items)}
 
+    def handle(
+        self, config: Mapping[str, Any], directory: Path, dataset: Dataset
+    ) -> TrainedSegmenter:
+        return TrainedSegmenter(directory)
+
 
 class Predict(StageKind):
     """What the segmentation network says about the val split, and about a test split if there is one."""
@@ -112,7 +117,6 @@ class Predict(StageKind):
             # The framework's own test run scores what it predicts.
             masks=(split,) if masks else (),
             makes=LabelMaps,
-            folder=split,
             title=self.title,
             scored=split,
             scored_title=f"{segmenter['type']} {split}",
@@ -142,8 +146,8 @@ class Predict(StageKind):
                 own = {f"mmseg {key}": value for key, value in metrics.items()}
         return own
 
-    def handle(self, node: Node, directory: Path, dataset: Dataset) -> LabelMaps:
-        return LabelFiles(directory / node.folder)
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> LabelMaps:
+        return LabelFiles(directory / config["split"])
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         """The network's own entries; of what it learnt from, only that the CAMs were somebody else's."""

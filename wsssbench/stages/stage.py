@@ -33,7 +33,6 @@ class Node:
         labels: does it read the image-level labels of its splits? A test split has none.
         masks: splits whose masks it opens.
         makes: what it leaves; None: figures only.
-        folder: where in its directory that is.
         title: what tables and pictures call its result.
         scored: the split on which its result is scored; empty: it is not.
         scored_title: what the ladder calls that evaluation, if not `title`.
@@ -49,7 +48,6 @@ class Node:
     labels: bool = True
     masks: tuple[str, ...] = ()
     makes: type[Artefact] | None = None
-    folder: str = ""
     title: str = ""
     scored: str = ""
     scored_title: str = ""
@@ -185,9 +183,13 @@ class StageKind(ABC):
     def run(self, work: StageWork) -> dict[str, Any]:
         """Do the work; the result goes to the manifest."""
 
-    def handle(self, node: Node, directory: Path, dataset: Dataset) -> Any:
-        """The result in `directory`, as those receive it who read it; by default as what it makes."""
-        return directory if node.makes is None else node.makes(directory)
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Any:
+        """The result in `directory`, as those receive it who read it; by default the directory.
+
+        Args:
+            config: the node's, or that of a manifest.
+        """
+        return directory
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         """The entries of the protocol card that say how the result of `node` was made.

@@ -27,6 +27,7 @@ from typing import Any
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.config import read_config
+from wsssbench.experiment.overrides import as_overrides
 from wsssbench.registry import check_parameters
 from wsssbench.results.sweep_record import Paper, Row
 from wsssbench.stages import short_places
@@ -134,7 +135,7 @@ def _of_file(path: Path, content: Mapping[str, Any], base: str) -> Matrix:
     for name, section in sections["rows"].items():
         row = check_parameters(RowSection, section, f"rows[{name!r}]")
         _check_row(name, row)
-        overrides = (*_overrides(sections["set"]), *_overrides(row["set"]))
+        overrides = (*as_overrides(sections["set"] or {}), *as_overrides(row["set"] or {}))
         rows.append(Row(name, {ROW: name}, row["paper"] or {}, row["run"], overrides))
     if not any(row.run for row in rows):
         raise UserError(f"matrix {path}: none of its rows is to be run")
@@ -184,11 +185,6 @@ def _base(path: Path, bases: Mapping[str, str], wanted: str) -> tuple[str, Path]
     if file.suffix != ".py":
         raise UserError(f"--base: {unknown('base', wanted, bases)}; or give the path of a config")
     return file.stem, file
-
-
-def _overrides(section: Mapping[str, Any] | None) -> list[str]:
-    """``key=value`` of a file's ``set``; texts as they are, so that they read as on the command line."""
-    return [f"{k}={v if isinstance(v, str) else repr(v)}" for k, v in (section or {}).items()]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""What a run made and what it read: its files in the cache, by node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsssbench.errors import CorruptArtefactError, UserError, unknown
+from wsssbench.experiment.cache import read_manifest
+from wsssbench.experiment.graph import stage_kind
+from wsssbench.experiment.plan import Plan
+from wsssbench.interfaces import Dataset
+from wsssbench.results.run_files import config_values, read_stages, stage_directory
+from wsssbench.stages.generate import build_dataset, located
+from wsssbench.stages.stage import StageKind
+
+LOST = "the results are not in the cache any more, run again for pictures"
+
+
+@dataclass(frozen=True)
+class RunArtefacts:
+    """What a run read and left.
+
+    Attributes:
+        config: resolved.
+        dataset: where its files are.
+        directories: of the stages' results, by node; only those that are complete.
+        titles: what people call the result of a node.
+        kinds: what kind of stage a node is.
+    """
+
+    config: Mapping[str, Any]
+    dataset: Dataset
+    directories: Mapping[str, Path]
+    titles: Mapping[str, str]
+    kinds: Mapping[str, StageKind]
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> RunArtefacts:
+        """The files of an executed plan."""
+        nodes = {step.node.name: step.node for step in plan.steps}
+        return cls(
+            plan.config,
+            plan.dataset,
+            {step.node.name: step.entry.directory for step in plan.steps},
+            {name: node.title or name for name, node in nodes.items()},
+            {name: node.kind for name, node in nodes.items()},
+        )
+
+    @classmethod
+    def of_run(cls, run: Path) -> RunArtefacts:
+        """The files of a finished run, which its folder names.
+
+        Raises:
+            UserError: not the folder of a run, its data set cannot be used any more, or its results are lost.
+        """
+        stages = read_stages(run)
+        try:
+            config = config_values((run / "config.py").read_text(encoding="utf-8"), str(run))
+            dataset = build_dataset(config)
+        except (OSError, ValueError, KeyError, SyntaxError) as error:
+            raise UserError(f"{run}/config.py cannot be read ({error})") from None
+        places = {node: stage_directory(run, stage) for node, stage in stages.items()}
+        directories = {node: place for node, place in places.items() if place is not None}
+        placed = located(dataset, directories) if directories else None
+        if placed is None:
+            raise UserError(LOST)
+        # The folder in the cache is called by the kind of stage.
+        kinds = {node: stage_kind(place.parent.name) for node, place in directories.items()}
+        known = {node: kind for node, kind in kinds.items() if kind is not None}
+        titles = {
+            node: str(stages[node].get("title") or kind.title or node)
+            for node, kind in known.items()
+        }
+        return cls(config, placed, {node: directories[node] for node in known}, titles, known)
+
+    def picture(self, node: str, id: str, split: str) -> np.ndarray | None:
+        """What lies over the photo of `id`: (h, w) float heat of its CAM, or its (H, W) uint8 label map.
+
+        None if there is no such file, or if it is not whole.
+
+        Args:
+            split: of `id`; predictions are kept by split.
+        """
+        directory = self.directories.get(node)
+        try:
+            return None if directory is None else self.kinds[node].picture(directory, id, split)
+        except CorruptArtefactError:
+            return None
+
+    def artefact(self, node: str) -> Any:
+        """The result of `node` as an object that reads it: what its kind of stage makes.
+
+        Raises:
+            UserError: the run has no such stage, or its result is not in the cache any more.
+        """
+        name = self.full_name(node)
+        if name not in self.directories:
+            raise UserError(
+                f"{unknown('stage', node, self.directories)} (what the cache has of this run)"
+            )
+        directory = self.directories[name]
+        manifest = read_manifest(directory)
+        return self.kinds[name].handle(manifest["config"], directory, self.dataset)
+
+    def full_name(self, node: str) -> str:
+        """`node`, or the node that may also be called so: ``refine.crf`` for ``crf``."""
+        longer = [f"{kind.prefix}{node}" for kind in self.kinds.values() if kind.prefix]
+        return next((name for name in (node, *longer) if name in self.directories), node)
+
+    def shown(self) -> list[str]:
+        """The nodes that have pictures of their own."""
+        doubled = {n for kind in self.kinds.values() for n in kind.stands_for(self.config)}
+        return [
+            node for node, kind in self.kinds.items() if kind.has_picture and node not in doubled
+        ]
