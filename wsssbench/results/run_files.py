@@ -61,7 +61,7 @@ def read_stages(run: Path) -> dict[str, dict[str, Any]]:
             node: {**stage, "directory": str(stage["directory"]), "hash": str(stage["hash"])}
             for node, stage in stages.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
             f"{run} is not the folder of a run: give one such as work/runs/<name>/<id>"
         ) from None
