@@ -148,7 +148,7 @@ def test_costs_cards_configs_and_environments_are_told(report, page):
         "2.14.1",
     ):
         assert words in page.text
-    assert len(charts(page, "classify, loss by iteration; at the end")) == 1
+    assert len(charts(page, "classify, loss by iteration, at the beginning and")) == 1
 
 
 def test_many_rows_stay_readable(tmp_path):

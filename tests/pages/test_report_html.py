@@ -183,7 +183,7 @@ def test_trainings_are_drawn_by_stage(make_result):
     ]
     parsed = check(render(make_result(training=curves)))
     said = [a["aria-label"] for a in parsed.all("svg", **{"class": "chart small"})]
-    assert said[0] == "fit.rw, loss by iteration; at the end: loss 0.5"
+    assert said[0] == "fit.rw, loss by iteration, at the beginning and at the end: loss 0.7, 0.5"
     assert [one.split(" by")[0] for one in said] == ["fit.rw, loss", "fit.rw, lr", "classify, loss"]
 
 

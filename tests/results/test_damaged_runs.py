@@ -51,6 +51,8 @@ def damaged(document: Any, rng: random.Random) -> str:
     """`document` as JSON with one to three entries that are replaced, removed, or swapped, or bytes that are lost."""
     document = copy.deepcopy(document)
     for _ in range(rng.randint(1, 3)):
+        if not document:
+            break
         place = rng.choice(containers(document))
         key = rng.choice(list(place) if isinstance(place, dict) else range(len(place)))
         if rng.random() < 0.2:

@@ -30,7 +30,7 @@ class Bars:
 
     @property
     def words(self) -> str:
-        """What a screen reader says."""
+        """The sentence that a screen reader says."""
         paper = "" if self.paper is None else f", paper {number(self.paper)}"
         return f"{self.label} {', '.join(map(number, self.values))}{paper}"
 
@@ -46,7 +46,7 @@ class BarChart:
 
     @property
     def words(self) -> str:
-        """What a screen reader says."""
+        """The sentence that a screen reader says."""
         return f"{self.title}, per cent: {'; '.join(group.words for group in self.groups)}"
 
     @property

@@ -15,7 +15,7 @@ from wsssbench.pages.curves import Curve, line_chart
 from wsssbench.pages.gallery_view import GalleryView, Pictures, legend_of, titles_of
 from wsssbench.pages.html import render_page
 from wsssbench.pages.row_styles import RowStyle, row_styles
-from wsssbench.pages.run_page import absent_classes, class_charts, summary, training_charts
+from wsssbench.pages.run_page import class_charts, summary, training_charts
 from wsssbench.pages.scatter import Dot, scatter_chart
 from wsssbench.progress import Progress
 from wsssbench.results import seed_means
@@ -39,7 +39,7 @@ Styles = Mapping[str, RowStyle]
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """What a page is made of.
+    """The values that the page of several rows shows.
 
     Attributes:
         collection: the rows and their runs.
@@ -77,7 +77,7 @@ def render(
     styles = row_styles(list(of_rows), selection.ranked, selection.pair)
     pair = selection.pair or [*evaluations][:1]
     iou = {row: seed_means.mean_iou(evaluations[row]) for row in pair}
-    class_styles = [styles[row] for row in iou if iou[row]]
+    classes, absent = class_charts(list(iou.values()), [styles[row].css for row in iou])
     scores = {
         row: seed_means.mean_scores(of_row, selection.metric) for row, of_row in evaluations.items()
     }
@@ -105,9 +105,9 @@ def render(
         curves=_threshold_curves(selection, evaluations, styles),
         dots=dots,
         scatter=dots and scatter_chart(dots, f"{selection.rung}: precision and recall, per cent"),
-        class_styles=class_styles,
-        classes=class_charts(list(iou.values()), [styles[row].css for row in iou]),
-        absent=absent_classes(list(iou.values())),
+        class_styles=[styles[row] for row in iou if iou[row]],
+        classes=classes,
+        absent=absent,
         pairs=pairs,
         gallery=gallery,
         legend=legend_of(report.pictures.all, class_names, palette),

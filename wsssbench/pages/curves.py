@@ -86,7 +86,7 @@ def line_chart(curves: Sequence[Curve], x_title: str, y_title: str, title: str) 
 
 
 def small_chart(curves: Sequence[Curve], title: str, numbered: bool) -> Markup:
-    """As `line_chart`, at half the width, without titles of axes and, if not `numbered`, without numbers."""
+    """A `line_chart` at half the width, without titles of axes and, if not `numbered`, without numbers."""
     frame = Frame(
         _span([x for one in curves for x, _ in one.points]),
         _room([y for one in curves for _, y in one.finite]),

@@ -73,7 +73,7 @@ def titles_of(rows: Sequence[GalleryRow], order: Sequence[str] = ()) -> tuple[st
 
 @dataclass(frozen=True)
 class Legend:
-    """What the colours mean: (CSS colour, class) of the classes that are to be seen, and what else is."""
+    """The meaning of the colours: (CSS colour, class) of the classes that are to be seen, and what else is."""
 
     classes: tuple[tuple[str, str], ...]
     ignored: bool
@@ -83,7 +83,7 @@ class Legend:
 def legend_of(
     rows: Sequence[GalleryRow], class_names: Sequence[str], palette: np.ndarray
 ) -> Legend:
-    """What is to be seen in `rows`; `palette` is (256, 3) uint8."""
+    """The legend of what is to be seen in `rows`; `palette` is (256, 3) uint8."""
     planes = [layer.plane for row in rows for layer in row.layers]
     labels = [plane for plane in planes if plane.dtype == np.uint8]
     values = set().union(*(np.unique(plane).tolist() for plane in labels))

@@ -1,4 +1,4 @@
-"""What lies over a photo: a CAM's heat or a label map, as few colours with opacity. Pure functions of arrays."""
+"""Overlays of a photo: a CAM's heat or a label map, in few colours with opacity. Pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def label_overlay(label: np.ndarray, palette: np.ndarray) -> Overlay:
 
 
 def contours(label: np.ndarray) -> np.ndarray:
-    """Where `label` (H, W) changes to the right or below: (H, W) bool, one pixel wide.
+    """The pixels where `label` (H, W) changes to the right or below: (H, W) bool, one pixel wide.
 
     The border of an ignored region is not a contour: the hatching shows it.
     """

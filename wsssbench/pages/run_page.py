@@ -48,7 +48,7 @@ def render(
     seeds = [f"seed {card['seed']}" for card in cards[:1] if card.get("seed") is not None]
     with_classes = [one for one in evaluations if one.iou]
     first_and_last = with_classes if len(with_classes) < 2 else [with_classes[0], with_classes[-1]]
-    classes = [one.iou for one in first_and_last]
+    classes, absent = class_charts([one.iou for one in first_and_last])
     made = together("made in this run", (time for time in result.times if not time.reused))
     dots, way = _dots(evaluations)
     trainings = {
@@ -69,8 +69,8 @@ def render(
         dots=dots,
         scatter=scatter_chart(dots, "Precision and recall, per cent", way) if dots else None,
         class_evaluations=first_and_last,
-        classes=class_charts(classes),
-        absent=absent_classes(classes),
+        classes=classes,
+        absent=absent,
         gallery=_gallery(result, palette, progress),
         picture_note=note,
         legend=legend_of(result.gallery, result.class_names, palette),
@@ -83,21 +83,16 @@ def render(
 
 def class_charts(
     series: Sequence[Mapping[str, float | None]], looks: Sequence[str] = ("s0", "s1")
-) -> list[BarChart]:
-    """IoU per class of each of `series` (class -> per cent), in one chart or two beside each other.
+) -> tuple[list[BarChart], list[str]]:
+    """IoU per class of each of `series` (class -> per cent), and the classes that have no number.
 
-    Classes that have no number are left out. `looks` are the style sheet's classes of the series.
+    There is one chart, or two beside each other. `looks` are the style sheet's classes of the series.
     """
     names = dict.fromkeys(name for iou in series for name in iou)
     groups = [Bars(name, tuple(iou.get(name) for iou in series)) for name in names]
-    groups = [group for group in groups if any(map(finite, group.values))]
-    return bar_charts(groups, "IoU per class", _COLUMN, looks)
-
-
-def absent_classes(series: Sequence[Mapping[str, float | None]]) -> list[str]:
-    """The classes that `class_charts` leaves out."""
-    names = dict.fromkeys(name for iou in series for name in iou)
-    return [name for name in names if not any(finite(iou.get(name)) for iou in series)]
+    shown = [group for group in groups if any(map(finite, group.values))]
+    absent = [group.label for group in groups if not any(map(finite, group.values))]
+    return bar_charts(shown, "IoU per class", _COLUMN, looks), absent
 
 
 def _facts(result: RunResult, made: StageTime) -> list[tuple[str, str, str]]:
@@ -186,8 +181,11 @@ def training_charts(
     for (stage, series), lines in curves.items():
         drawn = [(one, one.finite) for one in lines if one.finite]
         if drawn:
-            ends = "; ".join(f"{one.style.title} {points[-1][1]:.4g}" for one, points in drawn)
-            title = f"{stage}, {series} by iteration; at the end: {ends}"
+            said = "; ".join(
+                f"{one.style.title} {points[0][1]:.4g}, {points[-1][1]:.4g}"
+                for one, points in drawn
+            )
+            title = f"{stage}, {series} by iteration, at the beginning and at the end: {said}"
             chart = small_chart([one for one, _ in drawn], title, numbered)
             charts.setdefault(stage, {})[series] = chart
     return charts

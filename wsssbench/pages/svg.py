@@ -32,12 +32,12 @@ class Frame:
 
     @property
     def floor(self) -> float:
-        """Where the horizontal axis is."""
+        """The height of the horizontal axis."""
         return self.height - self.bottom
 
     @property
     def end(self) -> float:
-        """Where the horizontal axis ends."""
+        """The right end of the horizontal axis."""
         return self.width - self.right
 
     def across(self, value: float) -> float:

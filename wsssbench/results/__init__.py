@@ -1,1 +1,1 @@
-"""What runs and sweeps say, as values, and the tables made of them."""
+"""The results of runs and sweeps, as values, and the tables that show them."""

@@ -1,4 +1,4 @@
-"""What tells the rows of a comparison apart: a sweep's axes, or any value of the configs.
+"""Axes tell the rows of a comparison apart: those of a sweep, or any value of the configs.
 
 axes = Axes(collection)
 axes.values("pooling")              # {"plain": "Mean", "pyramid": "Bins(sides=(2, 4))"}

@@ -63,7 +63,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Collection:
-    """What is compared.
+    """The rows of a comparison, with their runs.
 
     Attributes:
         title: of the table.
@@ -120,7 +120,7 @@ def load(paths: Sequence[Path]) -> Collection:
 def _runs(path: Path) -> list[Path]:
     if (path / METRICS).is_file():
         return [path]
-    if runs := sorted(found.parent for found in path.glob(f"*/{METRICS}")):
+    if runs := sorted(file.parent for file in path.glob(f"*/{METRICS}")):
         return runs
     if not path.is_dir():
         raise UserError(

@@ -40,7 +40,7 @@ def make_comparison(
     layout = lay_out(collection, Axes(collection), names, options)
     baseline = _baseline(collection, layout, options.baseline)
     runs = Runs(collection, names, baseline)
-    found = differences(
+    compared = differences(
         _sides(runs, layout, options.baseline is not None),
         options.resamples,
         options.confidence,
@@ -49,7 +49,7 @@ def make_comparison(
     footnotes = Footnotes()
     scores = {place: _score(runs, place) for place in layout.places}
     scores = with_ranks(runs, layout, scores, footnotes)
-    for place, (difference, problems) in found.items():
+    for place, (difference, problems) in compared.items():
         numbers = footnotes.numbers(f"vs. {baseline}: {problem}" for problem in problems)
         scores[place] = replace(scores[place], difference=difference, difference_notes=numbers)
     scores = with_paper(runs, layout, scores, footnotes)
@@ -85,7 +85,7 @@ def _baseline(collection: Collection, layout: Layout, wanted: str | None) -> str
 
 
 def _sides(runs: Runs, layout: Layout, named: bool) -> dict[Place, Sides]:
-    """What is compared with the baseline: one rung, or every cell of a pivot whose baseline was `named`."""
+    """Both sides of every difference: at one rung, or in every cell of a pivot if the baseline was `named`."""
     choice = METRICS[layout.metric].choice
     sides: dict[Place, Sides] = {}
     for place in layout.places:

@@ -94,7 +94,7 @@ class Comparison:
 
     @property
     def best_per_row(self) -> bool:
-        """Do the cells of a line compete, rather than those of a column?"""
+        """True if the cells of a line compete, rather than those of a column."""
         return self.layout.corner in NOT_OF_ROWS
 
     @property

@@ -35,7 +35,7 @@ def threshold_text(threshold: float | None) -> str:
 
 
 def thresholds_text(thresholds: Sequence[float]) -> str:
-    """Those of several runs, ascending: ``0.25``, or ``0.24–0.28`` if they differ; empty if there are none."""
+    """The thresholds of several runs, ascending: ``0.25``, or ``0.24–0.28`` if they differ; empty if there are none."""
     return "–".join(dict.fromkeys(threshold_text(t) for t in (*thresholds[:1], *thresholds[-1:])))
 
 

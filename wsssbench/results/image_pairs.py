@@ -1,4 +1,4 @@
-"""Where one row beats another and where it does not: their scores on every single image."""
+"""The scores of two rows on every single image show where one beats the other."""
 
 from __future__ import annotations
 

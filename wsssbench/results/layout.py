@@ -1,4 +1,4 @@
-"""Which runs, at which rung, by which metric, stand where in a comparison's table; and the runs behind a place."""
+"""A layout says which rows, rungs and metrics stand where in a comparison's table; `Runs` are behind its places."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsssbench.results.run import Evaluation
 
 @dataclass(frozen=True)
 class Options:
-    """What to show of a collection; see ``wsssbench compare --help``.
+    """The user's choice of what a comparison shows; see ``wsssbench compare --help``.
 
     Attributes:
         rung: this one alone, by its name or its node; None: all of them.
@@ -40,7 +40,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Place:
-    """What a cell shows: the runs of `row` (None: nothing) at `rung` by `metric`; of all seeds, or of one."""
+    """A cell shows the runs of `row` (None: nothing) at `rung` by `metric`; of all seeds, or of one."""
 
     row: str | None
     rung: str

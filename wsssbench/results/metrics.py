@@ -1,4 +1,4 @@
-"""Which number of an evaluation a table shows, and its mean and spread over seeds."""
+"""The numbers of an evaluation that a table can show, and their mean and spread over seeds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Metric:
 
     @property
     def paper(self) -> str:
-        """What its key in ``Collection.paper`` has behind the evaluation's name."""
+        """The end of its key in ``Collection.paper``, behind the evaluation's name."""
         return "" if self.measure == "miou" else f" {self.measure}"
 
     def of(self, evaluation: Evaluation) -> float:

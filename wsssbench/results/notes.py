@@ -1,4 +1,4 @@
-"""What is said below a comparison about the whole of it."""
+"""The sentences below a comparison that are about the whole of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def nothing_scored(collection: Collection) -> str:
 
 
 def _thresholds(comparison: Comparison) -> list[str]:
-    """Where the thresholds of each rung that needs one are from; a row that differs has a note about it."""
+    """The origin of the thresholds of each rung that needs one; a row that differs has a note about it."""
     origins: dict[str, str] = {}
     for cell in comparison.cells:
         if cell.thresholds:

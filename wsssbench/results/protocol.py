@@ -58,7 +58,7 @@ def mixed_protocols(evaluations: Sequence[Evaluation]) -> list[str]:
 def paper_differences(
     paper: Mapping[str, CardValue], evaluation: Evaluation, config: Mapping[str, Any]
 ) -> list[str]:
-    """Where a paper's protocol, as far as `paper` states it, departs from that of `evaluation`, as phrases.
+    """Phrases about how a paper's protocol, as far as `paper` states it, departs from that of `evaluation`.
 
     An entry that no card has, such as ``backbone``, is looked up in the run's `config`, whole path or inside its
     classifier, and is left out if it is not there either: nothing is known about it then.
@@ -101,7 +101,7 @@ def _phrases(mine: Mapping[str, CardValue], theirs: Mapping[str, CardValue]) -> 
 
 
 def _configured(config: Mapping[str, Any], key: str) -> CardValue:
-    """What `config` says at `key`; of a component its type."""
+    """The value of `config` at `key`; of a component its type."""
     for path in (key, f"classifier.{key}"):
         value = config_at(config, path)
         value = value.get("type") if isinstance(value, Mapping) else value

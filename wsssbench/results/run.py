@@ -1,4 +1,4 @@
-"""What a run found out, as values, and the file ``metrics.json`` that keeps them.
+"""The results of a run, as values, and the file ``metrics.json`` that keeps them.
 
 ``metrics.json`` is one object::
 
@@ -111,7 +111,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class StageTime:
-    """What one node cost when it was made: wall `seconds`, and `peak_mib` (MiB) of memory.
+    """The cost of one node when it was made: wall `seconds`, and `peak_mib` (MiB) of memory.
 
     `reused` says that this run found it in the cache, so that the cost was an earlier run's.
     """
@@ -139,7 +139,7 @@ def thinned(points: list[tuple[float, float]], most: int) -> list[tuple[float, f
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What lies over a photo: a CAM's heat, (h, w) float in [0, 1], or a label map, (h, w) uint8.
+    """A picture that lies over a photo: a CAM's heat, (h, w) float in [0, 1], or a label map, (h, w) uint8.
 
     It may be smaller than the photo, but has its proportions.
     """

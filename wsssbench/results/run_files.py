@@ -1,4 +1,4 @@
-"""Where a run keeps what: the files in ``runs/<name>/<run id>/``, and its stages' results in the cache."""
+"""The places of a run: the files in ``runs/<name>/<run id>/``, and its stages' results in the cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUN = "run.json"
 
 
 def image_counts_path(run: Path, node: str) -> Path:
-    """Where the folder of a `run` keeps the counts per image of the evaluation of `node`."""
+    """The file in the folder of a `run` with the counts per image of the evaluation of `node`."""
     return run / "image_counts" / f"{node}.npz"
 
 
@@ -38,7 +38,7 @@ def config_values(text: str, where: str) -> dict[str, Any]:
 
 
 def config_at(config: Any, path: str, default: Any = None) -> Any:
-    """What `config` has at the dotted `path`; a part of it may be the index in a list."""
+    """The value of `config` at the dotted `path`; a part of it may be the index in a list."""
     for part in path.split("."):
         if isinstance(config, Mapping) and part in config:
             config = config[part]
@@ -50,7 +50,7 @@ def config_at(config: Any, path: str, default: Any = None) -> Any:
 
 
 def read_stages(run: Path) -> dict[str, dict[str, Any]]:
-    """What ``run.json`` of the folder of a `run` says about its stages, by node.
+    """The stages of a `run` by node, as its ``run.json`` describes them.
 
     Raises:
         UserError: not the folder of a run.
@@ -61,14 +61,14 @@ def read_stages(run: Path) -> dict[str, dict[str, Any]]:
             node: {**stage, "directory": str(stage["directory"]), "hash": str(stage["hash"])}
             for node, stage in stages.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
             f"{run} is not the folder of a run: give one such as work/runs/<name>/<id>"
         ) from None
 
 
 def stage_directory(run: Path, stage: Mapping[str, Any]) -> Path | None:
-    """Where the results of a `stage` of `read_stages` are; None if they are not complete in the cache any more.
+    """The folder with the results of a `stage` of `read_stages`; None if they are not complete in the cache any more.
 
     The work folder may have been moved since, or the run may have been given paths relative to another folder.
     """

@@ -1,4 +1,4 @@
-"""What the runs of a row have in common: means over seeds, for charts and tables of costs."""
+"""Means over the seeds of a row, for charts and tables of costs."""
 
 from __future__ import annotations
 

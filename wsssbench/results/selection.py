@@ -1,4 +1,4 @@
-"""What a report of several rows looks at: one rung, and two rows, A and B, whose images it compares."""
+"""A report of several rows looks at one rung, and at two rows, A and B, whose images it compares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsssbench.results.protocol import card_differences
 
 @dataclass(frozen=True)
 class Selection:
-    """What is looked at.
+    """The rung and the rows that a report looks at.
 
     Attributes:
         rung: its title.
@@ -72,9 +72,9 @@ def select(
     else:
         title = names.named(rung)
     scored = {
-        row: found
+        row: shown
         for row, runs in of_rows.items()
-        if (found := tuple(Scored(m, of[title]) for m, of in runs if title in of))
+        if (shown := tuple(Scored(m, of[title]) for m, of in runs if title in of))
     }
     chosen = METRICS[metric_named(metric, (one.evaluation for of in scored.values() for one in of))]
     for option, given in (("--a", a), ("--b", b)):
