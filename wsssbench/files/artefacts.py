@@ -13,17 +13,18 @@ Scores keep their resolution in 16 bits: 1/20 for those of a CRF, 1/2.4 for smoo
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from wsssbench.errors import CorruptArtefactError, UserError
-from wsssbench.files import images
+from wsssbench.files import images, png
 from wsssbench.files.atomic import write_atomically
+from wsssbench.files.limits import require_pixels
+from wsssbench.files.npz import parse_npz
+from wsssbench.files.reading import reading_artefact
 from wsssbench.interfaces import Cam, Scores
 from wsssbench.ops.cam import upsample
 
@@ -107,13 +108,10 @@ def read_label(path: Path) -> np.ndarray:
     Raises:
         CorruptArtefactError: missing, damaged, or not a label map.
     """
-    try:
-        _check_png(Path(path).read_bytes())
-        return images.read_label(path)
-    except FileNotFoundError:
-        raise CorruptArtefactError(path, "there is no such file") from None
-    except (OSError, ValueError, UserError) as error:
-        raise CorruptArtefactError(path, str(error)) from error
+    with reading_artefact(path):
+        data = Path(path).read_bytes()
+        png.require_checksums(data)
+        return images.decode_label(io.BytesIO(data))
 
 
 _READERS: dict[str, Callable[[Path], object]] = {
@@ -208,55 +206,15 @@ def _pack(level: int, **arrays: np.ndarray) -> bytes:
 
 def _unpack(path: Path, **dtypes: str | tuple[str, ...]) -> dict[str, np.ndarray]:
     """The arrays of an archive, each of exactly the given dtype, or of one of those."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise CorruptArtefactError(path, "there is no such file") from None
-    try:
-        arrays = _parse(data)
-    except (
-        Exception
-    ) as error:  # damaged bytes make zipfile, zlib and numpy raise all sorts of things
-        raise CorruptArtefactError(path, f"{type(error).__name__}: {error}") from error
-    if set(arrays) != set(dtypes):
-        raise CorruptArtefactError(
-            path, f"it holds {', '.join(sorted(arrays))} instead of {', '.join(dtypes)}"
-        )
-    for name, allowed in dtypes.items():
-        names = (allowed,) if isinstance(allowed, str) else allowed
-        if arrays[name].dtype not in [np.dtype(dtype) for dtype in names]:
-            raise CorruptArtefactError(path, f"its '{name}' is {arrays[name].dtype}")
-    if arrays["size"].shape != (2,):
-        raise CorruptArtefactError(path, "its size is not (H, W)")
+    with reading_artefact(path):
+        arrays = parse_npz(path.read_bytes())
+        if set(arrays) != set(dtypes):
+            raise ValueError(f"it holds {', '.join(sorted(arrays))} instead of {', '.join(dtypes)}")
+        for name, allowed in dtypes.items():
+            names = (allowed,) if isinstance(allowed, str) else allowed
+            if arrays[name].dtype not in [np.dtype(dtype) for dtype in names]:
+                raise ValueError(f"its '{name}' is {arrays[name].dtype}")
+        if arrays["size"].shape != (2,):
+            raise ValueError("its size is not (H, W)")
+        require_pixels(_sized(arrays))
     return arrays
-
-
-def _parse(data: bytes) -> dict[str, np.ndarray]:
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for name in archive.namelist():
-            # numpy.load reads what the inner header announces and may never get to the checksum
-            member = io.BytesIO(archive.read(name))
-            arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-            if member.read(1):
-                raise ValueError(f"{name} is longer than its header says")
-    return arrays
-
-
-def _check_png(data: bytes) -> None:
-    """Verify every chunk's checksum up to the end chunk; Pillow skips those of the pixel data."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        raise ValueError("it is not a PNG file")
-    at, kind = 8, b""
-    while kind != b"IEND":
-        if at + 12 > len(data):
-            raise ValueError("it is truncated")
-        (length,) = struct.unpack_from(">I", data, at)
-        kind, end = data[at + 4 : at + 8], at + 8 + length
-        if end + 4 > len(data):
-            raise ValueError("it is truncated")
-        if zlib.crc32(data[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise ValueError("its checksum is wrong")
-        at = end + 4
-    if at != len(data):
-        raise ValueError("it has bytes after its end")

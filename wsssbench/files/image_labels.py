@@ -20,11 +20,13 @@ from wsssbench.files.atomic import write_atomically
 from wsssbench.files.ground_truth import read_mask
 from wsssbench.files.image_lists import some
 from wsssbench.files.npy import load_array_dict
+from wsssbench.files.reading import read_text, reading
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress, Silent
 
 HEADER = ["id", "labels"]
 SPLIT = "split"  # an optional third column
+_MAX_DIGITS = 20  # of a label-map value; Python reads no number of thousands
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,10 @@ def labels_from_xml(
 def labels_from_masks(
     dataset: Dataset, split: str, progress: Progress | None = None
 ) -> dict[str, np.ndarray]:
-    """Which classes occur in the masks of `split`: labels made of pixel truth, on request only.
+    """Which classes occur in the masks of `split`: labels made of the ground truth, on request only.
 
     Raises:
-        LeakError: outside `truth.allow_masks`.
+        LeakError: outside `ground_truth.allow_masks`.
         UserError: a missing or damaged mask, or one with labels outside 0..K and 255.
     """
     ids = dataset.ids(split)
@@ -171,16 +173,10 @@ def stack(labels: Mapping[str, np.ndarray], ids: Sequence[str], source: str) -> 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """The non-empty lines of a CSV with their numbers."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+    text = read_text("labels file", path, " as CSV")
+    with reading("labels file", path, " as CSV"):
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except FileNotFoundError:
-        raise UserError(f"labels file {path} does not exist") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"labels file {path} is not in UTF-8, save it in that: {error}") from error
-    except (OSError, csv.Error) as error:
-        raise UserError(f"labels file {path} cannot be read as CSV: {error}") from error
 
 
 def split_field(field: str, classes: Sequence[str] | None) -> list[str]:
@@ -199,17 +195,17 @@ def class_indices(
     Raises:
         UserError: an unknown class; `where` says of which line.
     """
-    found = []
+    indices = []
     for word in words:
         if word in index:
-            found.append(index[word])
+            indices.append(index[word])
         elif word.isascii() and word.isdigit():
-            if not 1 <= int(word) <= len(classes):
+            if len(word) > _MAX_DIGITS or not 1 <= int(word) <= len(classes):
                 raise UserError(f"{where} has the label {word}, but classes are 1..{len(classes)}")
-            found.append(int(word) - 1)
+            indices.append(int(word) - 1)
         else:
             raise UserError(f"{where}: {unknown('class', word, classes)}")
-    return found
+    return indices
 
 
 def _multi_hot(words: Sequence[str], classes: Sequence[str], where: str) -> np.ndarray:
@@ -220,10 +216,8 @@ def _multi_hot(words: Sequence[str], classes: Sequence[str], where: str) -> np.n
 
 
 def _object_names(path: Path, difficult: bool) -> list[str]:
-    try:
+    with reading("", path, " as XML"):
         root = ET.parse(path).getroot()
-    except ET.ParseError as error:
-        raise UserError(f"{path} is not readable XML: {error}") from error
     objects = root.findall("object")  # the parts of a person are nested deeper
     kept = [o for o in objects if difficult or (o.findtext("difficult") or "0").strip() != "1"]
     return [(o.findtext("name") or "").strip() for o in kept]

@@ -18,6 +18,7 @@ from typing import Any
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.image_labels import read_label_rows, split_field
 from wsssbench.files.image_lists import some
+from wsssbench.files.reading import read_text, reading
 
 _PARTS = re.compile(r"\s*[\s,|/]\s*")  # what may have been meant to separate labels
 
@@ -149,9 +150,6 @@ def _json(path: Path) -> Any:
             members[key] = value
         return members
 
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
-    except FileNotFoundError:
-        raise UserError(f"labels file {path} does not exist") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"labels file {path} cannot be read as JSON: {error}") from error
+    text = read_text("labels file", path, " as JSON")
+    with reading("labels file", path, " as JSON"):
+        return json.loads(text, object_pairs_hook=unique)
