@@ -59,7 +59,9 @@ def _parse(text: str) -> Any:
         return _WORDS[text.strip().lower()]
     try:
         return _value(ast.parse(text.strip(), mode="eval").body)
-    except (ValueError, SyntaxError):
+    except (RecursionError, MemoryError):  # of Python's parser, for some hundred brackets
+        raise UserError(f"--set ...={text}: the value is nested too deeply") from None
+    except (ValueError, SyntaxError, TypeError):  # TypeError: a list as a key
         return text
 
 

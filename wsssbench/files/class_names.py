@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsssbench.files.image_lists import read_names
+from wsssbench.files.reading import reading
 from wsssbench.ops import MAX_CLASSES
 
 _JOINERS = "\u200c\u200d"
@@ -51,7 +52,8 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """The names in a text file, one a line; empty lines and lines starting with ``#`` are skipped.
 
     Raises:
-        UserError: missing, unreadable or empty file; a name twice.
-        ValueError: see `checked_classes`.
+        UserError: missing, unreadable or empty file; a name twice; a name that `checked_classes` refuses.
     """
-    return checked_classes(read_names(path))
+    names = read_names(path)
+    with reading("class list", path):
+        return checked_classes(names)

@@ -235,9 +235,10 @@ def _key(key: Any, path: Path) -> int | str:
 
 def _value(key: Any, value: Any, path: Path) -> np.ndarray:
     array = value.value if isinstance(value, _Array) else value
-    numbers = array if isinstance(array, list) else [array]
-    if all(isinstance(number, bool | int | float | np.generic) for number in numbers):
-        array = np.asarray(array) if array != [] else np.zeros(0, np.int64)
+    if isinstance(array, list) and all(type(number) is int for number in array):
+        array = np.array(array, np.int64)  # class indices
+    if isinstance(array, bool | int | float | np.generic):
+        array = np.asarray(array)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":
         raise UserError(f"{path} has no numeric array under {key!r}")
     return array
