@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -161,7 +162,7 @@ def _json(dice: random.Random, data: bytes, _: Sequence[bytes]) -> bytes:
             case 1 if isinstance(holder, dict):
                 holder[dice.choice(("\x1b[2J", "", "id", "x" * 2000))] = holder.pop(key)
             case _:
-                holder[key] = dice.choice(VALUES)
+                holder[key] = copy.deepcopy(dice.choice(VALUES))
     return json.dumps(tree, ensure_ascii=dice.random() < 0.5).encode("utf-8", "surrogatepass")
 
 

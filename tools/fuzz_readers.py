@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import resource
 import shutil
@@ -67,6 +68,8 @@ def main() -> int:
     if unknown:
         parser.error(f"no reader '{unknown[0]}': known are {', '.join(READERS)}")
     print(f"{'reader':<16} {'files':>8} {'accepted':>8} {'refused':>8} {'other':>6} {'MiB':>6}")
+    if options.keep is not None:
+        options.keep.mkdir(parents=True, exist_ok=True)
     failed = False
     for name in names:
         tally = in_own_process(READERS[name], options.seconds, options.seed, options.keep)
@@ -93,22 +96,25 @@ def in_own_process(reader: Reader, seconds: float, seed: int, keep: Path | None)
         report = place / "tally.json"
         tally = Tally(**json.loads(report.read_text())) if report.is_file() else Tally()
         if child.exitcode:
-            tally.bad[f"the process ended with {child.exitcode}"] = 1
-            if keep is not None:
-                kept = next((place / "work").glob("input*"))
-                shutil.copy(kept, keep / f"{reader.name}-ended{kept.suffix}")
+            last = (place / "stderr").read_text(errors="replace").strip().splitlines()[-1:]
+            tally.bad[f"the process ended with {child.exitcode} {last}"] = 1
+            current = place / "work" / reader.file
+            if keep is not None and current.is_file():
+                shutil.copy(current, keep / f"{reader.name}-ended-{reader.file}")
         return tally
 
 
 def fuzz(reader: Reader, seconds: float, seed: int, place: Path, keep: Path | None) -> None:
     """Read mutated files for `seconds`, and leave a `Tally` in `place`."""
+    with (place / "stderr").open("w") as stream:
+        os.dup2(stream.fileno(), 2)  # libraries in C write there
     signal.signal(signal.SIGALRM, _hang)
     warnings.simplefilter("ignore")
     dice = random.Random(f"{reader.name} {seed}")
     work = place / "work"
     work.mkdir()
     seeds = reader.seeds(work)
-    path = work / f"input{reader.suffix}"
+    path = work / reader.file
     tally = Tally()
     for content in seeds:  # what is sound has to be accepted, else nothing is learned
         path.write_bytes(content)
@@ -121,8 +127,7 @@ def fuzz(reader: Reader, seconds: float, seed: int, place: Path, keep: Path | No
         if problem is not None:
             tally.bad[problem] = tally.bad.get(problem, 0) + 1
             if tally.bad[problem] == 1 and keep is not None:
-                keep.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, keep / f"{reader.name}-{len(tally.bad)}{path.suffix}")
+                shutil.copy(path, keep / f"{reader.name}-{len(tally.bad)}-{reader.file}")
         tally.mebibytes = (_peak() - before) // 1024
         if tally.files % 1000 == 1 or problem is not None:
             (place / "tally.json").write_text(json.dumps(asdict(tally)))
