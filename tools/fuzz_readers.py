@@ -120,7 +120,7 @@ def fuzz(reader: Reader, seconds: float, seed: int, place: Path, keep: Path | No
         path.write_bytes(content)
         reader.read(path)
     before, end = _peak(), time.monotonic() + seconds
-    while time.monotonic() < end:
+    while not tally.files or time.monotonic() < end:
         path.write_bytes(mutated(dice, seeds, reader.form, reader.tokens))
         tally.files += 1
         problem = _problem(reader, path, tally)

@@ -16,7 +16,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">8s4x4sIIBBxxB")  # signature, length, IHDR, width, height, depth, colour
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by type of colour
 _BEST_RATIO = 1032  # of deflate: bytes that one byte can become
-_HARMLESS = 1 << 24  # bytes of memory
+_HARMLESS = 1 << 22  # bytes of memory
 # (first column, first row, step of columns, step of rows) of the passes of an interlaced image.
 _PASSES = (
     (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
