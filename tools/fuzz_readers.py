@@ -32,6 +32,7 @@ from fuzz_mutations import mutated
 from wsssbench.errors import CorruptArtefactError, UserError
 
 PATIENCE = 20  # seconds for one file
+START = 120  # seconds in which the valid files have to be made
 MEMORY = Path("/dev/shm")  # files there cost no disk
 LONGEST = 500  # characters of a message
 
@@ -92,7 +93,10 @@ def in_own_process(reader: Reader, seconds: float, seed: int, keep: Path | None)
             target=fuzz, args=(reader, seconds, seed, place, keep)
         )
         child.start()
-        child.join()
+        child.join(seconds + START + PATIENCE)
+        if child.is_alive():  # hangs where no alarm reaches it
+            child.kill()
+            child.join()
         report = place / "tally.json"
         tally = Tally(**json.loads(report.read_text())) if report.is_file() else Tally()
         if child.exitcode:
@@ -144,9 +148,10 @@ def _problem(reader: Reader, path: Path, tally: Tally) -> str | None:
         tally.refused += 1
         text = str(error)
         if len(text) > LONGEST or not text.isprintable():
-            return f"a message of {len(text)} characters: {text[:60]!r}"
+            kind = "does not print" if not text.isprintable() else "is too long"
+            return f"a message that {kind}, made in {_place(error)}"
         if reader.named and path.name not in text:
-            return f"a message without the file: {text[:60]!r}"
+            return f"a message without the file's name, made in {_place(error)}"
     except (Exception, Hang) as error:
         return f"{type(error).__name__} in {_place(error)}"
     finally:
