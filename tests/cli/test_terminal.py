@@ -79,7 +79,6 @@ def test_the_log_escapes(tmp_path: Path) -> None:
         ["run", EVIL],
         ["run", "x.py", f"--{EVIL}"],
         [EVIL],
-        ["run", "x.py", "--workers", EVIL],
         ["report", EVIL],
     ],
 )
