@@ -26,7 +26,7 @@ from wsssbench.files import (
     weights,
 )
 from wsssbench.interfaces import Scores
-from wsssbench.results import collection, sweep_record
+from wsssbench.results import run, sweep_record
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ _ALL = (
     Reader(
         "metrics",
         seeds.metrics,
-        lambda p: collection._read(p.parent),
+        lambda p: run.read_run(p.parent),
         "metrics.json",
         "json",
         _JSON,

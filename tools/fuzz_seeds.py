@@ -178,7 +178,7 @@ def weights(_: Path) -> list[bytes]:
 
 def metrics(_: Path) -> list[bytes]:
     point = run.Point(50.0, 60.0, 70.0, 0.2)
-    rung = run.Rung(
+    rung = run.Evaluation(
         "CAM",
         "cam",
         "train",

@@ -18,7 +18,7 @@ import numpy as np
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.ground_truth import read_mask
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.npy import load_array_dict
 from wsssbench.files.reading import read_text, reading
 from wsssbench.interfaces import Dataset
@@ -128,7 +128,7 @@ def labels_from_xml(
     missing = [id for id in ids if not (Path(annotations) / f"{id}.xml").is_file()]
     if missing:
         raise UserError(
-            f"{len(missing)} of {len(ids)} ids have no XML file in {annotations}: {some(missing)}"
+            f"{len(missing)} of {len(ids)} ids have no XML file in {annotations}: {first_few(missing)}"
         )
     labels = {}
     for id in ids:
@@ -166,7 +166,7 @@ def stack(labels: Mapping[str, np.ndarray], ids: Sequence[str], source: str) -> 
     missing = [id for id in ids if id not in labels]
     if missing:
         raise UserError(
-            f"{len(missing)} of {len(ids)} ids have no labels in {source}: {some(missing)}"
+            f"{len(missing)} of {len(ids)} ids have no labels in {source}: {first_few(missing)}"
         )
     return np.stack([labels[id] for id in ids]).astype(np.float32)
 

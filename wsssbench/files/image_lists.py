@@ -76,7 +76,7 @@ def read_names(path: Path) -> list[str]:
     return list(first_line)
 
 
-def some(names: Sequence[str], limit: int = 3) -> str:
+def first_few(names: Sequence[str], limit: int = 3) -> str:
     """The first few of many names, for an error message: ``'a', 'b', 'c' and 97 more``."""
     shown = ", ".join(f"'{name}'" for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

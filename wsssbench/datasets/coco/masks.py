@@ -14,7 +14,7 @@ from wsssbench.datasets.coco.classes import VALUE_OF, stuff_table
 from wsssbench.datasets.coco.regions import Overlap, Region, paint, region_pixels
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.files.atomic import write_atomically
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import read_label, write_label
 from wsssbench.files.reading import reading
 from wsssbench.parallel.jobs import ImageJob
@@ -157,7 +157,7 @@ def find_stuff_maps(folder: Path, images: Sequence[CocoImage]) -> list[StuffMap]
     missing = [image.id for image, path in pairs if path is None]
     if missing:
         raise UserError(
-            f"{len(missing)} of {len(images)} images have no pixel map in {folder}: {some(missing)}; unpack "
+            f"{len(missing)} of {len(images)} images have no pixel map in {folder}: {first_few(missing)}; unpack "
             "stuffthingmaps_trainval2017.zip there, with its folders train2017 and val2017"
         )
     return [StuffMap(image, path) for image, path in pairs if path is not None]
