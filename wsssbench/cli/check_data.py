@@ -150,7 +150,7 @@ def _show(
         console.print()
     for problem in first_problems(report.problems, SHOWN):
         weight = "stops" if problem.stops else "minor"
-        console.print(f"{weight}  {'+'.join(problem.splits)}: {problem.text}", markup=False)
+        console.print(one_line(f"{weight}  {'+'.join(problem.splits)}: {problem.text}"))
     if len(report.problems) > SHOWN:
         console.print(f"... and {len(report.problems) - SHOWN} more problems; --json FILE has all")
     read = f"{name}: {report.images} images and {report.masks} masks read in {duration(seconds)}"

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.files import png
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import image_size, voc_palette
@@ -163,7 +164,10 @@ def png_problem(data: bytes, size: tuple[int, int], num_classes: int) -> str | N
                 return "not of the image's size"
             palette = image.getpalette("RGB") or []
             values = np.array(image)
-    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError):
+        header = png.read_header(io.BytesIO(data))
+        if header is not None:
+            png.require_rows(header, data)
+    except Exception:  # whatever Pillow raises about damaged bytes
         return "damaged"
     if bytes(palette) != voc_palette().tobytes():
         return "not VOC's colour map"
