@@ -16,6 +16,7 @@ import typer
 
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.cli.output_path import check_output
+from wsssbench.errors import one_line
 from wsssbench.progress import duration
 
 if TYPE_CHECKING:
