@@ -49,7 +49,7 @@ def write_image_counts(path: Path, ids: Sequence[str], choices: Mapping[str, Cla
 
 
 def read_image_counts(path: Path) -> dict[str, ImageCounts]:
-    """What `write_image_counts` stored at `path`, by choice.
+    """Read what `write_image_counts` stored at `path`, by choice.
 
     Raises:
         CorruptArtefactError: missing or damaged.

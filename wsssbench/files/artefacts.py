@@ -56,7 +56,7 @@ def write_cam(path: Path, cam: Cam, exact: bool = False) -> None:
 
 
 def read_cam(path: Path) -> Cam:
-    """The CAM in `path`, exact or not.
+    """Read the CAM in `path`, exact or not.
 
     Raises:
         CorruptArtefactError: missing, damaged, foreign, or not a valid CAM.
@@ -88,7 +88,7 @@ def write_scores(path: Path, scores: Scores) -> None:
 
 
 def read_scores(path: Path) -> Scores:
-    """The scores in `path`.
+    """Read the scores in `path`.
 
     Raises:
         CorruptArtefactError: missing, damaged, foreign, or not valid scores.
@@ -103,7 +103,7 @@ def read_scores(path: Path) -> Scores:
 
 
 def read_label(path: Path) -> np.ndarray:
-    """The label map (H, W) uint8 that a stage wrote with `images.write_label`.
+    """Read the label map (H, W) uint8 that a stage wrote with `images.write_label`.
 
     Raises:
         CorruptArtefactError: missing, damaged, or not a label map.
@@ -122,7 +122,7 @@ _READERS: dict[str, Callable[[Path], object]] = {
 
 
 def check(path: Path, kind: str) -> bool:
-    """Whether `path` can be read back completely as a ``"cam"``, ``"scores"`` or ``"label"``."""
+    """Tell whether `path` can be read back completely as a ``"cam"``, ``"scores"`` or ``"label"``."""
     try:
         _READERS[kind](path)
     except CorruptArtefactError:
@@ -131,7 +131,7 @@ def check(path: Path, kind: str) -> bool:
 
 
 def _reduced(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`maps` (K', h, w) brought down to half of `size` where they are larger.
+    """Bring `maps` (K', h, w) down to half of `size` where they are larger.
 
     Bilinear at a factor of at most 2 weights every pixel, and puts odd sizes right, which block
     means do not: those cost several hundredths of a point of mIoU.
@@ -143,7 +143,8 @@ def _reduced(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return maps
     reduced = upsample(maps, (target[0], target[1]))
     flat = reduced.reshape(len(maps), -1)
-    peaks = maps.max(axis=(1, 2))  # which averaging has lowered
+    # Averaging has lowered the peaks.
+    peaks = maps.max(axis=(1, 2))
     flat[np.arange(len(maps)), flat.argmax(axis=1)] = peaks
     return reduced
 
@@ -151,7 +152,7 @@ def _reduced(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _problem(
     classes: np.ndarray, planes: np.ndarray, size: tuple[int, int], extra: int
 ) -> str | None:
-    """What is wrong with classes (K',), planes (extra + K', h, w) and size (H, W), or None."""
+    """Say what is wrong with classes (K',), planes (extra + K', h, w) and size (H, W), or None."""
     values = np.asarray(classes).astype(np.int64).ravel()
     if np.ndim(classes) != 1 or np.asarray(classes).dtype != np.uint8:
         return "its classes are not a vector of uint8"
@@ -192,7 +193,7 @@ def _sized(stored: dict[str, np.ndarray]) -> tuple[int, int]:
 
 
 def _pack(level: int, **arrays: np.ndarray) -> bytes:
-    """An archive that `numpy.load` opens, too; equal arrays give equal bytes."""
+    """Make an archive that `numpy.load` opens, too; equal arrays give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():
@@ -205,7 +206,7 @@ def _pack(level: int, **arrays: np.ndarray) -> bytes:
 
 
 def _unpack(path: Path, **dtypes: str | tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The arrays of an archive, each of exactly the given dtype, or of one of those."""
+    """Read the arrays of an archive, each of exactly the given dtype, or of one of those."""
     with reading_artefact(path):
         arrays = parse_npz(path.read_bytes())
         if set(arrays) != set(dtypes):

@@ -57,7 +57,7 @@ def read_labels_csv(path: Path, classes: Sequence[str]) -> dict[str, np.ndarray]
 
 
 def read_label_rows(path: Path) -> list[LabelRow]:
-    """The lines of a CSV with the header ``id,labels`` or ``id,labels,split``, labels unchecked.
+    """Read the lines of a CSV with the header ``id,labels`` or ``id,labels,split``, labels unchecked.
 
     Raises:
         UserError: missing file, another header, a line of another form, an id twice.
@@ -140,7 +140,7 @@ def labels_from_xml(
 def labels_from_masks(
     dataset: Dataset, split: str, progress: Progress | None = None
 ) -> dict[str, np.ndarray]:
-    """Which classes occur in the masks of `split`: labels made of the ground truth, on request only.
+    """Make labels of the ground truth, on request only: the classes that occur in the masks of `split`.
 
     Raises:
         LeakError: outside `ground_truth.allow_masks`.
@@ -158,7 +158,7 @@ def labels_from_masks(
 
 
 def stack(labels: Mapping[str, np.ndarray], ids: Sequence[str], source: str) -> np.ndarray:
-    """The vectors of `ids` as (n, K) float32.
+    """Put the vectors of `ids` into one (n, K) float32 array.
 
     Raises:
         UserError: ids without labels; `source` says where labels were looked for.
@@ -172,7 +172,7 @@ def stack(labels: Mapping[str, np.ndarray], ids: Sequence[str], source: str) -> 
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """The non-empty lines of a CSV with their numbers."""
+    """Read the non-empty lines of a CSV with their numbers."""
     text = read_text("labels file", path, " as CSV")
     with reading("labels file", path, " as CSV"):
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -180,7 +180,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def split_field(field: str, classes: Sequence[str] | None) -> list[str]:
-    """The labels in a field of a CSV; if `classes` are not known, only ``;`` separates them."""
+    """Split the labels in a field of a CSV; if `classes` are not known, only ``;`` separates them."""
     field = field.strip()
     if ";" in field or classes is None:
         return [word.strip() for word in field.split(";") if word.strip()]

@@ -50,12 +50,12 @@ def read_list(path: Path) -> list[ListEntry]:
 
 
 def read_id_list(path: Path) -> list[str]:
-    """The ids of a list, in its order. See `read_list`."""
+    """Read the ids of a list, in its order. See `read_list`."""
     return [entry.id for entry in read_list(path)]
 
 
 def read_names(path: Path) -> list[str]:
-    """The lines of a text file that are neither empty nor start with ``#``; a line may hold spaces.
+    """Read the lines of a text file that are neither empty nor start with ``#``; a line may hold spaces.
 
     Raises:
         UserError: missing, unreadable or empty file; a line twice.
@@ -77,7 +77,7 @@ def read_names(path: Path) -> list[str]:
 
 
 def first_few(names: Sequence[str], limit: int = 3) -> str:
-    """The first few of many names, for an error message: ``'a', 'b', 'c' and 97 more``."""
+    """Name the first few of many, for an error message: ``'a', 'b', 'c' and 97 more``."""
     shown = ", ".join(f"'{name}'" for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 

@@ -28,9 +28,8 @@ _LOSSY = ("JPEG", "MPO", "WEBP")
 _JPEG_END = b"\xff\xd9"
 _NO_LABEL = 254  # which hardly any label map has
 _ORIENTATION = 0x0112  # EXIF's tag
-_MAX_TEXT = (
-    1 << 26
-)  # bytes; editors store megabytes of text beside the pixels, which nothing here needs
+# Bytes. Editors store megabytes of text beside the pixels, which nothing here needs.
+_MAX_TEXT = 1 << 26
 
 # Our own limit, `require_pixels`, stands in for Pillow's, which warns on the terminal before it refuses.
 Image.MAX_IMAGE_PIXELS = None
@@ -38,7 +37,7 @@ PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = _MAX_TEXT
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """The image as (H, W, 3) uint8 RGB, whatever its mode; EXIF is ignored, as masks have none.
+    """Read an image as (H, W, 3) uint8 RGB, whatever its mode; EXIF is ignored, as masks have none.
 
     Raises:
         UserError: no such file, or not a whole and readable image.
@@ -91,7 +90,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """The (H, W) of an image or label map, from its header: nothing is decoded.
+    """Read the (H, W) of an image or label map from its header: nothing is decoded.
 
     Raises:
         UserError: no such file, or no image header.
@@ -101,7 +100,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def read_label(path: str | Path) -> np.ndarray:
-    """The label map (H, W) uint8 in a palette PNG (its indices) or an 8-bit grey PNG (its values).
+    """Read the label map (H, W) uint8 in a palette PNG (its indices) or an 8-bit grey PNG (its values).
 
     Raises:
         UserError: missing, damaged or not whole; or a file that cannot hold indices: RGB, lossy, more than 8 bits in
@@ -112,7 +111,7 @@ def read_label(path: str | Path) -> np.ndarray:
 
 
 def decode_label(file: BinaryIO) -> np.ndarray:
-    """What `read_label` reads, from an open file.
+    """Read from an open file what `read_label` reads.
 
     Raises:
         Exception: damaged bytes make Pillow raise all sorts of things: see `reading`.
@@ -127,7 +126,7 @@ def decode_label(file: BinaryIO) -> np.ndarray:
 
 
 def label_size(path: str | Path) -> tuple[int, int]:
-    """The (H, W) of a label map, from its header: nothing is decoded.
+    """Read the (H, W) of a label map from its header: nothing is decoded.
 
     Raises:
         UserError: no such file, no image header, or one of a file that cannot hold indices.

@@ -18,7 +18,7 @@ _BYTES_PER_PIXEL = (
 
 
 def max_pixels() -> int:
-    """How many pixels an image may have.
+    """Return how many pixels an image may have.
 
     Raises:
         UserError: the environment variable is no positive number.

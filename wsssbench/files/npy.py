@@ -73,7 +73,7 @@ def _check_header(stream: io.BytesIO, path: Path) -> None:
 
 
 def _check_memo(pickled: bytes) -> None:
-    """UnpicklingError for a number of a remembered object beyond all objects the file can hold.
+    """Raise UnpicklingError for a number of a remembered object beyond all objects the file can hold.
 
     Python's unpickler makes a table of that many entries: 10 bytes of a file could take 64 GiB.
     """

@@ -12,7 +12,7 @@ from wsssbench.files.limits import require_bytes
 
 
 def parse_npz(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of the archive `data` by name, without the ending ``.npy``.
+    """Read the arrays of the archive `data` by name, without the ending ``.npy``.
 
     Raises:
         Exception: damaged bytes make zipfile, zlib and numpy raise all sorts of things: see `reading`.
@@ -27,7 +27,7 @@ def parse_npz(data: bytes) -> dict[str, np.ndarray]:
 
 
 def parse_npy(data: bytes) -> np.ndarray:
-    """The array in the .npy file `data`, all of it.
+    """Read the array in the .npy file `data`, all of it.
 
     ``numpy.load`` takes the memory that the header asks for, and may never get to the checksum of an archive.
 
@@ -46,7 +46,7 @@ def parse_npy(data: bytes) -> np.ndarray:
 
 
 def read_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether in Fortran's order, and type of the .npy file in `stream`.
+    """Read shape, whether in Fortran's order, and type of the .npy file in `stream`.
 
     Raises:
         ValueError: no such header, or of another version than 1.0 and 2.0.

@@ -62,7 +62,7 @@ def reading_artefact(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def cause(error: BaseException) -> str:
-    """What `error` says, in a few words."""
+    """Say in a few words what `error` is about."""
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):
@@ -79,7 +79,7 @@ def cause(error: BaseException) -> str:
 
 
 def read_text(what: str, path: Path, form: str = " as text") -> str:
-    """The text of a UTF-8 file, with or without a byte order mark.
+    """Read the text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
         UserError: missing, or in another encoding.
