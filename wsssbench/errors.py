@@ -5,9 +5,48 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_MESSAGE = 500  # characters
+_LONGEST_NAME = 80
+
+
+def escaped(text: str, keep: str = "") -> str:
+    r"""`text` with every character that does not print as its escape: ``\x1b``, ``\n``, ``\u202e``.
+
+    These are control characters, marks that change the direction of writing, halves of surrogate pairs (bytes of a
+    file name that are no text), and spaces that look like a plain one.
+
+    Args:
+        text: anything from a file, an argument or a library.
+        keep: characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def shortened(text: str, limit: int = LONGEST_MESSAGE) -> str:
+    """`text` in at most `limit` characters: of a longer one the beginning and the end."""
+    if len(text) <= limit:
+        return text
+    tail = limit // 3
+    return f"{text[: limit - tail - 5]} ... {text[-tail:]}"
+
+
+def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
+    """`text` as the terminal and the log may have it: on one line, `escaped` and `shortened`."""
+    return shortened(escaped(shortened(text, limit)), limit)
+
 
 class UserError(Exception):
-    """A mistake in what the user asked for. The command line prints the sentence and exits with code 2."""
+    """A mistake in what the user asked for. The command line prints the sentence and exits with code 2.
+
+    Its text is safe to print, whatever names and values of files and arguments went into it; ``args`` keeps them whole.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class LeakError(UserError):
@@ -27,14 +66,13 @@ class CorruptArtefactError(Exception):
     """
 
     def __init__(self, path: object, reason: str) -> None:
-        super().__init__(
-            path, reason
-        )  # the arguments themselves, so that it pickles across processes
+        # The arguments themselves, so that it can be pickled from one process to another.
+        super().__init__(path, reason)
         self.path = path
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.path} is not a readable artefact: {self.reason}"
+        return one_line(f"{self.path} is not a readable artefact: {self.reason}")
 
 
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
@@ -46,6 +84,7 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
         allowed: every name that exists.
     """
     names = sorted(allowed)
+    given = shortened(given, _LONGEST_NAME)
     near = difflib.get_close_matches(given, names, n=3, cutoff=0.6) or [
         name for name in names if name.lower() == given.lower()
     ]

@@ -108,7 +108,7 @@ def test_list_items_by_index(tiny: dict[str, Any]) -> None:
         ("classifier.pooling.bin=3", ["'bin'", "did you mean bins?"]),
         ("refine.mine={}", ["'mine'", "+refine.mine"]),
         ("classifier.erasing.0.attract=1", ["list of 0"]),
-        ("seed.x=1", ["seed is 0, not a section"]),
+        ("seed.x=1", ["seed is 0, which has no parts"]),
         ("nonsense", ["key.subkey=value"]),
         ("classifier.schedule.epoch=3", ["did you mean epochs"]),
     ],

@@ -114,7 +114,7 @@ def test_xml_mistakes_get_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.xml: unknown class 'dgo': did you mean dog"):
         labels.labels_from_xml(tmp_path, ["a"], CLASSES)
     (tmp_path / "a.xml").write_text("<annotation>")
-    with pytest.raises(UserError, match=r"a\.xml is not readable XML"):
+    with pytest.raises(UserError, match=r"a\.xml cannot be read as XML"):
         labels.labels_from_xml(tmp_path, ["a"], CLASSES)
     with pytest.raises(UserError, match=r"2 of 3 ids have no XML file .*'b', 'c'"):
         labels.labels_from_xml(tmp_path, ["a", "b", "c"], CLASSES)

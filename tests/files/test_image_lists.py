@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wsssbench.errors import UserError
-from wsssbench.files.image_lists import ListEntry, read_id_list, read_list, some
+from wsssbench.files.image_lists import ListEntry, first_few, read_id_list, read_list
 
 
 def listed(tmp_path: Path, text: str) -> Path:
@@ -66,6 +66,6 @@ def test_the_lists_of_the_literature(voc12_lists: Path) -> None:
     assert len(test) == 1456 and all(e.mask is None and e.image for e in test)
 
 
-def test_some_names_the_first_few() -> None:
-    assert some(["a"]) == "'a'"
-    assert some([str(i) for i in range(100)]) == "'0', '1', '2' and 97 more"
+def test_the_first_few_of_many_names() -> None:
+    assert first_few(["a"]) == "'a'"
+    assert first_few([str(i) for i in range(100)]) == "'0', '1', '2' and 97 more"

@@ -223,7 +223,7 @@ def test_hostile_pickles_are_user_errors(tmp_path: Path, name: str) -> None:
         ({"a": np.array([{}, []], dtype=object)}, "no numeric array under 'a'"),
         ({"a": np.array(["x"])}, "no numeric array under 'a'"),
         ({"a": np.zeros(2, [("x", "f4")])}, "not"),
-        ({"a": [1, 2]}, "no numeric array under 'a'"),
+        ({"a": [1, "x"]}, "no numeric array under 'a'"),
         ({"a": {"b": np.zeros(2)}}, "no numeric array under 'a'"),
         ({(1, 2): np.zeros(2)}, "the key"),
         ({None: np.zeros(2)}, "the key"),
@@ -249,7 +249,7 @@ def test_plain_arrays_and_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"float64 and shape \(3,\), not a dictionary"):
         load_array_dict(tmp_path / "x.npy")
     (tmp_path / "x.npy").write_bytes(b"GIF89a and so on")
-    with pytest.raises(UserError, match=r"not a readable \.npy"):
+    with pytest.raises(UserError, match=r"cannot be read as a \.npy file"):
         load_array_dict(tmp_path / "x.npy")
     with pytest.raises(UserError, match="does not exist"):
         load_array_dict(tmp_path / "gone.npy")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import redirect_stderr
 
 import typer
 
 from wsssbench.cli import complete
-from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.cli.console import EscapedStream, show_all
+from wsssbench.errors import CorruptArtefactError, UserError, one_line
 
 _STOPPED = (130, 143, 129)  # exit codes after Ctrl-C, SIGTERM, SIGHUP
 _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
@@ -67,8 +69,12 @@ def main() -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     complete.rejoin_words(os.environ)
+    for stream in (sys.stdout, sys.stderr):
+        show_all(stream)
     try:
-        build_app()()
+        # The parser of the command line quotes the arguments it refuses, as they are.
+        with redirect_stderr(EscapedStream(sys.stderr)):
+            build_app()()
     except (UserError, CorruptArtefactError) as error:
         return _complain(str(error))
     except SystemExit as end:
@@ -108,5 +114,5 @@ def _of_the_disk(error: OSError) -> str | None:
 
 
 def _complain(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {one_line(sentence)}", file=sys.stderr)
     return 2

@@ -16,6 +16,7 @@ import typer
 
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.cli.output_path import check_output
+from wsssbench.errors import one_line
 from wsssbench.progress import duration
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _show(
         console.print()
     for problem in first_problems(report.problems, SHOWN):
         weight = "stops" if problem.stops else "minor"
-        console.print(f"{weight}  {'+'.join(problem.splits)}: {problem.text}", markup=False)
+        console.print(one_line(f"{weight}  {'+'.join(problem.splits)}: {problem.text}"))
     if len(report.problems) > SHOWN:
         console.print(f"... and {len(report.problems) - SHOWN} more problems; --json FILE has all")
     read = f"{name}: {report.images} images and {report.masks} masks read in {duration(seconds)}"

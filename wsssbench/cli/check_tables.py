@@ -19,7 +19,7 @@ from wsssbench.datasets.check_counts import (
     strongest_pairs,
 )
 from wsssbench.datasets.checker import Problem
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 
 MISSING = "–"
 PAIRS = 8  # of the co-occurring classes
@@ -186,7 +186,7 @@ def _overlap(overlap: Overlap, uses: Mapping[str, Sequence[str]]) -> str:
         other = second if overlap.inside == first else first
         text = f"all {overlap.images} images of {overlap.inside} are in {other}"
     else:
-        text = f"{first} and {second} share {overlap.images} images: {some(overlap.ids)}"
+        text = f"{first} and {second} share {overlap.images} images: {first_few(overlap.ids)}"
     for trained, other in (overlap.splits, overlap.splits[::-1]):
         if "trains" in uses[trained]:
             text += "".join(_SHARED.get(use, "") for use in uses[other])

@@ -75,14 +75,14 @@ def cam_directory(run: Path) -> Path:
 
 def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
     from wsssbench.experiment.config import read_config
-    from wsssbench.files.image_lists import some
+    from wsssbench.files.image_lists import first_few
     from wsssbench.stages.generate import build_dataset
 
     ids = build_dataset(read_config(run / "config.py")).ids(split)
     missing = [id for id in ids if not (directory / f"{id}.npz").is_file()]
     if missing:
         raise UserError(
-            f"--split {split}: {len(missing)} of its {len(ids)} images have no CAM in this run: {some(missing)}"
+            f"--split {split}: {len(missing)} of its {len(ids)} images have no CAM in this run: {first_few(missing)}"
         )
     return ids
 

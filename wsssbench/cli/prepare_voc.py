@@ -51,7 +51,7 @@ def prepare_voc(
 def _tell(made: Prepared, root: Path, progress: Progress) -> None:
     from wsssbench.datasets.voc.prepare import LIST, MASKS
     from wsssbench.datasets.voc.sbd import TRAIN_AUG
-    from wsssbench.files.image_lists import some
+    from wsssbench.files.image_lists import first_few
 
     if not made.expected:
         counts = ", ".join(f"{name} {count}" for name, count in made.counts.items())
@@ -62,7 +62,7 @@ def _tell(made: Prepared, root: Path, progress: Progress) -> None:
     if made.different:
         progress.warn(
             f"{len(made.different)} masks in {MASKS} were there before, differ from VOC's and "
-            f"SBD's, and are left alone: {some(made.different)}; --overwrite replaces them"
+            f"SBD's, and are left alone: {first_few(made.different)}; --overwrite replaces them"
         )
     if made.list_kept:
         progress.warn(f"{LIST}.txt was there before with other ids; --overwrite replaces it")

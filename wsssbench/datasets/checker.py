@@ -15,7 +15,7 @@ import numpy as np
 
 from wsssbench.datasets.check_counts import MaskFacts
 from wsssbench.errors import LeakError, UserError
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import ImageFacts
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress, Silent
@@ -186,7 +186,7 @@ class Checker:
                 n=len(problems),
                 total=len(self.lists[split]),
                 split=split,
-                ids=some([problem.id for problem in problems]),
+                ids=first_few([problem.id for problem in problems]),
                 text=problems[0].text,
             )
             for (split, check, text), problems in groups.items()

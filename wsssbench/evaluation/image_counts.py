@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from wsssbench.errors import CorruptArtefactError
 from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.files.atomic import write_atomically
+from wsssbench.files.npz import parse_npz
+from wsssbench.files.reading import reading_artefact
 
 FILE = "image_counts.npz"
 _PARTS = ("correct", "predicted", "true")
@@ -49,23 +49,21 @@ def write_image_counts(path: Path, ids: Sequence[str], choices: Mapping[str, Cla
 
 
 def read_image_counts(path: Path) -> dict[str, ImageCounts]:
-    """What `write_image_counts` stored at `path`, by choice.
+    """Read what `write_image_counts` stored at `path`, by choice.
 
     Raises:
         CorruptArtefactError: missing or damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        ids = tuple(str(id) for id in arrays["ids"])
+    with reading_artefact(path):
+        arrays = parse_npz(path.read_bytes())
+        ids = arrays.pop("ids")
+        if ids.ndim != 1 or ids.dtype.kind != "U":
+            raise ValueError(f"its ids are {ids.dtype} of shape {ids.shape}, not a vector of names")
         choices = [name.removesuffix("_true") for name in arrays if name.endswith("_true")]
-        found = {
-            choice: ClassCounts(*(arrays[f"{choice}_{part}"] for part in _PARTS))
-            for choice in choices
-        }
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CorruptArtefactError(path, f"{type(error).__name__}: {error}") from error
-    for counts in found.values():
-        if counts.true.ndim != 2 or len(counts.true) != len(ids):
-            raise CorruptArtefactError(path, f"counts of {len(counts.true)} images, {len(ids)} ids")
-    return {choice: ImageCounts(ids, counts) for choice, counts in found.items()}
+        counts = {c: ClassCounts(*(arrays[f"{c}_{part}"] for part in _PARTS)) for c in choices}
+        for name, array in arrays.items():
+            if array.ndim != 2 or array.dtype.kind != "i" or len(array) != len(ids):
+                raise ValueError(
+                    f"{len(ids)} ids, but its '{name}' is {array.dtype} of shape {array.shape}"
+                )
+    return {c: ImageCounts(tuple(ids.tolist()), counts[c]) for c in choices}

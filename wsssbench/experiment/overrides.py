@@ -64,7 +64,9 @@ def _parse(text: str) -> Any:
         return _WORDS[text.strip().lower()]
     try:
         return _value(ast.parse(text.strip(), mode="eval").body)
-    except (ValueError, SyntaxError):
+    except (RecursionError, MemoryError):  # of Python's parser, for some hundred brackets
+        raise UserError(f"--set ...={text}: the value is nested too deeply") from None
+    except (ValueError, SyntaxError, TypeError):  # TypeError: a list as a key
         return text
 
 
@@ -95,6 +97,10 @@ def _is_name(node: ast.expr) -> bool:
 
 def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
     *parents, last = path.split(".")
+    if not all((*parents, last)):
+        raise UserError(
+            f"--set {path}: a part of the key is empty, but it is names with dots between"
+        )
     node: Any = config
     for depth, part in enumerate(parents):
         node = _child(node, part, ".".join(parents[:depth]), path, add)
@@ -145,7 +151,10 @@ def _merged_list(there: Sequence[Any], value: Any) -> list[Any]:
 
 def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
     if isinstance(node, list):
-        return node[_index(node, part, here, path)]
+        item = node[_index(node, part, here, path)]
+        if not isinstance(item, (dict, list)):
+            raise UserError(f"--set {path}: {here}.{part} is {item!r}, which has no parts")
+        return item
     if isinstance(node.get(part), tuple):
         node[part] = list(node[part])
     if part not in node or node[part] is None:
@@ -155,13 +164,13 @@ def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
         node[part] = [] if _kind(places("lists"), f"{here}.{part}".lstrip(".")) else {}
     if not isinstance(node[part], (dict, list)):
         raise UserError(
-            f"--set {path}: {f'{here}.{part}'.lstrip('.')} is {node[part]!r}, not a section"
+            f"--set {path}: {f'{here}.{part}'.lstrip('.')} is {node[part]!r}, which has no parts"
         )
     return node[part]
 
 
 def _index(node: list[Any], part: str, here: str, path: str, append: bool = False) -> int:
-    if part.isascii() and part.isdigit() and int(part) < len(node) + append:
+    if part.isascii() and part.isdigit() and len(part) < 10 and int(part) < len(node) + append:
         return int(part)
     raise UserError(f"--set {path}: {here} is a list of {len(node)}, '{part}' is no index in it")
 

@@ -13,17 +13,18 @@ Scores keep their resolution in 16 bits: 1/20 for those of a CRF, 1/2.4 for smoo
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from wsssbench.errors import CorruptArtefactError, UserError
-from wsssbench.files import images
+from wsssbench.files import images, png
 from wsssbench.files.atomic import write_atomically
+from wsssbench.files.limits import require_pixels
+from wsssbench.files.npz import parse_npz
+from wsssbench.files.reading import reading_artefact
 from wsssbench.interfaces import Cam, Scores
 from wsssbench.ops.cam import upsample
 
@@ -55,7 +56,7 @@ def write_cam(path: Path, cam: Cam, exact: bool = False) -> None:
 
 
 def read_cam(path: Path) -> Cam:
-    """The CAM in `path`, exact or not.
+    """Read the CAM in `path`, exact or not.
 
     Raises:
         CorruptArtefactError: missing, damaged, foreign, or not a valid CAM.
@@ -87,7 +88,7 @@ def write_scores(path: Path, scores: Scores) -> None:
 
 
 def read_scores(path: Path) -> Scores:
-    """The scores in `path`.
+    """Read the scores in `path`.
 
     Raises:
         CorruptArtefactError: missing, damaged, foreign, or not valid scores.
@@ -102,18 +103,15 @@ def read_scores(path: Path) -> Scores:
 
 
 def read_label(path: Path) -> np.ndarray:
-    """The label map (H, W) uint8 that a stage wrote with `images.write_label`.
+    """Read the label map (H, W) uint8 that a stage wrote with `images.write_label`.
 
     Raises:
         CorruptArtefactError: missing, damaged, or not a label map.
     """
-    try:
-        _check_png(Path(path).read_bytes())
-        return images.read_label(path)
-    except FileNotFoundError:
-        raise CorruptArtefactError(path, "there is no such file") from None
-    except (OSError, ValueError, UserError) as error:
-        raise CorruptArtefactError(path, str(error)) from error
+    with reading_artefact(path):
+        data = Path(path).read_bytes()
+        png.require_checksums(data)
+        return images.decode_label(io.BytesIO(data))
 
 
 _READERS: dict[str, Callable[[Path], object]] = {
@@ -124,7 +122,7 @@ _READERS: dict[str, Callable[[Path], object]] = {
 
 
 def check(path: Path, kind: str) -> bool:
-    """Whether `path` can be read back completely as a ``"cam"``, ``"scores"`` or ``"label"``."""
+    """Tell whether `path` can be read back completely as a ``"cam"``, ``"scores"`` or ``"label"``."""
     try:
         _READERS[kind](path)
     except CorruptArtefactError:
@@ -133,7 +131,7 @@ def check(path: Path, kind: str) -> bool:
 
 
 def _reduced(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`maps` (K', h, w) brought down to half of `size` where they are larger.
+    """Bring `maps` (K', h, w) down to half of `size` where they are larger.
 
     Bilinear at a factor of at most 2 weights every pixel, and puts odd sizes right, which block
     means do not: those cost several hundredths of a point of mIoU.
@@ -145,7 +143,8 @@ def _reduced(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return maps
     reduced = upsample(maps, (target[0], target[1]))
     flat = reduced.reshape(len(maps), -1)
-    peaks = maps.max(axis=(1, 2))  # which averaging has lowered
+    # Averaging has lowered the peaks.
+    peaks = maps.max(axis=(1, 2))
     flat[np.arange(len(maps)), flat.argmax(axis=1)] = peaks
     return reduced
 
@@ -153,7 +152,7 @@ def _reduced(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _problem(
     classes: np.ndarray, planes: np.ndarray, size: tuple[int, int], extra: int
 ) -> str | None:
-    """What is wrong with classes (K',), planes (extra + K', h, w) and size (H, W), or None."""
+    """Say what is wrong with classes (K',), planes (extra + K', h, w) and size (H, W), or None."""
     values = np.asarray(classes).astype(np.int64).ravel()
     if np.ndim(classes) != 1 or np.asarray(classes).dtype != np.uint8:
         return "its classes are not a vector of uint8"
@@ -194,7 +193,7 @@ def _sized(stored: dict[str, np.ndarray]) -> tuple[int, int]:
 
 
 def _pack(level: int, **arrays: np.ndarray) -> bytes:
-    """An archive that `numpy.load` opens, too; equal arrays give equal bytes."""
+    """Make an archive that `numpy.load` opens, too; equal arrays give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():
@@ -207,56 +206,16 @@ def _pack(level: int, **arrays: np.ndarray) -> bytes:
 
 
 def _unpack(path: Path, **dtypes: str | tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The arrays of an archive, each of exactly the given dtype, or of one of those."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise CorruptArtefactError(path, "there is no such file") from None
-    try:
-        arrays = _parse(data)
-    except (
-        Exception
-    ) as error:  # damaged bytes make zipfile, zlib and numpy raise all sorts of things
-        raise CorruptArtefactError(path, f"{type(error).__name__}: {error}") from error
-    if set(arrays) != set(dtypes):
-        raise CorruptArtefactError(
-            path, f"it holds {', '.join(sorted(arrays))} instead of {', '.join(dtypes)}"
-        )
-    for name, allowed in dtypes.items():
-        names = (allowed,) if isinstance(allowed, str) else allowed
-        if arrays[name].dtype not in [np.dtype(dtype) for dtype in names]:
-            raise CorruptArtefactError(path, f"its '{name}' is {arrays[name].dtype}")
-    if arrays["size"].shape != (2,):
-        raise CorruptArtefactError(path, "its size is not (H, W)")
+    """Read the arrays of an archive, each of exactly the given dtype, or of one of those."""
+    with reading_artefact(path):
+        arrays = parse_npz(path.read_bytes())
+        if set(arrays) != set(dtypes):
+            raise ValueError(f"it holds {', '.join(sorted(arrays))} instead of {', '.join(dtypes)}")
+        for name, allowed in dtypes.items():
+            names = (allowed,) if isinstance(allowed, str) else allowed
+            if arrays[name].dtype not in [np.dtype(dtype) for dtype in names]:
+                raise ValueError(f"its '{name}' is {arrays[name].dtype}")
+        if arrays["size"].shape != (2,):
+            raise ValueError("its size is not (H, W)")
+        require_pixels(_sized(arrays))
     return arrays
-
-
-def _parse(data: bytes) -> dict[str, np.ndarray]:
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for name in archive.namelist():
-            # numpy.load reads what the inner header announces and may never get to the checksum
-            member = io.BytesIO(archive.read(name))
-            arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-            if member.read(1):
-                raise ValueError(f"{name} is longer than its header says")
-    return arrays
-
-
-def _check_png(data: bytes) -> None:
-    """Verify every chunk's checksum up to the end chunk; Pillow skips those of the pixel data."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        raise ValueError("it is not a PNG file")
-    at, kind = 8, b""
-    while kind != b"IEND":
-        if at + 12 > len(data):
-            raise ValueError("it is truncated")
-        (length,) = struct.unpack_from(">I", data, at)
-        kind, end = data[at + 4 : at + 8], at + 8 + length
-        if end + 4 > len(data):
-            raise ValueError("it is truncated")
-        if zlib.crc32(data[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise ValueError("its checksum is wrong")
-        at = end + 4
-    if at != len(data):
-        raise ValueError("it has bytes after its end")

@@ -44,7 +44,7 @@ class CamFormat:
 
 
 def read_psa(path: Path, size: tuple[int, int] | None = None) -> Cam:
-    """An AffinityNet-style ``.npy``: dict of class index 0..K-1 -> (H, W) float map, as `Cam` (classes 1..K).
+    """Read an AffinityNet-style ``.npy``: a dict of class index 0..K-1 -> (H, W) float map, as `Cam` (classes 1..K).
 
     Args:
         size: the image's (H, W), which a file without classes cannot tell.
@@ -78,7 +78,7 @@ def write_psa(path: Path, cam: Cam) -> None:
 
 
 def read_irn(path: Path, size: tuple[int, int] | None = None) -> Cam:
-    """An IRNet-style ``.npy``: its ``high_res`` maps of class indices ``keys``, as `Cam` (classes 1..K).
+    """Read an IRNet-style ``.npy``: its ``high_res`` maps of class indices ``keys``, as `Cam` (classes 1..K).
 
     Args:
         size: the image's (H, W), used only for a file without classes.
@@ -116,7 +116,7 @@ def write_irn(path: Path, cam: Cam) -> None:
 
 
 def bounded(cam: Cam, path: Path) -> tuple[Cam, bool]:
-    """`cam` with values in [0, 1], and whether any were clipped.
+    """Return `cam` with values in [0, 1], and whether any were clipped.
 
     Raises:
         UserError: NaN, or values that are more than `SLACK` outside.
@@ -135,7 +135,7 @@ def bounded(cam: Cam, path: Path) -> tuple[Cam, bool]:
 
 
 def _classes(indices: list[int], path: Path) -> np.ndarray:
-    """Ascending class indices 0..K-1 as label-map values (K',) uint8."""
+    """Turn ascending class indices 0..K-1 into label-map values (K',) uint8."""
     if indices and not 0 <= indices[0] <= indices[-1] < MAX_CLASSES:
         raise UserError(f"{path}: class indices {indices} are not in 0..{MAX_CLASSES - 1}")
     if len(set(indices)) < len(indices):
@@ -151,7 +151,7 @@ def _real(array: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _full(cam: Cam) -> np.ndarray:
-    """Maps at the image's size (K', H, W) float32; interpolation may leave [0, 1] by rounding."""
+    """Return the maps at the image's size (K', H, W) float32; interpolation may leave [0, 1] by rounding."""
     maps = upsample(cam.maps, cam.size)
     return maps if maps is cam.maps else np.clip(maps, 0, 1)
 

@@ -40,7 +40,7 @@ class _Ban:
 
 @dataclass(frozen=True)
 class GuardState:
-    """What is allowed and closed, to hand to a spawned worker."""
+    """The masks that are allowed and closed, to hand to a spawned worker."""
 
     allowed: tuple[str, ...]
     closed: tuple[tuple[str, tuple[str, ...]], ...]
@@ -72,7 +72,7 @@ def allow_masks(stage: str) -> Iterator[None]:
 
 
 def read_mask(dataset: Dataset, id: str, split: str) -> np.ndarray:
-    """The ground-truth label map of `id`, (H, W) uint8 in 0..K or 255.
+    """Read the ground-truth label map of `id`, (H, W) uint8 in 0..K or 255.
 
     Raises:
         LeakError: outside `allow_masks`.
@@ -118,7 +118,7 @@ def forbid(directories: Iterable[Path], stage: str) -> Iterator[None]:
 
 
 def guard_state() -> GuardState:
-    """What is allowed and closed now: for the initialiser of spawned workers."""
+    """Return what is allowed and closed now: for the initialiser of spawned workers."""
     return GuardState(_allowed, tuple((ban.stage, ban.roots) for ban in _bans))
 
 

@@ -18,13 +18,15 @@ import numpy as np
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.ground_truth import read_mask
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.npy import load_array_dict
+from wsssbench.files.reading import read_text, reading
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress, Silent
 
 HEADER = ["id", "labels"]
 SPLIT = "split"  # an optional third column
+_MAX_DIGITS = 20  # of a label-map value; Python reads no number of thousands
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def read_labels_csv(path: Path, classes: Sequence[str]) -> dict[str, np.ndarray]
 
 
 def read_label_rows(path: Path) -> list[LabelRow]:
-    """The lines of a CSV with the header ``id,labels`` or ``id,labels,split``, labels unchecked.
+    """Read the lines of a CSV with the header ``id,labels`` or ``id,labels,split``, labels unchecked.
 
     Raises:
         UserError: missing file, another header, a line of another form, an id twice.
@@ -126,7 +128,7 @@ def labels_from_xml(
     missing = [id for id in ids if not (Path(annotations) / f"{id}.xml").is_file()]
     if missing:
         raise UserError(
-            f"{len(missing)} of {len(ids)} ids have no XML file in {annotations}: {some(missing)}"
+            f"{len(missing)} of {len(ids)} ids have no XML file in {annotations}: {first_few(missing)}"
         )
     labels = {}
     for id in ids:
@@ -138,10 +140,10 @@ def labels_from_xml(
 def labels_from_masks(
     dataset: Dataset, split: str, progress: Progress | None = None
 ) -> dict[str, np.ndarray]:
-    """Which classes occur in the masks of `split`: labels made of pixel truth, on request only.
+    """Make labels of the ground truth, on request only: the classes that occur in the masks of `split`.
 
     Raises:
-        LeakError: outside `truth.allow_masks`.
+        LeakError: outside `ground_truth.allow_masks`.
         UserError: a missing or damaged mask, or one with labels outside 0..K and 255.
     """
     ids = dataset.ids(split)
@@ -156,7 +158,7 @@ def labels_from_masks(
 
 
 def stack(labels: Mapping[str, np.ndarray], ids: Sequence[str], source: str) -> np.ndarray:
-    """The vectors of `ids` as (n, K) float32.
+    """Put the vectors of `ids` into one (n, K) float32 array.
 
     Raises:
         UserError: ids without labels; `source` says where labels were looked for.
@@ -164,27 +166,21 @@ def stack(labels: Mapping[str, np.ndarray], ids: Sequence[str], source: str) -> 
     missing = [id for id in ids if id not in labels]
     if missing:
         raise UserError(
-            f"{len(missing)} of {len(ids)} ids have no labels in {source}: {some(missing)}"
+            f"{len(missing)} of {len(ids)} ids have no labels in {source}: {first_few(missing)}"
         )
     return np.stack([labels[id] for id in ids]).astype(np.float32)
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """The non-empty lines of a CSV with their numbers."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+    """Read the non-empty lines of a CSV with their numbers."""
+    text = read_text("labels file", path, " as CSV")
+    with reading("labels file", path, " as CSV"):
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except FileNotFoundError:
-        raise UserError(f"labels file {path} does not exist") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"labels file {path} is not in UTF-8, save it in that: {error}") from error
-    except (OSError, csv.Error) as error:
-        raise UserError(f"labels file {path} cannot be read as CSV: {error}") from error
 
 
 def split_field(field: str, classes: Sequence[str] | None) -> list[str]:
-    """The labels in a field of a CSV; if `classes` are not known, only ``;`` separates them."""
+    """Split the labels in a field of a CSV; if `classes` are not known, only ``;`` separates them."""
     field = field.strip()
     if ";" in field or classes is None:
         return [word.strip() for word in field.split(";") if word.strip()]
@@ -199,17 +195,17 @@ def class_indices(
     Raises:
         UserError: an unknown class; `where` says of which line.
     """
-    found = []
+    indices = []
     for word in words:
         if word in index:
-            found.append(index[word])
+            indices.append(index[word])
         elif word.isascii() and word.isdigit():
-            if not 1 <= int(word) <= len(classes):
+            if len(word) > _MAX_DIGITS or not 1 <= int(word) <= len(classes):
                 raise UserError(f"{where} has the label {word}, but classes are 1..{len(classes)}")
-            found.append(int(word) - 1)
+            indices.append(int(word) - 1)
         else:
             raise UserError(f"{where}: {unknown('class', word, classes)}")
-    return found
+    return indices
 
 
 def _multi_hot(words: Sequence[str], classes: Sequence[str], where: str) -> np.ndarray:
@@ -220,10 +216,8 @@ def _multi_hot(words: Sequence[str], classes: Sequence[str], where: str) -> np.n
 
 
 def _object_names(path: Path, difficult: bool) -> list[str]:
-    try:
+    with reading("", path, " as XML"):
         root = ET.parse(path).getroot()
-    except ET.ParseError as error:
-        raise UserError(f"{path} is not readable XML: {error}") from error
     objects = root.findall("object")  # the parts of a person are nested deeper
     kept = [o for o in objects if difficult or (o.findtext("difficult") or "0").strip() != "1"]
     return [(o.findtext("name") or "").strip() for o in kept]

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from wsssbench.errors import UserError
 from wsssbench.files.images import IMAGE_SUFFIXES
+from wsssbench.files.reading import read_text
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ def read_list(path: Path) -> list[ListEntry]:
     """
     entries: list[ListEntry] = []
     first_line: dict[str, int] = {}
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        words = line.split()
+    for number, line in enumerate(read_text("list", path).splitlines(), 1):
+        words = line.replace("\\", "/").split()  # the paths of Windows
         if not words or words[0].startswith("#"):
             continue
         entry = _entry(words, f"line {number} of list {path}")
@@ -49,18 +50,18 @@ def read_list(path: Path) -> list[ListEntry]:
 
 
 def read_id_list(path: Path) -> list[str]:
-    """The ids of a list, in its order. See `read_list`."""
+    """Read the ids of a list, in its order. See `read_list`."""
     return [entry.id for entry in read_list(path)]
 
 
 def read_names(path: Path) -> list[str]:
-    """The lines of a text file that are neither empty nor start with ``#``; a line may hold spaces.
+    """Read the lines of a text file that are neither empty nor start with ``#``; a line may hold spaces.
 
     Raises:
         UserError: missing, unreadable or empty file; a line twice.
     """
     first_line: dict[str, int] = {}
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text("list", path).splitlines(), 1):
         name = line.strip()
         if not name or name.startswith("#"):
             continue
@@ -75,26 +76,19 @@ def read_names(path: Path) -> list[str]:
     return list(first_line)
 
 
-def some(names: Sequence[str], limit: int = 3) -> str:
-    """The first few of many names, for an error message: ``'a', 'b', 'c' and 97 more``."""
+def first_few(names: Sequence[str], limit: int = 3) -> str:
+    """Name the first few of many, for an error message: ``'a', 'b', 'c' and 97 more``."""
     shown = ", ".join(f"'{name}'" for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
-
-
-def _text(path: Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"list {path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"list {path} cannot be read as text: {error}") from error
 
 
 def _entry(words: list[str], where: str) -> ListEntry:
     if len(words) > 2:
         raise UserError(
-            f"{where} has {len(words)} words, but a line is an id, or paths of image and mask"
+            f"{where} has {len(words)} words, but a line is an id, or paths of image and mask with a blank between"
         )
+    if any("," in word and _is_file_name(word) for word in words):
+        raise UserError(f"{where} has commas: separate the paths of image and mask by a blank")
     image = PurePosixPath(words[0])
     if len(words) == 2 and "/" not in words[1] and not _is_file_name(words[1]):
         raise UserError(

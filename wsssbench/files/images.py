@@ -4,34 +4,47 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from wsssbench.errors import UserError
+from wsssbench.files import png
 from wsssbench.files.atomic import write_atomically
+from wsssbench.files.limits import require_pixels
+from wsssbench.files.reading import reading
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_USUAL = ("PNG", "JPEG")
+# Whatever the file is called. Not EPS, for which Pillow starts another program.
+_OTHERS = ("BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000", "AVIF")
 _LOSSY = ("JPEG", "MPO", "WEBP")
+_JPEG_END = b"\xff\xd9"
+_NO_LABEL = 254  # which hardly any label map has
 _ORIENTATION = 0x0112  # EXIF's tag
-# What Pillow raises for damaged files; a LeakError of the guard is none of these and passes.
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+# Bytes. Editors store megabytes of text beside the pixels, which nothing here needs.
+_MAX_TEXT = 1 << 26
+
+# Our own limit, `require_pixels`, stands in for Pillow's, which warns on the terminal before it refuses.
+Image.MAX_IMAGE_PIXELS = None
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = _MAX_TEXT
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """The image as (H, W, 3) uint8 RGB, whatever its mode; EXIF is ignored, as masks have none.
+    """Read an image as (H, W, 3) uint8 RGB, whatever its mode; EXIF is ignored, as masks have none.
 
     Raises:
-        UserError: no such file, or not a readable image.
+        UserError: no such file, or not a whole and readable image.
     """
-    try:
-        with Image.open(path) as image:
-            return _rgb(image)
-    except _UNREADABLE as error:
-        raise _unreadable("image", path, error) from error
+    with reading("image", path), Path(path).open("rb") as file, _opened(file) as image:
+        _load(image, file)
+        return _rgb(image)
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
@@ -57,18 +70,16 @@ def inspect_image(path: str | Path) -> ImageFacts:
     Raises:
         UserError: what `read_image` raises.
     """
-    try:
+    with reading("image", path):
         data = Path(path).read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
+        file = io.BytesIO(data)
+        with _opened(file) as image:
             size, mode = (image.height, image.width), image.mode
-            if mode in ("RGB", "L"):
-                image.load()
-            else:
+            _load(image, file)
+            if mode not in ("RGB", "L"):
                 _rgb(image)
             digest = hashlib.blake2b(data, digest_size=16).digest()
             return ImageFacts(size, mode, _orientation(image), digest)
-    except _UNREADABLE as error:
-        raise _unreadable("image", path, error) from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -79,60 +90,121 @@ def _orientation(image: Image.Image) -> int:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """The (H, W) of an image or label map, from its header: nothing is decoded.
+    """Read the (H, W) of an image or label map from its header: nothing is decoded.
 
     Raises:
         UserError: no such file, or no image header.
     """
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except _UNREADABLE as error:
-        raise _unreadable("image", path, error) from error
+    with reading("image", path), Path(path).open("rb") as file, _opened(file) as image:
+        return image.height, image.width
 
 
 def read_label(path: str | Path) -> np.ndarray:
-    """The label map (H, W) uint8 in a palette PNG (its indices) or an 8-bit grey PNG (its values).
+    """Read the label map (H, W) uint8 in a palette PNG (its indices) or an 8-bit grey PNG (its values).
 
     Raises:
-        UserError: unreadable; or a file that cannot hold indices: RGB, lossy, more than 8 bits in
+        UserError: missing, damaged or not whole; or a file that cannot hold indices: RGB, lossy, more than 8 bits in
         use.
     """
-    try:
-        with Image.open(path) as image:
-            _refuse_pictures(image, path)
-            values = np.array(image)
-    except _UNREADABLE as error:
-        raise _unreadable("label map", path, error) from error
+    with reading("label map", path), Path(path).open("rb") as file:
+        return decode_label(file)
+
+
+def decode_label(file: BinaryIO) -> np.ndarray:
+    """Read from an open file what `read_label` reads.
+
+    Raises:
+        Exception: damaged bytes make Pillow raise all sorts of things: see `reading`.
+    """
+    with _opened(file) as image:
+        _refuse_pictures(image)
+        _load(image, file)
+        values = np.array(image)
     if values.dtype.kind == "f" or int(values.min()) < 0 or int(values.max()) > 255:
-        raise UserError(
-            f"label map {path} has values outside 0..255: a label map holds class indices"
-        )
+        raise ValueError("it has values outside 0..255: a label map holds class indices")
     return values.astype(np.uint8)
 
 
 def label_size(path: str | Path) -> tuple[int, int]:
-    """The (H, W) of a label map, from its header: nothing is decoded.
+    """Read the (H, W) of a label map from its header: nothing is decoded.
 
     Raises:
         UserError: no such file, no image header, or one of a file that cannot hold indices.
     """
+    with reading("label map", path), Path(path).open("rb") as file, _opened(file) as image:
+        _refuse_pictures(image)
+        return image.height, image.width
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[Image.Image]:
+    """The image in `file`, whose header promises no more than can be there. Raises ValueError otherwise."""
+    with _identified(file) as image:
+        require_pixels((image.height, image.width))
+        yield image
+
+
+def _identified(file: BinaryIO) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            _refuse_pictures(image, path)
-            return image.height, image.width
-    except _UNREADABLE as error:
-        raise _unreadable("label map", path, error) from error
+        return Image.open(file, formats=_USUAL)
+    except Image.UnidentifiedImageError:
+        Image.init()  # once: it imports the readers of all formats
+    try:
+        return Image.open(file, formats=[name for name in _OTHERS if name in Image.OPEN])
+    except Image.UnidentifiedImageError:
+        raise ValueError("it is not an image, or damaged") from None
 
 
-def _refuse_pictures(image: Image.Image, path: str | Path) -> None:
+def _load(image: Image.Image, file: BinaryIO) -> None:
+    """Decode `image`, all of it. Raises ValueError or OSError if `file` does not hold all of it."""
+    header = png.read_header(file) if image.format == "PNG" else None
+    unset = 0  # what Pillow leaves in rows that are missing
+    if header is not None:
+        png.require_room(header, file)
+        if image.mode in ("L", "P"):
+            unset = _NO_LABEL
+            image.im = Image.core.fill(image.mode, image.size, unset)
+    try:
+        image.load()
+    except OSError:
+        file.seek(0)
+        if image.format in ("JPEG", "MPO") and not file.read().endswith(_JPEG_END):
+            raise ValueError(
+                "it lacks the end of a JPEG file: copy or fetch it again, or, if a viewer shows all of it, open it "
+                "in an image editor and save it anew"
+            ) from None
+        raise
+    if header is None:
+        return
+    # A last row with other values is proof enough that no row is missing; to count them takes as long as to decode.
+    last = image.crop((0, image.height - 1, image.width, image.height)).tobytes()
+    if header.interlaced or not last.strip(bytes([unset])):
+        file.seek(0)
+        png.require_rows(header, file.read())
+
+
+def _refuse_pictures(image: Image.Image) -> None:
     if image.format in _LOSSY:
-        raise UserError(
-            f"label map {path} is a {image.format} file, whose compression changes class "
-            "indices: save label maps as palette PNGs"
+        raise ValueError(
+            f"it is a {image.format} file, whose compression changes class indices: save label maps as palette PNGs"
         )
-    if len(image.getbands()) != 1:
-        raise _colours(path, image.mode)
+    if len(image.getbands()) == 1:
+        return
+    values = _rgb(image)
+    if (values == values[..., :1]).all():
+        kind, recipe = (
+            "its three channels are equal, so keep one of them",
+            "read_image(path)[..., 0]",
+        )
+    else:
+        kind, recipe = (
+            "if it is painted in VOC colours, convert it",
+            "label_from_colours(read_image(path))",
+        )
+    raise ValueError(
+        f"it is a colour image (mode {image.mode}), but a label map holds one class index per pixel: {kind} once "
+        f"with wsssbench.files.images: write_label(path, {recipe})"
+    )
 
 
 def write_label(path: str | Path, label: np.ndarray) -> None:
@@ -188,20 +260,3 @@ def label_from_colours(image: np.ndarray) -> np.ndarray:
             "resized, saved as JPEG, or painted in another palette?"
         )
     return label
-
-
-def _colours(path: str | Path, mode: str) -> UserError:
-    return UserError(
-        f"label map {path} is a colour image (mode {mode}), but a label map holds one class index "
-        "per pixel: if it is painted in VOC colours, convert it once with wsssbench.files.images: "
-        "write_label(path, label_from_colours(read_image(path)))"
-    )
-
-
-def _unreadable(kind: str, path: str | Path, error: Exception) -> UserError:
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"{kind} {path} does not exist")
-    if isinstance(error, Image.UnidentifiedImageError):
-        return UserError(f"{kind} {path} cannot be read: it is not an image, or damaged")
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return UserError(f"{kind} {path} cannot be read: {reason}")

@@ -20,6 +20,8 @@ import numpy as np
 from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.npy_tensors import storage, tensor
+from wsssbench.files.npz import read_header
+from wsssbench.files.reading import reading
 
 
 def load_array_dict(path: Path, *, tensors: bool = False) -> dict[int | str, np.ndarray]:
@@ -37,21 +39,13 @@ def load_array_dict(path: Path, *, tensors: bool = False) -> dict[int | str, np.
         UserError: missing or damaged file, another content, or a pickle that names anything but
         numeric arrays.
     """
-    try:
+    with reading("", path, " as a .npy file"):
         data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    try:
         stream = io.BytesIO(data)
         _check_header(stream, path)
         _check_memo(data[stream.tell() :])
         content = _Unpickler(stream, path, tensors).load()
         return _plain_dict(content, path)
-    except UserError:
-        raise
-    except Exception as error:  # damaged or hostile bytes make pickle raise all sorts of things
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is not a readable .npy file: {reason}") from error
 
 
 def save_array_dict(path: Path, arrays: Mapping[int | str, np.ndarray]) -> None:
@@ -71,13 +65,7 @@ def save_array_dict(path: Path, arrays: Mapping[int | str, np.ndarray]) -> None:
 
 
 def _check_header(stream: io.BytesIO, path: Path) -> None:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-    else:
-        raise UserError(f"{path} has .npy format {version[0]}.{version[1]}; 1.0 and 2.0 are known")
+    shape, _, dtype = read_header(stream)
     if shape != () or dtype != np.dtype(object):
         raise UserError(
             f"{path} holds an array of {dtype} and shape {shape}, not a dictionary of arrays"
@@ -85,7 +73,7 @@ def _check_header(stream: io.BytesIO, path: Path) -> None:
 
 
 def _check_memo(pickled: bytes) -> None:
-    """UnpicklingError for a number of a remembered object beyond all objects the file can hold.
+    """Raise UnpicklingError for a number of a remembered object beyond all objects the file can hold.
 
     Python's unpickler makes a table of that many entries: 10 bytes of a file could take 64 GiB.
     """
@@ -233,17 +221,22 @@ def _plain_dict(content: Any, path: Path) -> dict[int | str, np.ndarray]:
 
 
 def _key(key: Any, path: Path) -> int | str:
-    key = key.item() if isinstance(key, np.generic) else key
+    key = key.value if isinstance(key, _Array) else key  # a tensor
+    if isinstance(key, np.generic) or (isinstance(key, np.ndarray) and key.ndim == 0):
+        key = key.item()
     key = key.decode("latin1") if isinstance(key, bytes) else key
     if isinstance(key, int) and abs(key) > _MAX_KEY:  # Python refuses to print very long ones
         raise UserError(f"{path} has a key of {key.bit_length()} bits, which is no class index")
     if isinstance(key, bool) or not isinstance(key, int | str):
-        raise UserError(f"{path} has the key {key!r}, but keys are image ids or class indices")
+        shown = type(key).__name__ if isinstance(key, np.ndarray) else repr(key)
+        raise UserError(f"{path} has the key {shown}, but keys are image ids or class indices")
     return key
 
 
 def _value(key: Any, value: Any, path: Path) -> np.ndarray:
     array = value.value if isinstance(value, _Array) else value
+    if isinstance(array, list) and all(type(number) is int for number in array):
+        array = np.array(array, np.int64)  # class indices
     if isinstance(array, bool | int | float | np.generic):
         array = np.asarray(array)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":

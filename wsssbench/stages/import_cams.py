@@ -21,7 +21,7 @@ from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.cam_formats import FORMATS, CamFormat, bounded
 from wsssbench.files.contents import content_id
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import image_size
 from wsssbench.interfaces import Cam, Cams, Dataset
 from wsssbench.parallel import ranks
@@ -190,7 +190,7 @@ def items_of(
     missing = [name for name in names if not (directory / name).is_file()]
     if missing:
         raise UserError(
-            f"{directory} lacks {len(missing)} of the {len(names)} CAM files that are needed: {some(missing)}"
+            f"{directory} lacks {len(missing)} of the {len(names)} CAM files that are needed: {first_few(missing)}"
         )
     return [
         ImportItem(

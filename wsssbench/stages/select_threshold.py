@@ -21,7 +21,7 @@ from wsssbench.evaluation.score_files import MaskReader, score_files, threshold_
 from wsssbench.evaluation.threshold import otsu
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.ground_truth import read_mask
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import image_size
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress
@@ -67,14 +67,14 @@ class SelectThreshold(StageKind):
         names = [dataset.classes[k] for k in np.flatnonzero(occurs & ~there).tolist()]
         if names:
             progress.warn(
-                f"splits.heldout '{held}' ({len(dataset.ids(held))} images) has no image of {some(names)}, which "
+                f"splits.heldout '{held}' ({len(dataset.ids(held))} images) has no image of {first_few(names)}, which "
                 f"'{split}' has: its best threshold may be far from that of '{split}'"
             )
         shared = sorted(set(dataset.ids(held)) & set(dataset.ids(split)))
         if shared:
             yield (
                 f"splits.heldout '{held}' shares {len(shared)} images with the scored split '{split}' "
-                f"({some(shared)}): hold out images that are not scored"
+                f"({first_few(shared)}): hold out images that are not scored"
             )
 
     def run(self, work: StageWork) -> dict[str, Any]:

@@ -289,9 +289,9 @@ def test_labels_files_that_cannot_be_read(root: Path) -> None:
     (root / "labels.csv").write_text("name,class\n0001,cat\n")
     assert "the first line has to be 'id,labels' or 'id,labels,split'" in refusal(root)
     (root / "labels.csv").write_bytes("id,labels\nü,cat\n".encode("latin-1"))
-    assert "is not in UTF-8" in refusal(root)
+    assert "it is not in UTF-8" in refusal(root)
     (root / "labels.csv").write_bytes("id,labels\nü,cat\n".encode("utf-16"))
-    assert "is not in UTF-8" in refusal(root)
+    assert "it is in UTF-16: save it as UTF-8" in refusal(root)
     (root / "labels.csv").write_text("id,labels,split\n0001,cat\n")
     assert "2 columns instead of 3" in refusal(root)
 

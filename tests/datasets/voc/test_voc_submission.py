@@ -4,6 +4,7 @@ import gzip
 import io
 import tarfile
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,6 +167,20 @@ def test_other_and_damaged_files(tmp_path: Path, refuse: Callable[..., str]) -> 
     damaged[good.index(b"IDAT") + 10] ^= 1
     path.write_bytes(damaged)
     assert "damaged" in refuse()
+    path.write_bytes(without_last_rows(good))
+    with Image.open(path) as image:
+        image.load()  # which Pillow does without a word
+    assert "damaged" in refuse()
+
+
+def without_last_rows(data: bytes) -> bytes:
+    """The PNG `data` with half of its pixels, all checksums right."""
+    start, length = data.index(b"IDAT"), int.from_bytes(data[data.index(b"IDAT") - 4 :][:4])
+    pixels = zlib.decompress(data[start + 4 : start + 4 + length])
+    row = 1 + int.from_bytes(data[16:20])
+    content = b"IDAT" + zlib.compress(pixels[: len(pixels) // row // 2 * row])
+    size, checksum = (len(content) - 4).to_bytes(4), zlib.crc32(content).to_bytes(4)
+    return data[: start - 4] + size + content + checksum + data[start + 8 + length :]
 
 
 def test_all_problems_are_told_at_once(

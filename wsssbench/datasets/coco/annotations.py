@@ -17,6 +17,8 @@ from typing import Any
 
 from wsssbench.datasets.coco.classes import CATEGORIES, VALUE_OF
 from wsssbench.errors import UserError
+from wsssbench.files.limits import require_pixels
+from wsssbench.files.reading import reading
 
 SPLITS = ("train", "val")
 _NAME = re.compile(r"COCO_(train|val)2014_\d{12}")
@@ -64,6 +66,7 @@ class _Entries:
             raise ValueError(
                 f"image {number} has the height and width {size}, but both are 1 to 65535"
             )
+        require_pixels((size[0], size[1]))
         if number in self.images:
             raise ValueError(f"image {number} is there twice")
         self.images[number] = CocoImage(id, number, (size[0], size[1]))
@@ -106,14 +109,15 @@ def read_instances(path: Path, split: str) -> list[CocoImage]:
         "annotations": entries.annotation,
         "categories": entries.category,
     }
-    try:
-        keys = _go_through(_text(path), wanted)
-    except JSONDecodeError as error:
-        raise UserError(
-            f"{path} is no whole JSON file: {error.msg} at byte {error.pos}; was its download cut off?"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: {error}") from None
+    with reading("", path):
+        try:
+            keys = _go_through(_text(path), wanted)
+        except JSONDecodeError as error:
+            raise UserError(
+                f"{path} is no whole JSON file: {error.msg} at byte {error.pos}; was its download cut off?"
+            ) from None
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
     missing = [key for key in wanted if key not in keys]
     if missing:
         raise UserError(

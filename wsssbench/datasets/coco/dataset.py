@@ -14,7 +14,7 @@ from wsssbench.datasets.coco.classes import COCO_CLASSES
 from wsssbench.datasets.coco.index import CocoIndex, index_path, read_index
 from wsssbench.datasets.coco.masks import RECORD, MaskRecord, read_record
 from wsssbench.errors import UserError, unknown
-from wsssbench.files.image_lists import read_id_list, some
+from wsssbench.files.image_lists import first_few, read_id_list
 from wsssbench.interfaces import Dataset
 
 
@@ -124,7 +124,7 @@ class COCO2014(Dataset):
         strange = [id for id in ids if id not in known]
         if strange:
             raise UserError(
-                f"{len(strange)} of {len(ids)} ids in list {path} are not in MS-COCO 2014: {some(strange)}; "
+                f"{len(strange)} of {len(ids)} ids in list {path} are not in MS-COCO 2014: {first_few(strange)}; "
                 "ids look like COCO_train2014_000000000009"
             )
         return ids

@@ -14,8 +14,9 @@ from wsssbench.datasets.coco.classes import VALUE_OF, stuff_table
 from wsssbench.datasets.coco.regions import Overlap, Region, paint, region_pixels
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.files.atomic import write_atomically
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import read_label, write_label
+from wsssbench.files.reading import reading
 from wsssbench.parallel.jobs import ImageJob
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -51,7 +52,7 @@ def read_record(folder: Path) -> MaskRecord:
     try:
         content = json.loads(path.read_bytes())
         return MaskRecord(str(content["rule"]), dict(content["finished"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             f"{path} does not say where its masks come from: remove {folder} and prepare it again"
         ) from None
@@ -89,19 +90,18 @@ class InstanceMasks(_MaskJob):
         return self.folder / f"{item.id}.png"
 
     def run(self, item: CocoImage) -> None:
-        assert self._bytes is not None
-        entries = [json.loads(self._bytes[start:end]) for start, end in item.spans]
-        regions = [self._region(entry, item) for entry in entries]
+        regions = [self._region(start, end, item) for start, end in item.spans]
         write_label(self.target(item), paint(regions, item.size, self.overlap))
 
-    def _region(self, entry: dict[str, Any], image: CocoImage) -> Region:
-        try:
+    def _region(self, start: int, end: int, image: CocoImage) -> Region:
+        """The annotation between two bytes of the file."""
+        assert self._bytes is not None
+        what = f"the annotation of image {image.number} at byte {start} of"
+        with reading(what, self.annotations):
+            # As when the file was gone through: bytes that are no UTF-8 can only be in texts, which nobody needs here.
+            entry = json.loads(self._bytes[start:end].decode("utf-8", "replace"))
             pixels = region_pixels(entry["segmentation"], image.size)
-        except ValueError as error:
-            raise UserError(
-                f"{self.annotations}: annotation {entry.get('id')} of image {image.number} cannot be painted: {error}"
-            ) from None
-        return Region(VALUE_OF[entry["category_id"]], pixels, bool(entry.get("iscrowd", 0)))
+            return Region(VALUE_OF[entry["category_id"]], pixels, bool(entry.get("iscrowd", 0)))
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def find_stuff_maps(folder: Path, images: Sequence[CocoImage]) -> list[StuffMap]
     missing = [image.id for image, path in pairs if path is None]
     if missing:
         raise UserError(
-            f"{len(missing)} of {len(images)} images have no pixel map in {folder}: {some(missing)}; unpack "
+            f"{len(missing)} of {len(images)} images have no pixel map in {folder}: {first_few(missing)}; unpack "
             "stuffthingmaps_trainval2017.zip there, with its folders train2017 and val2017"
         )
     return [StuffMap(image, path) for image, path in pairs if path is not None]

@@ -14,7 +14,7 @@ from wsssbench.datasets.folder.label_files import LabelledImage, named_classes, 
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.class_names import checked_classes, read_classes
 from wsssbench.files.image_labels import class_indices
-from wsssbench.files.image_lists import read_names, some
+from wsssbench.files.image_lists import first_few, read_names
 from wsssbench.files.images import IMAGE_SUFFIXES
 from wsssbench.interfaces import Dataset
 
@@ -98,7 +98,8 @@ class FolderDataset(Dataset):
         missing = [id for id in ids if id not in self._labels]
         if missing:
             raise UserError(
-                f"{len(missing)} of {len(ids)} ids of split '{split}' have no labels in {self._source}: {some(missing)}"
+                f"{len(missing)} of {len(ids)} ids of split '{split}' have no labels in {self._source}: "
+                f"{first_few(missing)}"
             )
         matrix = np.zeros((len(ids), len(self.classes)), dtype=np.float32)
         for row, id in enumerate(ids):
@@ -201,7 +202,7 @@ class FolderDataset(Dataset):
         twice = [id for id, count in Counter(ids).items() if count > 1]
         if twice:
             raise UserError(
-                f"list {path} has {len(twice)} of its ids twice: {some(twice)}; remove one of each"
+                f"list {path} has {len(twice)} of its ids twice: {first_few(twice)}; remove one of each"
             )
         return ids
 

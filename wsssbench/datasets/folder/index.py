@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from wsssbench.errors import UserError
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 
 JOINT = "__"  # between the folders of an id: artefacts lie in one flat folder
 
@@ -52,7 +52,7 @@ class FolderIndex:
         """
         if id in self.twice:
             raise UserError(
-                f"'{id}' has {len(self.twice[id])} images in {self.folder}: {some(self.twice[id])}; "
+                f"'{id}' has {len(self.twice[id])} images in {self.folder}: {first_few(self.twice[id])}; "
                 "an id is the path without suffix (folders joined by __), so keep or rename one"
             )
         if id not in self.files:

@@ -17,7 +17,8 @@ from typing import Any
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.image_labels import read_label_rows, split_field
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
+from wsssbench.files.reading import read_text, reading
 
 _PARTS = re.compile(r"\s*[\s,|/]\s*")  # what may have been meant to separate labels
 
@@ -60,7 +61,7 @@ def read_label_file(path: Path, classes: Sequence[str] | None) -> LabelFile:
     if without and len(without) < len(file.images):
         raise UserError(
             f"{len(without)} of {len(file.images)} images in {path} have no split, the others have one: "
-            f"{some(without)}"
+            f"{first_few(without)}"
         )
     return file
 
@@ -149,9 +150,6 @@ def _json(path: Path) -> Any:
             members[key] = value
         return members
 
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
-    except FileNotFoundError:
-        raise UserError(f"labels file {path} does not exist") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"labels file {path} cannot be read as JSON: {error}") from error
+    text = read_text("labels file", path, " as JSON")
+    with reading("labels file", path, " as JSON"):
+        return json.loads(text, object_pairs_hook=unique)

@@ -14,7 +14,7 @@ import numpy as np
 from wsssbench.datasets.voc.sbd import CLASSES, TRAIN_AUG, find_sbd, read_sbd_mask, train_aug_ids
 from wsssbench.errors import UserError
 from wsssbench.files.atomic import remove_partials, write_atomically
-from wsssbench.files.image_lists import read_id_list, some
+from wsssbench.files.image_lists import first_few, read_id_list
 from wsssbench.files.images import image_size, read_label, write_label
 from wsssbench.parallel.jobs import worker_pool
 from wsssbench.progress import Progress
@@ -147,7 +147,7 @@ def _check_presence(jobs: Sequence[MaskJob]) -> None:
             missing.setdefault(path.parent, []).append(path.name)
     for folder, names in missing.items():
         raise UserError(
-            f"{folder} lacks {len(names)} files that the lists need: {some(names, _SHOWN)}; is its "
+            f"{folder} lacks {len(names)} files that the lists need: {first_few(names, _SHOWN)}; is its "
             "archive unpacked completely?"
         )
 
@@ -168,7 +168,7 @@ def _make_all(
     if problems:
         names = sorted(problems)
         raise UserError(
-            f"{len(names)} of {len(jobs)} masks cannot be made: {some(names, _SHOWN)} "
+            f"{len(names)} of {len(jobs)} masks cannot be made: {first_few(names, _SHOWN)} "
             f"({problems[names[0]]}); the others are there, and the same command goes on"
         )
     return dict(sorted(outcomes.items()))

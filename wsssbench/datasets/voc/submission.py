@@ -21,8 +21,9 @@ import numpy as np
 from PIL import Image
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.files import png
 from wsssbench.files.atomic import write_atomically
-from wsssbench.files.image_lists import some
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import image_size, voc_palette
 from wsssbench.progress import Progress, Silent
 
@@ -135,7 +136,9 @@ def check_submission(
     _visit(path, look)
     problems = _wrong_names(names, ids) + _by_problem(bad)
     if strange:
-        problems.append(f"{len(strange)} entries are no PNGs in {folder}/: {some(strange, _SHOWN)}")
+        problems.append(
+            f"{len(strange)} entries are no PNGs in {folder}/: {first_few(strange, _SHOWN)}"
+        )
     _raise_all(f"archive {path}", problems)
     return Report(path, len(names), path.stat().st_size, tuple(int(n) for n in occurrences))
 
@@ -161,7 +164,10 @@ def png_problem(data: bytes, size: tuple[int, int], num_classes: int) -> str | N
                 return "not of the image's size"
             palette = image.getpalette("RGB") or []
             values = np.array(image)
-    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError):
+        header = png.read_header(io.BytesIO(data))
+        if header is not None:
+            png.require_rows(header, data)
+    except Exception:  # whatever Pillow raises about damaged bytes
         return "damaged"
     if bytes(palette) != voc_palette().tobytes():
         return "not VOC's colour map"
@@ -183,7 +189,7 @@ def _folder(competition: str) -> str:
 def _distinct_ids(items: Sequence[Item]) -> set[str]:
     twice = [id for id, count in Counter(id for id, _ in items).items() if count > 1]
     if twice:
-        raise UserError(f"the list has {len(twice)} ids more than once: {some(twice, _SHOWN)}")
+        raise UserError(f"the list has {len(twice)} ids more than once: {first_few(twice, _SHOWN)}")
     if not items:
         raise UserError("the list is empty: there is nothing to submit")
     return {id for id, _ in items}
@@ -197,7 +203,7 @@ def _wrong_names(names: Iterable[str], ids: set[str]) -> list[str]:
         "are there more than once": {id for id, times in count.items() if times > 1},
     }
     return [
-        f"{len(wrong)} {kind}: {some(sorted(wrong), _SHOWN)}"
+        f"{len(wrong)} {kind}: {first_few(sorted(wrong), _SHOWN)}"
         for kind, wrong in kinds.items()
         if wrong
     ]
@@ -208,7 +214,7 @@ def _by_problem(bad: dict[str, str]) -> list[str]:
     kinds: dict[str, list[str]] = {}
     for id, problem in bad.items():
         kinds.setdefault(problem, []).append(id)
-    return [f"{len(ids)} have: {kind} ({some(ids, _SHOWN)})" for kind, ids in kinds.items()]
+    return [f"{len(ids)} have: {kind} ({first_few(ids, _SHOWN)})" for kind, ids in kinds.items()]
 
 
 def _raise_all(what: str, problems: list[str]) -> None:
