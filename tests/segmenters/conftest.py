@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_segmentation import context, deeplab, make_items
+from tiny_segmentation import context, deeplab, make_items, register
+
+from wsssbench.plugins import load
 
 
 @pytest.fixture(autouse=True)
@@ -13,6 +15,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered_backbone():
+    """For these tests alone: others look at every registered component."""
+    register()
+    yield
+    del load().registries.backbone.components["TinyBackbone"]
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_segmentation import register
 from torch.nn import functional as F
 
 from wsssbench.segmenters.settings import HeadSettings
@@ -15,7 +14,6 @@ HEADS = ("largefov", "v2", "v3plus")
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    register()
     log = tmp_path_factory.mktemp("log") / "log"
     with quiet(log):
         from wsssbench.segmenters.network import build_network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
-from tiny_segmentation import TinyBackbone, context, deeplab, make_items, register
+from tiny_segmentation import TinyBackbone, context, deeplab, make_items
 
 from wsssbench.errors import UserError
 from wsssbench.segmenters.settings import initial_weights
@@ -16,7 +16,6 @@ COCO = {"trained_on": "COCO"}
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    register()
     log = tmp_path_factory.mktemp("log") / "log"
     with quiet(log):
         from wsssbench.segmenters import run
@@ -133,7 +132,6 @@ def test_imagenet_is_no_warning(tmp_path):
     ],
 )
 def test_the_protocol_card(backbone, text):
-    register()
     assert initial_weights({"type": "DeepLab", "backbone": backbone}) == text
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_segmentation import register
 from torch.nn import functional as F
 
 from wsssbench.segmenters.settings import HeadSettings, LossSettings
@@ -17,7 +16,6 @@ SCALES = (0.5, 0.75)
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    register()
     with quiet(tmp_path_factory.mktemp("log") / "log"):
         from wsssbench.segmenters.network import build_network
 

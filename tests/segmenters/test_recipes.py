@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_segmentation import CLASSES, context, make_items, register
+from tiny_segmentation import CLASSES, context, make_items
 
 from wsssbench.experiment.config import read_config
 from wsssbench.files.images import image_size
@@ -95,7 +95,6 @@ def test_a_recipe_joins_any_data_set(tmp_path, data, recipe):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_one_iteration_and_a_prediction_on_a_tiny_backbone(tmp_path, recipe):
-    register()
     schedule = {**_config(recipe)["schedule"], "iterations": 1, "batch_size": 2}
     changes = {"backbone": {"type": "TinyBackbone"}, "crop": 64, "schedule": schedule}
     network = _deeplab(recipe, CLASSES, fc_from_vgg=False, **changes)

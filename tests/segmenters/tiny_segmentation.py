@@ -52,9 +52,8 @@ class TinyBackbone(Backbone):
 
 def register() -> None:
     """Make the backbone known in this process."""
-    backbones = load().registries.backbone
-    if "TinyBackbone" not in backbones.components:
-        backbones.add("TinyBackbone", f"{__name__}:TinyBackbone", summary="for tests")
+    target = "tiny_segmentation:TinyBackbone"
+    load().registries.backbone.add("TinyBackbone", target, summary="for tests")
 
 
 def make_items(directory: Path, count: int = 6) -> list[SegmentationItem]:
@@ -79,7 +78,6 @@ def make_items(directory: Path, count: int = 6) -> list[SegmentationItem]:
 
 
 def deeplab(**changes: Any) -> DeepLab:
-    register()
     settings: dict[str, Any] = {
         "backbone": {"type": "TinyBackbone"},
         "schedule": SCHEDULE,
@@ -122,6 +120,7 @@ def _die_at(iteration: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    register()
     target, workers_given = Path(sys.argv[1]), int(sys.argv[2])
     given = make_items(target / f"data{ranks.rank()}")
     if len(sys.argv) > 3:
