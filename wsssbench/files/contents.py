@@ -11,19 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
 from wsssbench.files.atomic import write_atomically
 from wsssbench.progress import Progress
 
+_FOUR = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 MISSING = "missing"  # the content of a file that is not there
 _BLOCK = 1 << 20
 _THREADS = 8
 _SHOWN_FROM = 2000  # files whose reading takes long enough to be shown
-_NO_STATE = "-"
 
 _known: dict[
     str, tuple[str, str]
@@ -41,51 +43,59 @@ def content_id(
         progress: told while many files are read.
     """
     paths = list(files.values())
-    states = [_state(path) for path in paths]
-    place = _digest(f"{name}\0{path}\n" for name, path in files.items())
-    state = _digest(states)
+    states = _states(paths)
+    place = _digest("\0".join([*files, "", *paths]).encode("utf-8", "surrogateescape"))
+    state = _digest(states.tobytes())
     known = _known.get(place) or _recall(memory, place)
     if known is None or known[0] != state:
-        contents = _contents(paths, states, place, memory, progress)
-        lines = (f"{name}\0{content}\n" for name, content in zip(files, contents, strict=True))
-        known = (state, _digest(lines))
-        _remember(
-            memory, place, known, dict(zip(paths, zip(states, contents, strict=True), strict=True))
-        )
+        before = _recall_files(memory, place)
+        one_by_one = [",".join(map(str, states[i : i + 4])) for i in range(0, len(states), 4)]
+        contents = _contents(paths, one_by_one, before, progress)
+        lines = "".join(f"{n}\0{c}\n" for n, c in zip(files, contents, strict=True))
+        known = (state, _digest(lines.encode("utf-8", "surrogateescape")))
+        now = zip(one_by_one, contents, strict=True)
+        _remember(memory, place, known, dict(zip(paths, now, strict=True)))
     _known[place] = known
     return known[1]
 
 
 def file_content(path: Path) -> str:
     """The first 16 hex digits of the SHA-256 of one file; read once per process and state of the file."""
-    key, state = f"file {path.resolve()}", _state(str(path))
+    key, state = f"file {path.resolve()}", str(_states([str(path)]))
     known = _known.get(key)
     if known is None or known[0] != state:
         known = _known[key] = (state, _read(str(path), hashlib.sha256())[:16])
     return known[1]
 
 
-def _state(path: str) -> str:
+def _states(paths: Sequence[str]) -> array[int]:
+    """Four numbers per file that change when it changes; -1 for a missing one."""
     try:
-        stat = os.stat(path)  # noqa: PTH116 - of 80,000 files; Path.stat takes a third longer
-    except OSError:
-        return _NO_STATE
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+        # of 80,000 files: without a line of Python for each
+        return array("q", chain.from_iterable(map(_FOUR, map(os.stat, paths))))
+    except (OSError, ValueError, OverflowError):
+        return array("q", chain.from_iterable(map(_state, paths)))
+
+
+def _state(path: str) -> tuple[int, int, int, int]:
+    try:
+        size, changed, entry_changed, inode = _FOUR(os.stat(path))  # noqa: PTH116
+    except (OSError, ValueError):
+        return -1, -1, -1, -1
+    return size, changed, entry_changed, inode & 0x7FFF_FFFF_FFFF_FFFF
 
 
 def _contents(
     paths: Sequence[str],
     states: Sequence[str],
-    place: str,
-    memory: Path | None,
+    before: Mapping[str, tuple[str, str]],
     progress: Progress | None,
 ) -> list[str]:
-    """The content of every file; those whose state is known are not read."""
-    before = _recall_files(memory, place)
+    """The content of every file; those that are in the state of `before` are not read."""
     unread = [p for p, s in zip(paths, states, strict=True) if before.get(p, ("", ""))[0] != s]
     read: dict[str, str] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = zip(unread, pool.map(partial(_content), unread), strict=True)
+        found = zip(unread, pool.map(_content, unread), strict=True)
         if progress is None or len(unread) < _SHOWN_FROM:
             read.update(found)
         else:
@@ -110,10 +120,8 @@ def _read(path: str, digest: hashlib._Hash | hashlib.blake2b) -> str:
     return digest.hexdigest()
 
 
-def _digest(lines: Iterable[str]) -> str:
-    return hashlib.blake2b(
-        "".join(lines).encode("utf-8", "surrogateescape"), digest_size=8
-    ).hexdigest()
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def _recall(memory: Path | None, place: str) -> tuple[str, str] | None:
