@@ -107,29 +107,19 @@ def aggregate(results: Sequence[RunResult]) -> Ladder:
 
 
 def ladder_records(ladder: Ladder) -> list[dict[str, Any]]:
-    """A dict per row: means over the runs in per cent, None where there is no number."""
-
-    def mean(stat: Stat | None) -> float | None:
-        return None if stat is None else stat.mean
-
-    return [
-        {
-            "rung": row.rung,
-            "node": row.node,
-            "split": row.split,
-            "miou": mean(row.miou),
-            "precision": mean(row.precision),
-            "recall": mean(row.recall),
-            "threshold": row.thresholds[0] if len(row.thresholds) == 1 else None,
-            "oracle_miou": mean(row.oracle),
-            "oracle_threshold": row.oracle_thresholds[0]
-            if len(row.oracle_thresholds) == 1
-            else None,
-            "paper": row.paper,
-            "n": row.n,
+    """A dict per row: means over the runs in per cent, None where there is no number or not one threshold."""
+    records = []
+    for row in ladder.rows:
+        record: dict[str, Any] = {
+            k: v.mean if isinstance(v, Stat) else v for k, v in vars(row).items()
         }
-        for row in ladder.rows
-    ]
+        del record["notes"]
+        for key in ("thresholds", "oracle_thresholds"):
+            thresholds = record.pop(key)
+            record[key.removesuffix("s")] = thresholds[0] if len(thresholds) == 1 else None
+        record["oracle_miou"] = record.pop("oracle")
+        records.append(record)
+    return records
 
 
 def ladder_table(ladder: Ladder) -> Table:
