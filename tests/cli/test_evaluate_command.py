@@ -204,7 +204,9 @@ def test_files_that_cannot_be_scored(files: Files) -> None:
         *files.arguments("png")
     )
     Image.new("RGB", SIZE[::-1]).save(first)
-    assert f"label map {first} cannot be read: it is a colour image" in refused(*files.arguments("png"))
+    assert f"label map {first} cannot be read: it is a colour image" in refused(
+        *files.arguments("png")
+    )
     write_label(first, np.zeros((8, 11), np.uint8))
     assert f"{first} is 11 x 8, but its mask is 10 x 8 pixels" in refused(*files.arguments("png"))
     write_label(first, files.labels[IDS[0]])
