@@ -204,14 +204,16 @@ def test_files_that_cannot_be_scored(files: Files) -> None:
         *files.arguments("png")
     )
     Image.new("RGB", SIZE[::-1]).save(first)
-    assert f"label map {first} is a colour image" in refused(*files.arguments("png"))
+    assert f"label map {first} cannot be read: it is a colour image" in refused(
+        *files.arguments("png")
+    )
     write_label(first, np.zeros((8, 11), np.uint8))
     assert f"{first} is 11 x 8, but its mask is 10 x 8 pixels" in refused(*files.arguments("png"))
     write_label(first, files.labels[IDS[0]])
     second.write_bytes(second.read_bytes()[:60])
     assert str(second) in refused(*files.arguments("png"))
     (files.root / "psa" / f"{IDS[0]}.npy").write_bytes(b"nothing")
-    assert "not a readable .npy file" in refused(*files.arguments("psa"))
+    assert "cannot be read as a .npy file" in refused(*files.arguments("psa"))
     (files.root / "cam" / f"{IDS[0]}.npz").write_bytes(b"nothing")
     assert "not a readable artefact" in refused(*files.arguments("cam"))
     save_array_dict(files.root / "cam" / f"{IDS[0]}.npz", {0: np.zeros(SIZE)})  # of another kind

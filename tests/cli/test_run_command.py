@@ -178,7 +178,7 @@ def test_an_image_that_ends_early_is_named(config: Path, root: Path) -> None:
     image = root / "JPEGImages/2007_000003.jpg"
     image.write_bytes(image.read_bytes()[:800])
     sentence = refused("run", config, "--work-dir", config.parent / "work", "--device", "cpu")
-    assert f"image {image} cannot be read: " in sentence and "truncated" in sentence
+    assert f"image {image} cannot be read: " in sentence and "lacks the end of a JPEG" in sentence
 
 
 def test_a_full_disk(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,9 @@ def test_damaged_and_missing_images(folder: Path) -> None:
     report = look(folder)
     problems = {problem.id: problem for problem in report.problems}
     assert set(problems) == {"t1", "v0", "v1"} and report.stops
-    assert "truncated" in problems["t1"].text and problems["t1"].file.endswith("t1.jpg")
+    assert "lacks the end of a JPEG" in problems["t1"].text and problems["t1"].file.endswith(
+        "t1.jpg"
+    )
     assert problems["t1"].splits == ("evaluate",) and problems["t1"].kind == "image"
     assert "damaged" in problems["v0"].text and "has no image" in problems["v1"].text
     assert report.splits[0].sizes is not None and report.splits[0].sizes.modes == {"RGB": 2}

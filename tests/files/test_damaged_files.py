@@ -330,7 +330,10 @@ OBJECT = {
     ("content", "sentence"),
     [
         (coco(height=65_535, width=65_535), "WSSSBENCH_MAX_PIXELS"),
-        (coco(OBJECT | {"segmentation": 5}), "annotation of image 9 at byte .* neither a list"),
+        (
+            coco(OBJECT | {"segmentation": 5}),
+            "annotation 1 of image 9 cannot be painted: .* neither a list",
+        ),
         (coco(OBJECT | {"segmentation": {"size": [8, 9], "counts": "\x1b[2J"}}), "character"),
         (coco(OBJECT | {"category_id": [1]}), "whole number"),
         (coco(file_name="\x1b[2J" * 1000), "are called"),

@@ -270,7 +270,7 @@ def test_files_that_cannot_be_imported(given: Given, name: str) -> None:
 def test_a_damaged_file_is_no_damaged_artefact(given: Given) -> None:
     """Which the pipeline would try to make again."""
     (given.cams / "a.npy").write_bytes(b"torn")
-    with pytest.raises(UserError, match=r"a\.npy is not a readable \.npy file"):
+    with pytest.raises(UserError, match=r"a\.npy cannot be read as a \.npy file"):
         given.run()
     with pytest.raises(CorruptArtefactError, match="no such file"):
         read_cam(given.cams.parent / "stage" / "a.npz")

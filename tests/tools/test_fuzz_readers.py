@@ -76,9 +76,9 @@ def test_bad_messages_are_found(fuzzer: ModuleType, monkeypatch, text: str) -> N
 
 def test_the_end_of_the_process_is_found(fuzzer: ModuleType, tmp_path: Path) -> None:
     def read(path: Path) -> None:
-        os.kill(os.getpid(), signal.SIGSEGV)
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    assert any("ended with -11" in key for key in tally(fuzzer, read, tmp_path).bad)
+    assert any("ended with -9" in key for key in tally(fuzzer, read, tmp_path).bad)
     assert [path.name for path in tmp_path.iterdir()] == ["made up-ended-input.txt"]
 
 

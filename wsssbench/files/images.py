@@ -192,18 +192,14 @@ def _refuse_pictures(image: Image.Image) -> None:
         return
     values = _rgb(image)
     if (values == values[..., :1]).all():
-        kind, recipe = (
-            "its three channels are equal, so keep one of them",
-            "read_image(path)[..., 0]",
-        )
+        advice = "its three channels are equal: keep one of them"
+        recipe = "read_image(path)[..., 0]"
     else:
-        kind, recipe = (
-            "if it is painted in VOC colours, convert it",
-            "label_from_colours(read_image(path))",
-        )
+        advice = "if it is painted in VOC colours, convert it once"
+        recipe = "label_from_colours(read_image(path))"
     raise ValueError(
-        f"it is a colour image (mode {image.mode}), but a label map holds one class index per pixel: {kind} once "
-        f"with wsssbench.files.images: write_label(path, {recipe})"
+        f"it is a colour image (mode {image.mode}), but a label map holds one class index per pixel: {advice}, with "
+        f"wsssbench.files.images: write_label(path, {recipe})"
     )
 
 

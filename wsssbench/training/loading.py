@@ -74,7 +74,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        lines = str(error).strip().splitlines()
+        lines = "".join(map(str, error.args)).strip().splitlines()
         if len(lines) < 2:
             raise
         # torch puts the traceback before the message: "wsssbench.errors.UserError: <sentence>"

@@ -100,7 +100,13 @@ class InstanceMasks(_MaskJob):
         with reading(what, self.annotations):
             # As when the file was gone through: bytes that are no UTF-8 can only be in texts, which nobody needs here.
             entry = json.loads(self._bytes[start:end].decode("utf-8", "replace"))
-            pixels = region_pixels(entry["segmentation"], image.size)
+            try:
+                pixels = region_pixels(entry["segmentation"], image.size)
+            except ValueError as error:
+                raise UserError(
+                    f"{self.annotations}: annotation {entry.get('id')} of image {image.number} cannot be painted: "
+                    f"{error}"
+                ) from None
             return Region(VALUE_OF[entry["category_id"]], pixels, bool(entry.get("iscrowd", 0)))
 
 
