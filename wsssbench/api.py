@@ -1,6 +1,6 @@
 """The toolkit from Python: run an experiment, open a finished one, score files, compare.
 
-    run = wsssbench.run("configs/aeft_synthetic.py", set={"classifier.pooling": "GAP"}, until="cam")
+    run = wsssbench.run("configs/aeft_synthetic.py", set={"cam.flip": False}, until="cam")
     pandas.DataFrame(run.ladder())
     run.cam("train_00003")[run.classes.index("cat")]      # (H, W) float32 in [0, 1]
     run.classifier()(image).logits                        # of an (H, W, 3) uint8 image
@@ -67,7 +67,7 @@ def run(
 
     Args:
         config: a file, or the content of one.
-        set: overrides, ``{"classifier.pooling": "GAP"}`` or texts as ``--set`` takes them.
+        set: overrides, ``{"cam.flip": False}`` or texts as ``--set`` takes them.
         seed: by default the config's.
         until: the last stage, e.g. ``cam``.
         force: stages to compute again, with all that descends from them.

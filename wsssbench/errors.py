@@ -42,11 +42,16 @@ def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
 class UserError(Exception):
     """A mistake in what the user asked for. The command line prints the sentence and exits with code 2.
 
-    Its text is safe to print, whatever names and values of files and arguments went into it; ``args`` keeps them whole.
+    Its text is safe to print, whatever names and values of files and arguments went into it; `whole` keeps them as they are.
     """
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        return one_line(self.whole)
+
+    @property
+    def whole(self) -> str:
+        """The sentence as it is, not shortened and not escaped: for JSON, which is complete."""
+        return super().__str__()
 
 
 class LeakError(UserError):

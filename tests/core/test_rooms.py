@@ -16,6 +16,8 @@ ROOT = Path(wsssbench.__file__).parent
 ROOMS = [
     ("__main__",),
     ("cli",),
+    # the package itself, which imports the door when somebody asks for a function of it
+    ("__init__",),
     ("api",),
     ("pages", "contract", "scaffold"),
     ("sweep",),
@@ -37,7 +39,6 @@ ROOMS = [
     ("progress",),
     ("errors",),
     ("ops",),
-    ("__init__",),
 ]
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 LOOSE_FILES = 6  # at the top level, beside __init__ and __main__

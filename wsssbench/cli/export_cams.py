@@ -94,7 +94,7 @@ def _open_folder(out: Path, mark: dict[str, str]) -> None:
     if out.is_dir() and any(out.iterdir()):
         try:
             found = json.loads((out / MARK).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             found = None
         if found != mark:
             raise UserError(

@@ -78,7 +78,7 @@ class Checker:
             try:
                 self.lists[split] = dataset.ids(split)
             except UserError as error:
-                self._add("split", (split,), str(error))
+                self._add("split", (split,), error.whole)
         for split, ids in self.lists.items():
             for id in ids:
                 self.splits_of[id] = (*self.splits_of.get(id, ()), split)
@@ -92,7 +92,7 @@ class Checker:
                 values = self.dataset.labels(split)
             except UserError as error:
                 if needed:
-                    self._add("split", (split,), str(error))
+                    self._add("split", (split,), error.whole)
                 continue
             if values.shape != (len(ids), len(self.dataset.classes)):
                 text = (
@@ -199,7 +199,7 @@ class Checker:
                 return {}
             paths = {id: self.dataset.mask_path(id, split) for id in self.lists[split]}
         except UserError as error:
-            self._add("split", (split,), str(error), stops=stops)
+            self._add("split", (split,), error.whole, stops=stops)
             return {}
         given = {id: path for id, path in paths.items() if path is not None}
         if len(given) < len(paths):
@@ -248,7 +248,7 @@ def read_each(
         except LeakError:
             raise
         except UserError as error:
-            return str(error)
+            return error.whole
 
     results: dict[Key, Facts | str] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:

@@ -148,9 +148,14 @@ def _steps(
 ) -> tuple[Step, ...]:
     """Every node with its entry and its state; what descends from a forced stage is made again, too."""
     steps: dict[str, Step] = {}
+    fingerprints: dict[Any, str] = {}  # many nodes read the same files
     for node in nodes:
         upstream = {role: steps[name].entry for role, name in node.inputs.items()}
-        key = _key(node, upstream, dataset, settings)
+        reads = (node.splits, node.labels, node.masks)
+        if reads not in fingerprints and not dataset.generated:
+            memory = settings.work_dir / MEMORY
+            fingerprints[reads] = data_fingerprint(dataset, node, memory, settings.progress)
+        key = _key(node, upstream, fingerprints.get(reads, ""))
         entry = Entry(settings.work_dir / "cache", key, node.name, node.inputs)
         again = [n for n in node.inputs.values() if steps[n].reason.startswith(FORCED)]
         if node.name in forced:
@@ -163,12 +168,8 @@ def _steps(
     return tuple(steps.values())
 
 
-def _key(node: Node, upstream: Mapping[str, Entry], dataset: Dataset, settings: Settings) -> Key:
+def _key(node: Node, upstream: Mapping[str, Entry], data: str) -> Key:
     modules = [type(node.kind).__module__, *(cls.__module__ for cls in components(node.config))]
-    data = ""
-    if not dataset.generated:
-        memory = settings.work_dir / MEMORY
-        data = data_fingerprint(dataset, node, memory, settings.progress)
     return Key(
         node.kind.name,
         with_checksums(hashed(node)),

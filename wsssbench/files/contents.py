@@ -144,7 +144,7 @@ def _recall_files(memory: Path | None, place: str) -> dict[str, tuple[str, str]]
 def _read_json(memory: Path | None, name: str):  # type: ignore[no-untyped-def]
     try:
         return None if memory is None else json.loads((memory / name).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

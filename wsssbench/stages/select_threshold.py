@@ -111,7 +111,7 @@ def read_selected(directory: Path) -> tuple[float, str]:
     try:
         selected = json.loads(path.read_text(encoding="utf-8"))
         return float(selected["threshold"]), str(selected["choice"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptArtefactError(path, str(error)) from error
 
 
