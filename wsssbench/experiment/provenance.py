@@ -25,11 +25,17 @@ REPORTED = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmseg
             "pydensecrf2", "numpy", "scipy", "pillow")  # fmt: skip
 
 
+_WORDING = frozenset(
+    f"wsssbench.{name}" for name in ("errors", "hookspecs", "plugins", "progress", "registry")
+)
+
+
 def code_version(modules: Iterable[str]) -> dict[str, str]:
     """What identifies the code of `modules`: per package its version, and a hash of the source when it is editable.
 
     The hash covers the modules and whatever they import from packages of our own or of plugins, so that a change in
-    one refinement does not make a classifier look outdated.
+    one refinement does not make a classifier look outdated. Modules that word, find and show things, and compute
+    nothing, do not count: another sentence is no reason to train again.
     """
     result: dict[str, str] = {}
     sources: dict[str, list[Path]] = {}
@@ -77,7 +83,7 @@ def _closure(modules: tuple[str, ...]) -> frozenset[str]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in found or module.partition(".")[0] not in roots:
+        if module in found or module in _WORDING or module.partition(".")[0] not in roots:
             continue
         path = _source(module)
         if path is None:
