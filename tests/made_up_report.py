@@ -92,7 +92,7 @@ def make_row(
     heat: bool = False,
 ) -> GalleryRow:
     """An image with its truth and a layer per title, all different; of noise, or of plain shapes."""
-    layers = [Layer("truth", _label(size, rng, noisy))]
+    layers = [Layer("ground truth", _label(size, rng, noisy))]
     for title in titles:
         plane = rng.random((size[0] // 2, size[1] // 2)) if heat else _label(size, rng, noisy)
         layers.append(Layer(title, plane))

@@ -33,7 +33,7 @@ def _gallery(rows: int, size: tuple[int, int], seed: int) -> list[GalleryRow]:
             f"img{i}",
             rng.integers(0, 256, (*size, 3), dtype=np.uint8),
             [
-                Layer("truth", rng.integers(0, 4, size).astype(np.uint8)),
+                Layer("ground truth", rng.integers(0, 4, size).astype(np.uint8)),
                 Layer("CAM", rng.random(size).astype(np.float32)),
             ],
         )

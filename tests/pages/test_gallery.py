@@ -33,7 +33,7 @@ def test_a_runs_images_go_through_its_pipeline(run):
     files = RunArtefacts.of_run(run)
     rows = run_gallery(files, 3)
     assert [row.id for row in rows] == ["train_00000", "train_00002", "train_00004"]
-    every = ["truth", "CAM", "+ CRF", "+ random walk", "pseudo-label", "prediction"]
+    every = ["ground truth", "CAM", "+ CRF", "+ random walk", "pseudo-label", "prediction"]
     # only the first one was predicted
     assert [titles(row) for row in rows] == [every, every[:-1], every[:-1]]
     row, places = rows[0], files.directories
@@ -47,7 +47,7 @@ def test_a_runs_images_go_through_its_pipeline(run):
     assert (
         planes["prediction"] == read_label(places["predict"] / "gallery" / f"{row.id}.png")
     ).all()
-    assert planes["truth"].shape == (SIZE, SIZE) and planes["truth"].any()
+    assert planes["ground truth"].shape == (SIZE, SIZE) and planes["ground truth"].any()
 
 
 def test_a_refinement_that_becomes_the_pseudo_label_is_shown_once(tmp_path):
@@ -70,7 +70,12 @@ def test_an_artefact_that_is_damaged_leaves_its_picture_out(run):
     files = RunArtefacts.of_run(run)
     (files.directories["cam"] / "train_00000.npz").write_bytes(b"x")
     (files.directories["label"] / "train_00000.png").unlink()
-    assert titles(run_gallery(files, 1)[0]) == ["truth", "+ CRF", "+ random walk", "prediction"]
+    assert titles(run_gallery(files, 1)[0]) == [
+        "ground truth",
+        "+ CRF",
+        "+ random walk",
+        "prediction",
+    ]
 
 
 def test_a_lost_cache_is_one_sentence(run, tmp_path):
@@ -89,7 +94,7 @@ def test_rows_are_shown_at_the_chosen_rung(tmp_path):
     most, least = extremes(pairs, 1)
     found = comparison_pictures(selection, 2, (most, least))
     assert [row.id for row in found.gallery] == ["train_00000", "train_00003"]
-    assert [titles(row) for row in found.gallery] == [["truth", *selection.scored]] * 2
+    assert [titles(row) for row in found.gallery] == [["ground truth", *selection.scored]] * 2
     assert [row.id for row in (*found.most, *found.least)] == [p.id for p in (*most, *least)]
     heat = read_cam(
         tmp_path / "cache" / "infer_cams" / "another-0-cam" / "train_00000.npz"
@@ -104,7 +109,7 @@ def test_predictions_are_shown_on_their_own_split(tmp_path):
     assert selection.rung == "DeepLab"
     found = comparison_pictures(selection, 8, ((), ()))
     assert [row.id for row in found.gallery] == ["val_00000", "val_00001", "val_00002"]
-    assert all(titles(row) == ["truth", *selection.scored] for row in found.gallery)
+    assert all(titles(row) == ["ground truth", *selection.scored] for row in found.gallery)
 
 
 def test_another_seed_stands_in_for_one_that_is_lost(tmp_path):
@@ -112,7 +117,7 @@ def test_another_seed_stands_in_for_one_that_is_lost(tmp_path):
         write_cached_run(tmp_path, "one", seed)
     shutil.rmtree(tmp_path / "cache" / "infer_cams" / "one-0-cam")
     selection = select(load([tmp_path / "runs" / "one"]), "CAM")
-    assert titles(comparison_pictures(selection, 1, ((), ())).gallery[0]) == ["truth", "one"]
+    assert titles(comparison_pictures(selection, 1, ((), ())).gallery[0]) == ["ground truth", "one"]
 
 
 def test_rows_without_pictures_are_named_with_the_reason(tmp_path):
@@ -122,7 +127,7 @@ def test_rows_without_pictures_are_named_with_the_reason(tmp_path):
     shutil.rmtree(tmp_path / "cache" / "infer_cams" / "lost-0-cam")
     selection = select(load(runs), "CAM")
     found = comparison_pictures(selection, 1, ((), ()))
-    assert titles(found.gallery[0]) == ["truth", "one"]
+    assert titles(found.gallery[0]) == ["ground truth", "one"]
     assert found.notes == (
         "No pictures of lost: the results are not in the cache any more, run again for pictures.",
         "No pictures of larger: another data set than that of one.",

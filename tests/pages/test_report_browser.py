@@ -50,7 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     row = report.pictures.gallery[0]
     layers = [
         dataclasses.replace(x, title=t)
-        for x, t in zip(row.layers, ("truth", "CAM", LONG), strict=False)
+        for x, t in zip(row.layers, ("ground truth", "CAM", LONG), strict=False)
     ]
     rows = [dataclasses.replace(row, id=name, layers=layers) for name in ("a", "y" * 70)]
     run = dataclasses.replace(result, name=LONG, gallery=rows)
@@ -177,7 +177,7 @@ def test_the_selects_change_the_pictures_of_all_images(opened):
     page = opened("sweep")
     gallery = page.locator("#gallery-pictures")
     for side in ("left", "right"):
-        for title in ("truth", "GPP", "image"):
+        for title in ("ground truth", "GPP", "image"):
             gallery.get_by_label(side).select_option(title)
             for shot in gallery.locator(".shot").all():
                 pane = shot.locator(f".compare .picture.{side}")
@@ -254,7 +254,10 @@ def test_every_control_has_a_name_and_every_picture_a_text(opened):
 def test_a_row_without_a_picture_says_so(browser, tmp_path):
     report = make_report(tmp_path, images=2, rung="CAM")
     first, second = report.pictures.gallery
-    fewer = [dataclasses.replace(first, layers=[Layer("truth", first.layers[0].plane)]), second]
+    fewer = [
+        dataclasses.replace(first, layers=[Layer("ground truth", first.layers[0].plane)]),
+        second,
+    ]
     pictures = dataclasses.replace(report.pictures, gallery=fewer, most=[], least=[])
     html = comparison_page.render(dataclasses.replace(report, pictures=pictures))
     write_page(tmp_path / "page.html", html)

@@ -90,7 +90,9 @@ def test_gallery_pictures_decode_back(make_result):
     panels = [
         attrs["aria-label"] for _, attrs in parsed.of_class("picture") if "aria-label" in attrs
     ]
-    assert panels == [f"img{i}: {title}" for i in range(3) for title in ("image", "truth", "CAM")]
+    assert panels == [
+        f"img{i}: {title}" for i in range(3) for title in ("image", "ground truth", "CAM")
+    ]
     luma = np.array([0.299, 0.587, 0.114])
     for address, row in zip(parsed.photos, result.gallery, strict=True):
         shown = np.asarray(decode(address).convert("RGB"))
@@ -117,7 +119,7 @@ def test_the_slider_starts_between_the_first_and_the_last_result(make_result):
 def test_a_legend_names_what_is_to_be_seen(make_result):
     label = np.zeros((8, 8), np.uint8)
     label[2:4] = 2
-    row = GalleryRow("a", np.zeros((8, 8, 3), np.uint8), [Layer("truth", label)])
+    row = GalleryRow("a", np.zeros((8, 8, 3), np.uint8), [Layer("ground truth", label)])
     legend = Page(render(make_result(gallery=[row]))).text.split("Pictures")[1].split("Slider")[0]
     assert "dog" in legend and "cat" not in legend
     assert "ignored" not in legend and "CAM 0" not in legend

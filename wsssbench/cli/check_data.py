@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wsssbench.datasets.check import DatasetReport
     from wsssbench.interfaces import Dataset
+    from wsssbench.stages.stage import SplitUse
 
 EXAMPLES = """Exit code 2 if there is a problem that would stop a run.
 
@@ -51,9 +52,10 @@ def check(
 ) -> None:
     """Read every image, and every mask of the config's splits: counts, co-occurrence, sizes, problems."""
     from wsssbench.experiment.config import read_config, resolve
+    from wsssbench.experiment.graph import split_uses
     from wsssbench.experiment.overrides import apply_overrides
     from wsssbench.parallel.ranks import default_workers
-    from wsssbench.plugins import load
+    from wsssbench.stages.generate import build_dataset, data_of
 
     if json_ is not None:
         check_output(json_, "--json")
@@ -61,11 +63,15 @@ def check(
     progress = ConsoleProgress(console)
     with log_noise(Path(os.devnull), progress):
         resolved = resolve(apply_overrides(read_config(config), set_ or []))
-        dataset = load().registries.dataset.build(resolved["data"], where="data")
-        console.print(_head(resolved["data"]["type"], dataset), markup=False)
-        report = _check(dataset, resolved, workers or default_workers(), console)
+        dataset, name = build_dataset(resolved), data_of(resolved)["type"]
+        console.print(_head(name, dataset), markup=False)
+        uses = split_uses(resolved)
+        told = {split: [use.text for use in of] for split, of in uses.items()}
+        began = time.monotonic()
+        report = _check(dataset, uses, workers or default_workers(), console)
+        _show(report, told, name, time.monotonic() - began, console)
     if json_ is not None:
-        facts = {"data": resolved["data"], "card": dataset.card(), "uses": uses_of(resolved)}
+        facts = {"data": data_of(resolved), "card": dataset.card(), "uses": told}
         text = json.dumps({**facts, **asdict(report)}, indent=1, ensure_ascii=False)
         json_.write_text(text + "\n", encoding="utf-8")
     if report.stops:
@@ -73,48 +79,20 @@ def check(
 
 
 def _check(
-    dataset: Dataset, config: Mapping[str, Any], workers: int, console: Console
+    dataset: Dataset, uses: Mapping[str, Sequence[SplitUse]], workers: int, console: Console
 ) -> DatasetReport:
     from wsssbench.datasets.check import full_check
 
-    uses, progress = uses_of(config), ConsoleProgress(console)
+    progress = ConsoleProgress(console)
     with _present(dataset, progress) as present:
-        began = time.monotonic()
-        report = full_check(
+        return full_check(
             present,
             list(uses),
-            scored=scored_splits(config),
-            unlabelled=[split for split, use in uses.items() if use == ["is predicted"]],
+            scored=[split for split, of in uses.items() if any(use.masks for use in of)],
+            unlabelled=[split for split, of in uses.items() if not any(use.labels for use in of)],
             workers=workers,
             progress=progress,
         )
-    _show(report, uses, config["data"]["type"], time.monotonic() - began, console)
-    return report
-
-
-def uses_of(config: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The splits of a resolved config, the training's first, each with what it is for."""
-    splits = config["splits"]
-    segments = config["segmenter"] is not None
-    roles = [
-        ("train", "trains"),
-        ("evaluate", "scores pseudo-labels"),
-        ("heldout", "selects the threshold"),
-        ("val", "scores the segmenter" if segments else "watched"),
-        ("test", "is predicted"),
-    ]
-    uses: dict[str, list[str]] = {}
-    for name, use in roles:
-        if splits[name]:
-            uses.setdefault(splits[name], []).append(use)
-    return uses
-
-
-def scored_splits(config: Mapping[str, Any]) -> list[str]:
-    """The splits whose masks a run opens, if they have any."""
-    segments = config["segmenter"] is not None
-    roles = ("evaluate", "heldout", *(("val", "test") if segments else ()))
-    return [config["splits"][role] for role in roles if config["splits"][role]]
 
 
 @contextmanager

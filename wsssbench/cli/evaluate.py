@@ -49,7 +49,7 @@ def evaluate(
     from wsssbench.evaluation.score_files import FORMATS
     from wsssbench.files.image_lists import read_id_list
 
-    allowed = [name for name in FORMATS if name != "scores"]
+    allowed = [name for name, form in FORMATS.items() if form.public]
     if format_ not in allowed:
         raise UserError(f"--format: {unknown('format', format_, allowed)}")
     grid = _grid(FORMATS[format_].thresholded, threshold, thresholds)

@@ -21,7 +21,7 @@ from wsssbench.stages.label import Label
 from wsssbench.stages.refine import Fit, Refine
 from wsssbench.stages.segment import Predict, Segment
 from wsssbench.stages.select_threshold import SelectThreshold
-from wsssbench.stages.stage import Node, StageKind
+from wsssbench.stages.stage import Node, SplitUse, StageKind
 
 # In this order their sections are resolved and their nodes are wanted; a kind of stage is added by one word here.
 STAGES: tuple[StageKind, ...] = tuple(
@@ -33,9 +33,24 @@ STAGES: tuple[StageKind, ...] = tuple(
 )
 
 
+_UNUSED = SplitUse("is not used", labels=False)
+
+
 def stage_kind(name: str) -> StageKind | None:
     """The kind of stage whose results are in the cache folder `name`; None if there is none (any more)."""
     return next((kind for kind in STAGES if kind.name == name), None)
+
+
+def split_uses(config: Mapping[str, Any]) -> dict[str, list[SplitUse]]:
+    """Each split that a resolved config names -> what the stages use it for."""
+    by_key: dict[str, SplitUse] = {}
+    for kind in STAGES:
+        by_key.update(kind.split_uses(config))
+    uses: dict[str, list[SplitUse]] = {}
+    for key, split in config["splits"].items():
+        if split:
+            uses.setdefault(split, []).append(by_key.get(key, _UNUSED))
+    return uses
 
 
 class Graph:
@@ -122,7 +137,7 @@ class Graph:
         """`node` with what it reads besides: the generated data set, and what its components refer to."""
         inputs = dict(node.inputs)
         if self.dataset.generated and node.name != DATA:
-            inputs = {"data": self.need(DATA).name, **inputs}
+            inputs = {DATA: self.need(DATA).name, **inputs}
         for reference in references(node.config):
             inputs[reference.path] = self._target(node, reference).name
         config = dict(node.config)

@@ -17,9 +17,9 @@ from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
 from wsssbench.experiment.provenance import code_version
 from wsssbench.experiment.references import Reference, components, replaced
 from wsssbench.files.ground_truth import allow_masks
-from wsssbench.interfaces import Cams, Dataset, TrainedClassifier
+from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress
-from wsssbench.stages.generate import build_dataset, located
+from wsssbench.stages.generate import build_dataset, data_of, located
 from wsssbench.stages.stage import Node
 
 FORCED = "forced"  # the reason of a stage that is computed again on request
@@ -111,16 +111,20 @@ def make_plan(
     _check_taint(nodes)
     once = _Once(set() if checked is None else checked)
     _check_components(nodes, config, dataset, settings.progress, once)
-    on_data = {**{key: config[key] for key in ("data", "splits")}, "nodes": [n.name for n in nodes]}
+    on_data = {
+        "dataset": data_of(config),
+        "splits": config["splits"],
+        "nodes": [node.name for node in nodes],
+    }
     if not dataset.generated:
         scored = [n.config for n in nodes if n.masks]
         once(lambda: _check_data(nodes, dataset, settings), {**on_data, "scored": scored})
     for split in unscored_splits(nodes, dataset):
         settings.progress.say(f"split '{split}' has no masks: it is not scored")
     steps = _steps(nodes, dataset, settings, {graph.full_name(name) for name in settings.force})
-    # An image-level stage takes long: what cannot be scored afterwards has to show before.
-    long = (TrainedClassifier, Cams)
-    if not dataset.generated and any(s.node.makes in long and s.state == "computed" for s in steps):
+    computed = [s.node.makes for s in steps if s.state == "computed"]
+    # Masks that cannot be read have to show before the hours that these take.
+    if not dataset.generated and any(made and made.slow for made in computed):
         once(lambda: _check_masks(nodes, dataset, settings), {**on_data, "masks": True})
     directories = {step.node.name: step.entry.directory for step in steps}
     return Plan(config, located(dataset, directories) or dataset, steps)
@@ -247,7 +251,7 @@ def _check_components(
         return replace(node, config=replaced(node.config, handle))
 
     for node in nodes:
-        of = {"kind": node.kind.name, "config": node.config, "data": config["data"]}
+        of = {"kind": node.kind.name, "config": node.config, "dataset": data_of(config)}
         once(partial(node.kind.check, blank(node), dataset, progress), of)
 
 

@@ -28,13 +28,17 @@ class Artefact:
     """
 
     directory: Path
-    called: ClassVar[str] = "artefacts of a plugin"  # in sentences: "ordinary.cam makes CAMs"
+    # In sentences: "ordinary.cam makes CAMs".
+    called: ClassVar[str] = "artefacts of a plugin"
+    # Takes hours to make, so masks that will be opened later are read before.
+    slow: ClassVar[bool] = False
 
 
 class TrainedClassifier(Artefact):
     """A classifier that `classify` trained."""
 
     called: ClassVar[str] = "a classifier"
+    slow: ClassVar[bool] = True
 
     @abstractmethod
     def build(self) -> Classifier:
@@ -53,6 +57,7 @@ class Cams(Artefact):
     """A `Cam` per image."""
 
     called: ClassVar[str] = "CAMs"
+    slow: ClassVar[bool] = True
 
     @abstractmethod
     def path(self, id: str) -> Path:

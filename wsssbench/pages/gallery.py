@@ -22,17 +22,18 @@ from wsssbench.results.image_pairs import ImagePair
 from wsssbench.results.run import GalleryRow, Layer
 from wsssbench.results.run_artefacts import LOST, RunArtefacts
 from wsssbench.results.selection import Selection
+from wsssbench.stages.generate import data_of
 from wsssbench.stages.segment import spread
 
 OF_RUN, OF_COMPARISON = 8, 24  # images, if nobody says how many
-TRUTH = "truth"
+GROUND_TRUTH = "ground truth"
 _SIDE = 640  # pixels; nothing larger is ever shown
 
 
 def run_gallery(
     files: RunArtefacts, count: int, progress: Progress | None = None
 ) -> list[GalleryRow]:
-    """`count` images through the pipeline of one run: the truth, then every result."""
+    """`count` images through the pipeline of one run: the ground truth, then every result."""
     split = files.config["splits"]["evaluate"]
     ids = spread(files.dataset.ids(split), count)
     sources = [(files.titles[node], files, node) for node in files.shown()]
@@ -94,7 +95,7 @@ def _problem(files: RunArtefacts, node: str, found: Mapping[str, tuple[RunArtefa
     if node not in files.directories:
         return LOST
     for row, (first, _) in found.items():
-        if first.config["data"] != files.config["data"]:
+        if data_of(first.config) != data_of(files.config):
             return f"another data set than that of {row}"
         break
     return ""
@@ -113,15 +114,15 @@ def _rows(
     sources: Sequence[tuple[str, RunArtefacts, str]],
     progress: Progress,
 ) -> Iterator[GalleryRow]:
-    """The photo, the truth and a layer per source (title, files, node) of each of `ids`."""
+    """The photo, the ground truth and a layer per source (title, files, node) of each of `ids`."""
     scored = dataset.has_masks(split)
     with progress.track("pictures", total=len(ids)) as task:
         for id in ids:
             layers = []
             if scored:
                 with allow_masks("report"):
-                    truth = read_mask(dataset, id, split)
-                layers.append(Layer(TRUTH, shrink_label(truth, _SIDE)))
+                    mask = read_mask(dataset, id, split)
+                layers.append(Layer(GROUND_TRUTH, shrink_label(mask, _SIDE)))
             for title, files, node in sources:
                 plane = files.picture(node, id, split)
                 if plane is not None:

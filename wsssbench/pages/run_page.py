@@ -12,6 +12,7 @@ from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
 from wsssbench.pages.charts import BarChart, Bars, bar_charts
 from wsssbench.pages.curves import Curve, curve_chart, small_chart
+from wsssbench.pages.gallery import GROUND_TRUTH
 from wsssbench.pages.gallery_view import GalleryView, foreground, legend_of, titles_of
 from wsssbench.pages.html import render_page
 from wsssbench.pages.row_styles import RowStyle
@@ -165,7 +166,7 @@ def _gallery(result: RunResult, palette: np.ndarray, progress: Progress | None) 
     thumbs = thumbnails.fit(result.gallery, GALLERY_BYTES, palette, progress)
     titles = titles_of(result.gallery)
     # From the first thing that the run made to the last; the mask is the first title after the photo, if it is there.
-    made = [place for place, title in enumerate(titles) if place and title != "truth"]
+    made = [place for place, title in enumerate(titles) if place and title != GROUND_TRUTH]
     left, right = (made[0], made[-1]) if made else (0, 0)
     if left == right:
         left = max(0, right - 1)

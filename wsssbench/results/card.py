@@ -9,6 +9,7 @@ from wsssbench.experiment.fingerprint import weight_checksums
 from wsssbench.experiment.plan import Plan, Step
 from wsssbench.results.run import CardValue
 from wsssbench.segmenters.settings import initial_weights
+from wsssbench.stages.generate import data_of
 
 
 def card_of(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, CardValue]:
@@ -20,10 +21,11 @@ def card_of(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, Card
     """
     given = step.node.inputs["given"]
     split = step.node.config["split"]
-    raw = plan.card(given)
+    raw = plan.card(step.node.name)
+    held_out = raw.pop("held out", None)
     at_inference = raw.pop("labels_at_inference")
     card: dict[str, CardValue] = {
-        "dataset": plan.config["data"]["type"],
+        "dataset": data_of(plan.config)["type"],
         **plan.dataset.card(),
         "split": split,
         "images": len(plan.dataset.ids(split)),
@@ -32,10 +34,8 @@ def card_of(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, Card
         "threshold": chosen["threshold"],
         "threshold_choice": chosen["threshold_choice"],
     }
-    if "threshold" in step.node.inputs:
-        selecting = plan.card(step.node.inputs["threshold"]).get("held out")
-        if selecting:
-            card["held out"] = f"{selecting} ({len(plan.dataset.ids(selecting))} images)"
+    if held_out:
+        card["held out"] = f"{held_out} ({len(plan.dataset.ids(held_out))} images)"
     return {**card, "labels_at_inference": at_inference, "seed": plan.config["seed"]}
 
 

@@ -11,6 +11,7 @@ from wsssbench.results.axes import METRIC, ROW, RUNG, SEED, Axes
 from wsssbench.results.collection import Collection, Member
 from wsssbench.results.metrics import METRICS, as_scored, metric_named, point
 from wsssbench.results.run import Evaluation
+from wsssbench.stages import short_name
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,13 @@ class RungNames:
                 if title not in self.titles:
                     self.titles.insert(position, title)
                 position = self.titles.index(title) + 1
-                for name in (title.lower(), evaluation.node, _short(evaluation)):
+                for name in (title.lower(), evaluation.node, short_name(evaluation.node)):
                     self._titles.setdefault(name, title)
 
     def of(self, member: Member) -> dict[str, Evaluation]:
         """The evaluations of `member` by title."""
         return {
-            f"{one.name} ({_short(one)})" if one.name in self._twice else one.name: one
+            f"{one.name} ({short_name(one.node)})" if one.name in self._twice else one.name: one
             for one in member.result.evaluations
         }
 
@@ -236,8 +237,3 @@ def _several(axes: Axes, rows: Sequence[str], cell: Mapping[str, str]) -> str:
         f"{len(rows)} rows would share the cell {place} ({'; '.join(rows[:3])}{more}): "
         f"they differ in {', '.join(names[:6])}; choose with --where {names[0]}=VALUE"
     )
-
-
-def _short(evaluation: Evaluation) -> str:
-    """Its node as people name it."""
-    return evaluation.node.removeprefix("refine.")

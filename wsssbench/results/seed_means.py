@@ -9,6 +9,7 @@ from statistics import fmean
 from wsssbench.results.collection import Member
 from wsssbench.results.metrics import Metric, point
 from wsssbench.results.run import Evaluation, StageTime, TrainingCurve, thinned
+from wsssbench.stages import family
 
 Points = list[tuple[float, float]]
 _TRAINING_POINTS = 100  # per line: nearly as many as a small chart has pixels for
@@ -72,7 +73,7 @@ def mean_times(members: Iterable[Member]) -> dict[str, StageTime]:
     for member in members:
         of_run: dict[str, list[StageTime]] = {}
         for time in member.result.times:
-            stage = "evaluate" if time.node.startswith("evaluate") else time.node
+            stage = family(time.node)
             of_run.setdefault(stage, []).append(time)
         for stage, times in of_run.items():
             costs.setdefault(stage, []).append(together(stage, times))

@@ -1,4 +1,8 @@
-"""The stages of an experiment: one file for each kind, which declares all that the toolkit asks about it."""
+"""The stages of an experiment: one file for each kind, which declares all that the toolkit asks about it.
+
+The functions here answer from the source of those files: importing them imports torch, which takes seconds that the
+completion of a shell and a comparison of finished runs do not have.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +15,45 @@ from pathlib import Path
 def places(attribute: str) -> dict[str, str]:
     """The places in a config that the kinds of stages declare -> the kind of component that stands there.
 
-    Read from the source, since shells complete these: importing the stages imports torch, which takes seconds.
-
     Args:
         attribute: ``slots``, or ``lists``, whose places hold a list of components; see `StageKind`.
     """
-    found: dict[str, str] = {}
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        for cls in ast.parse(path.read_bytes()).body:
-            for line in cls.body if isinstance(cls, ast.ClassDef) else ():
-                if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == attribute:
-                    found.update(ast.literal_eval(line.value))
-    return found
+    return {
+        place: kind
+        for slots in _declared(attribute)
+        for place, kind in ast.literal_eval(slots).items()
+    }
 
 
 def short_places() -> dict[str, str]:
-    """What sweeps call places of components for short, ``pooling``, -> the places; the first one of a name counts."""
+    """The short names of places in sweeps, such as ``pooling``, -> the places; the first one of a name counts."""
     short: dict[str, str] = {}
     for place in (*places("slots"), *places("lists")):
         if "." in place and "*" not in place:
             short.setdefault(place.rpartition(".")[2], place)
     return short
+
+
+@cache
+def short_name(node: str) -> str:
+    """The name of a node as people say it: ``rw`` for ``refine.rw``."""
+    for prefix in _declared("prefix"):
+        node = node.removeprefix(ast.literal_eval(prefix))
+    return node
+
+
+def family(node: str) -> str:
+    """The name under which the time of a node is told: all evaluations are one family."""
+    return "evaluate" if node.startswith("evaluate.") else node
+
+
+@cache
+def _declared(attribute: str) -> list[ast.expr]:
+    """The values that the classes of this room assign to `attribute`, as source."""
+    return [
+        line.value
+        for path in sorted(Path(__file__).parent.glob("*.py"))
+        for cls in ast.parse(path.read_bytes()).body
+        for line in (cls.body if isinstance(cls, ast.ClassDef) else ())
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == attribute
+    ]

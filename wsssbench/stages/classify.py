@@ -29,7 +29,7 @@ from wsssbench.parallel.jobs import single_thread
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import ClassifierFile
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct
+from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import ImageLabels
 from wsssbench.training.schedule import Schedule, equal_share
@@ -89,6 +89,11 @@ class Classify(StageKind):
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return () if nodes.config["import_cams"] else (NODE,)
+
+    def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
+        if config["import_cams"]:
+            return {}
+        return {"train": SplitUse("trains"), "val": SplitUse("watched")}
 
     def node(self, name: str, nodes: Nodes) -> Node:
         section = nodes.config[self.section]

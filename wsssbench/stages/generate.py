@@ -52,11 +52,15 @@ class Generate(StageKind):
         return {}
 
 
+def data_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The section of a config that describes its data set."""
+    section: dict[str, Any] = config[Generate.section]
+    return section
+
+
 def build_dataset(config: Mapping[str, Any]) -> Dataset:
-    """The data set of a resolved config; a generated one does not know its files yet."""
-    dataset: Dataset = load().registries.dataset.build(
-        config[Generate.section], where=Generate.section
-    )
+    """Build the data set of a resolved config; a generated one does not know its files yet."""
+    dataset: Dataset = load().registries.dataset.build(data_of(config), where=Generate.section)
     return dataset
 
 

@@ -30,7 +30,7 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import photos_of
 from wsssbench.stages.infer_cams import NODE, CamStage
-from wsssbench.stages.stage import Node, Nodes, StageWork, distinct, ids_of
+from wsssbench.stages.stage import Node, Nodes, SplitUse, StageWork, distinct, ids_of
 
 FIRST = 3  # files that are opened before any work
 # what was noticed, a line per image; while processes work, each has a file of its own
@@ -57,6 +57,10 @@ class ImportCams(CamStage):
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return (NODE,) if nodes.config[self.section] else ()
+
+    def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
+        imported = {"train": SplitUse("gets CAMs")} if config[self.section] else {}
+        return {**super().split_uses(config), **imported}
 
     def node(self, name: str, nodes: Nodes) -> Node:
         given = nodes.config[self.section]

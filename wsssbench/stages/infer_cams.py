@@ -20,7 +20,7 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import classify
 from wsssbench.stages.handles import CamFiles, photos_of
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct
+from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
 
 NODE = "cam"
 
@@ -60,6 +60,9 @@ class CamStage(StageKind):
     """What the CAM stages have in common, wherever the CAMs are from."""
 
     title = "CAM"
+
+    def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
+        return {"evaluate": SplitUse("scores pseudo-labels", masks=True)}
 
     def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Cams:
         return CamFiles(directory)

@@ -34,7 +34,6 @@ from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct, 
 from wsssbench.training.schedule import Schedule
 
 _SECTION = "refine"
-_PREFIX = "refine."
 _FIT = "fit."
 
 
@@ -113,7 +112,7 @@ class Refine(StageKind):
     """The refinements of an experiment, each reading the CAMs or what another one made."""
 
     name = "refine"
-    prefix = _PREFIX
+    prefix = "refine."
     section = _SECTION
     default = {}
     slots = {"refine.*": "refinement", "refine.*.backbone": "backbone"}
@@ -139,10 +138,10 @@ class Refine(StageKind):
         return resolved
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return [f"{_PREFIX}{name}" for name in nodes.config[_SECTION]]
+        return [f"{self.prefix}{name}" for name in nodes.config[_SECTION]]
 
     def node(self, name: str, nodes: Nodes) -> Node:
-        short = name.removeprefix(_PREFIX)
+        short = name.removeprefix(self.prefix)
         section = nodes.config[_SECTION][short]
         given = nodes.need(section["input"], by=name)
         inputs = {"given": given.name}

@@ -21,7 +21,15 @@ from wsssbench.registry import Registries
 from wsssbench.segmenters.settings import InitSettings, TestSettings
 from wsssbench.stages import label
 from wsssbench.stages.handles import LabelFiles
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct, with_nested
+from wsssbench.stages.stage import (
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    distinct,
+    with_nested,
+)
 from wsssbench.training.schedule import Schedule
 
 NODE = "segment"
@@ -54,6 +62,9 @@ class Segment(StageKind):
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return (NODE,) if nodes.config[_SECTION] else ()
+
+    def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
+        return {"train": SplitUse("trains")} if config[_SECTION] else {}
 
     def node(self, name: str, nodes: Nodes) -> Node:
         train = nodes.split("train")
@@ -95,6 +106,14 @@ class Predict(StageKind):
         if not nodes.config[_SECTION]:
             return ()
         return [name for name, key in _PREDICTIONS.items() if nodes.config["splits"][key]]
+
+    def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
+        if not config[_SECTION]:
+            return {}
+        return {
+            "val": SplitUse("scores the segmenter", masks=True),
+            "test": SplitUse("is predicted", labels=False, masks=True),
+        }
 
     def node(self, name: str, nodes: Nodes) -> Node:
         split = nodes.split(_PREDICTIONS[name])

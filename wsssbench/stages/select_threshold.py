@@ -26,7 +26,7 @@ from wsssbench.files.images import image_size
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress
 from wsssbench.stages import infer_cams
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork
+from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork
 
 NODE = "threshold"
 OTSU_GRID = (0.0, 0.99, 0.01)
@@ -40,6 +40,9 @@ class SelectThreshold(StageKind):
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return () if nodes.config["evaluate"]["selection"] == "fixed" else (NODE,)
+
+    def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
+        return {"heldout": SplitUse("selects the threshold", masks=True)}
 
     def node(self, name: str, nodes: Nodes) -> Node:
         section = nodes.config["evaluate"]

@@ -60,6 +60,21 @@ class Node:
 
 
 @dataclass(frozen=True)
+class SplitUse:
+    """What a kind of stage does with the images of a split.
+
+    Attributes:
+        text: in a few words, for the table of ``data check``.
+        labels: it needs their image-level labels.
+        masks: it opens their masks if there are any.
+    """
+
+    text: str
+    labels: bool = True
+    masks: bool = False
+
+
+@dataclass(frozen=True)
 class StageWork:
     """What a stage is given.
 
@@ -154,6 +169,13 @@ class StageKind(ABC):
     def lazy_names(self, nodes: Nodes) -> Iterable[str]:
         """Nodes that exist only if another one reads them."""
         return ()
+
+    def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
+        """The keys of the config's ``splits`` that this kind uses in an experiment, and for what.
+
+        Of several kinds that use the same split, the last one is shown.
+        """
+        return {}
 
     def follower(self, node: Node, nodes: Nodes) -> str:
         """The name of the node of this kind that comes behind `node` of another kind; empty if none does."""
