@@ -32,7 +32,7 @@ Not reproduced:
  * An anchor without a negative takes what a later anchor finds, whatever its classes, and the batch fails if none finds
    one. Here it is left out.
  * The epoch of the classifier (by its mIoU on the masks of train) and the state of AffinityNet (likewise, every 200
-   steps) are chosen by pixel truth, which no stage that trains can open here. The last state counts.
+   steps) are chosen by masks, which no stage that trains can open here. The last state counts.
  * AffinityNet starts from res38_cls.pth there, AffinityNet's published classifier of VOC. With that file:
    --set refine.rw.backbone.weights=res38_cls.pth. Without, it starts from ImageNet, as in aeft_voc.py.
  * AffinityNet's crops have their colours jittered there. Pairs whose first cell is within four cells of the left, right

@@ -8,5 +8,5 @@ data = dict(type="VOC2012", root="data/VOCdevkit/VOC2012")
 # With the test images in JPEGImages, --set splits.test=test predicts them, too, and
 # `wsssbench export voc-submission RUN --split test` makes the archive for the evaluation server.
 splits = dict(train="train_aug", evaluate="train", val="val", test="")
-# Paper, Section 4: thresholds are swept on the pixel truth of train (oracle); the fixed one is our own choice.
+# Paper, Section 4: thresholds are swept on the masks of train (oracle); the fixed one is our own choice.
 evaluate = dict(threshold=0.2, thresholds=(0.0, 0.6, 0.01))

@@ -11,7 +11,7 @@ bases = dict(
     voc_small="{{ fileDirname }}/../aeft_voc_small.py",
 )
 seeds = (0, 1, 2)
-# Thresholds are swept on the pixel truth of train; ResNet38 with ImageNet weights.
+# Thresholds are swept on the masks of train; ResNet38 with ImageNet weights.
 paper = dict(
     card={
         "dataset": "VOC2012",

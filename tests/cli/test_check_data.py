@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from in_process import Outcome, call, refused
 from PIL import Image
 
-from wsssbench.cli.check_data import scored_splits, uses_of
+from wsssbench.experiment.graph import split_uses
 from wsssbench.files.images import write_label
 
 CONFIG = """
@@ -146,12 +147,36 @@ def test_mistakes_are_one_sentence(config: Path, tmp_path: Path) -> None:
 
 def test_what_each_split_is_for() -> None:
     splits = {"train": "aug", "evaluate": "train", "val": "val", "test": "test", "heldout": ""}
-    config = {"splits": splits, "segmenter": {"type": "DeepLab"}}
-    assert uses_of(config) == {
+    config = {"splits": splits, "segmenter": {"type": "DeepLab"}, "import_cams": None}
+    assert texts(config) == {
         "aug": ["trains"],
         "train": ["scores pseudo-labels"],
         "val": ["scores the segmenter"],
         "test": ["is predicted"],
     }
-    assert scored_splits(config) == ["train", "val", "test"]
-    assert scored_splits({**config, "segmenter": None}) == ["train"]
+    assert with_masks(config) == ["train", "val", "test"]
+    assert [s for s, of in split_uses(config).items() if not of[0].labels] == ["test"]
+    alone = {**config, "segmenter": None}
+    assert texts(alone) == {
+        "aug": ["trains"],
+        "train": ["scores pseudo-labels"],
+        "val": ["watched"],
+        "test": ["is not used"],
+    }
+    assert with_masks(alone) == ["train"]
+    assert texts({**alone, "import_cams": {"format": "psa"}})["aug"] == ["gets CAMs"]
+    same = {**splits, "evaluate": "aug", "heldout": "held"}
+    assert texts({**config, "splits": same}) == {
+        "aug": ["trains", "scores pseudo-labels"],
+        "val": ["scores the segmenter"],
+        "test": ["is predicted"],
+        "held": ["selects the threshold"],
+    }
+
+
+def texts(config: dict[str, Any]) -> dict[str, list[str]]:
+    return {split: [use.text for use in of] for split, of in split_uses(config).items()}
+
+
+def with_masks(config: dict[str, Any]) -> list[str]:
+    return [split for split, of in split_uses(config).items() if any(use.masks for use in of)]

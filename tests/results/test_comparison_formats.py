@@ -106,7 +106,7 @@ def test_what_holds_for_the_table_is_said_below(table):
     for part in (
         "mean ± sample standard deviation over n seeds",
         "CAM: at the threshold 0.40, fixed beforehand",
-        "CAM, oracle: at the threshold that is best on the pixel truth of the same split",
+        "CAM, oracle: at the threshold that is best on the masks of the same split",
         "vs. GAP: CAM mIoU minus that of GAP, over the seeds both have; in brackets the 95 % interval of 50 "
         "bootstrap resamples of the images: it covers the choice of images, not that of seeds",
         "paper: Yoon et al., ECCV 2022, Table 1",

@@ -22,7 +22,7 @@ def test_a_value_has_one_wording_in_sentences_and_in_tables(value, text):
 def test_how_a_threshold_came_about_has_one_wording():
     held = {"threshold_choice": "heldout", "held out": "val (7 images)"}
     assert threshold_origin(held) == (
-        "at the threshold that is best on the pixel truth of the held-out split val (7 images)"
+        "at the threshold that is best on the masks of the held-out split val (7 images)"
     )
     assert threshold_origin({"threshold_choice": "fixed"}) == threshold_origin({}) == ""
 

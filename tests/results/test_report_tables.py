@@ -103,7 +103,7 @@ def test_an_oracle_threshold_is_a_result_not_a_protocol(make_result):
     assert rows(ladder)[0][0] == "CAM †"
 
 
-def test_a_choice_on_pixel_truth_is_marked_against_a_fixed_one(make_result):
+def test_a_choice_on_masks_is_marked_against_a_fixed_one(make_result):
     ladder = aggregate([make_result(), with_card(make_result(), threshold_choice="oracle")])
     assert rows(ladder)[0][0] == "CAM † ‡"
     assert "threshold choice oracle instead of fixed" in ladder.notes[1]

@@ -1,4 +1,4 @@
-"""Thresholds that are selected without the scored split's pixel truth."""
+"""Thresholds that are selected without the scored split's masks."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def naive(root: Path, truth_of: Callable[[str], np.ndarray]) -> float:
     return at
 
 
-def test_heldout_takes_the_best_on_pixel_truth(given: Path, tmp_path: Path) -> None:
+def test_heldout_takes_the_best_on_masks(given: Path, tmp_path: Path) -> None:
     from wsssbench.files.ground_truth import allow_masks
     from wsssbench.files.images import read_label
 

@@ -66,11 +66,11 @@ def check(
         dataset, name = build_dataset(resolved), data_of(resolved)["type"]
         console.print(_head(name, dataset), markup=False)
         uses = split_uses(resolved)
-        told = {split: [use.text for use in of] for split, of in uses.items()}
         began = time.monotonic()
         report = _check(dataset, uses, workers or default_workers(), console)
-        _show(report, told, name, time.monotonic() - began, console)
+        _show(report, uses, name, time.monotonic() - began, console)
     if json_ is not None:
+        told = {split: [use.text for use in of] for split, of in uses.items()}
         facts = {"data": data_of(resolved), "card": dataset.card(), "uses": told}
         text = json.dumps({**facts, **asdict(report)}, indent=1, ensure_ascii=False)
         json_.write_text(text + "\n", encoding="utf-8")
@@ -114,7 +114,7 @@ def _head(name: str, dataset: Dataset) -> str:
 
 def _show(
     report: DatasetReport,
-    uses: Mapping[str, list[str]],
+    uses: Mapping[str, Sequence[SplitUse]],
     name: str,
     seconds: float,
     console: Console,

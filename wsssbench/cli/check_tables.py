@@ -20,13 +20,14 @@ from wsssbench.datasets.check_counts import (
 )
 from wsssbench.datasets.checker import Problem
 from wsssbench.files.image_lists import first_few
+from wsssbench.stages.stage import SplitUse
 
 MISSING = "–"
 PAIRS = 8  # of the co-occurring classes
 NAMES = 6  # of classes in one line
 
 
-def tables(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Iterator[Table]:
+def tables(report: DatasetReport, uses: Mapping[str, Sequence[SplitUse]]) -> Iterator[Table]:
     """Splits; image sizes; images per class; pixels per class if there are masks."""
     yield _splits(report, uses)
     if any(split.sizes for split in report.splits):
@@ -38,7 +39,7 @@ def tables(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Iterator
         yield _pixels(masked)
 
 
-def remarks(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def remarks(report: DatasetReport, uses: Mapping[str, Sequence[SplitUse]]) -> Iterator[str]:
     """One line each: co-occurrence in the first split (the training's), odd images and masks, shared images."""
     trained = report.splits[0] if report.splits else None
     if trained is not None and trained.labels is not None:
@@ -85,13 +86,13 @@ def _table(title: str, names: Sequence[str], left: int = 1) -> Table:
     return table
 
 
-def _splits(report: DatasetReport, uses: Mapping[str, Sequence[str]]) -> Table:
+def _splits(report: DatasetReport, uses: Mapping[str, Sequence[SplitUse]]) -> Table:
     table = _table("", ["split", "use", "images", "labels each", "no class", "masks"], left=2)
     for split in report.splits:
         labels = split.labels
         table.add_row(
             Text(split.name),
-            ", ".join(uses[split.name]),
+            ", ".join(use.text for use in uses[split.name]),
             str(split.images),
             f"{labels.mean:.2f}" if labels else MISSING,
             str(labels.empty) if labels else MISSING,
@@ -172,15 +173,7 @@ def _disagreements(differences: Sequence[Disagreement]) -> str:
     return shown + (f" and {len(ordered) - NAMES} more classes" if len(ordered) > NAMES else "")
 
 
-# What it means that a split of this use shares images with the training's.
-_SHARED = {
-    "scores pseudo-labels": " (usual: pseudo-labels are scored where they are made)",
-    "scores the segmenter": ": THE SEGMENTER IS SCORED ON IMAGES IT WAS TRAINED ON",
-    "is predicted": ": the test split is not unseen",
-}
-
-
-def _overlap(overlap: Overlap, uses: Mapping[str, Sequence[str]]) -> str:
+def _overlap(overlap: Overlap, uses: Mapping[str, Sequence[SplitUse]]) -> str:
     first, second = overlap.splits
     if overlap.inside:
         other = second if overlap.inside == first else first
@@ -188,8 +181,8 @@ def _overlap(overlap: Overlap, uses: Mapping[str, Sequence[str]]) -> str:
     else:
         text = f"{first} and {second} share {overlap.images} images: {first_few(overlap.ids)}"
     for trained, other in (overlap.splits, overlap.splits[::-1]):
-        if "trains" in uses[trained]:
-            text += "".join(_SHARED.get(use, "") for use in uses[other])
+        if any(use.trains for use in uses[trained]):
+            text += "".join(use.shared for use in uses[other])
     return text
 
 

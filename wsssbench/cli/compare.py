@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wsssbench.results.comparison import Comparison
 
 EXAMPLES = """Metrics: miou, precision, recall: at the threshold that was fixed, or selected, beforehand; oracle,
-oracle-precision, oracle-recall: at the one that is best on the scored split's pixel truth, as papers have it.
+oracle-precision, oracle-recall: at the one that is best on the scored split's masks, as papers have it.
 Axes: those of the sweep (pooling, erasing, ...), row, rung, metric, seed, or a path in the configs such as cam.scales.
 
 Examples:

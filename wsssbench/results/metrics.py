@@ -19,7 +19,7 @@ class Metric:
 
     Attributes:
         title: as tables say it.
-        choice: at which threshold: the fixed or selected one, or the best on the scored split's own pixel truth.
+        choice: at which threshold: the fixed or selected one, or the best on the scored split's own masks.
         measure: which of the scores there.
     """
 

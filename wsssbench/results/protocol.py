@@ -15,9 +15,9 @@ from wsssbench.results.run_files import config_at
 # What a card has only where it applies: its absence means "none". Other entries are there, or do not concern the run.
 _OPTIONAL = ("held out", "cams", "crf", "scales", "flip", "initial weights")
 _CHOICES = {
-    "heldout": "best on the pixel truth of the held-out split {held}",
-    "otsu": "selected by Otsu's criterion, without pixel truth",
-    "oracle": "best on the pixel truth of the same split",
+    "heldout": "best on the masks of the held-out split {held}",
+    "otsu": "selected by Otsu's criterion, without any mask",
+    "oracle": "best on the masks of the same split",
 }
 
 

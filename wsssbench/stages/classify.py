@@ -93,7 +93,7 @@ class Classify(StageKind):
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
         if config["import_cams"]:
             return {}
-        return {"train": SplitUse("trains"), "val": SplitUse("watched")}
+        return {"train": SplitUse("trains", trains=True), "val": SplitUse("watched")}
 
     def node(self, name: str, nodes: Nodes) -> Node:
         section = nodes.config[self.section]

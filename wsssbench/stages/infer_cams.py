@@ -62,7 +62,8 @@ class CamStage(StageKind):
     title = "CAM"
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
-        return {"evaluate": SplitUse("scores pseudo-labels", masks=True)}
+        usual = " (usual: pseudo-labels are scored where they are made)"
+        return {"evaluate": SplitUse("scores pseudo-labels", masks=True, shared=usual)}
 
     def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Cams:
         return CamFiles(directory)

@@ -36,7 +36,9 @@ NODE = "segment"
 GALLERY = 8  # pictures per run
 _FOLDER = "gallery"  # of the pictures' predictions
 _SECTION = "segmenter"
-_PREDICTIONS = {"predict": "val", "predict.test": "test"}  # node -> key of its split
+_TRAINED_ON = ": THE SEGMENTER IS SCORED ON IMAGES IT WAS TRAINED ON"
+_NOT_UNSEEN = ": the test split is not unseen"
+PREDICTIONS = {"predict": "val", "predict.test": "test"}  # node -> key of its split
 
 
 class Segment(StageKind):
@@ -64,7 +66,7 @@ class Segment(StageKind):
         return (NODE,) if nodes.config[_SECTION] else ()
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
-        return {"train": SplitUse("trains")} if config[_SECTION] else {}
+        return {"train": SplitUse("trains", trains=True)} if config[_SECTION] else {}
 
     def node(self, name: str, nodes: Nodes) -> Node:
         train = nodes.split("train")
@@ -105,19 +107,19 @@ class Predict(StageKind):
     def names(self, nodes: Nodes) -> Iterable[str]:
         if not nodes.config[_SECTION]:
             return ()
-        return [name for name, key in _PREDICTIONS.items() if nodes.config["splits"][key]]
+        return [name for name, key in PREDICTIONS.items() if nodes.config["splits"][key]]
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
         if not config[_SECTION]:
             return {}
         return {
-            "val": SplitUse("scores the segmenter", masks=True),
-            "test": SplitUse("is predicted", labels=False, masks=True),
+            "val": SplitUse("scores the segmenter", masks=True, shared=_TRAINED_ON),
+            "test": SplitUse("is predicted", labels=False, masks=True, shared=_NOT_UNSEEN),
         }
 
     def node(self, name: str, nodes: Nodes) -> Node:
-        split = nodes.split(_PREDICTIONS[name])
-        gallery = GALLERY if name == next(iter(_PREDICTIONS)) else 0
+        split = nodes.split(PREDICTIONS[name])
+        gallery = GALLERY if name == next(iter(PREDICTIONS)) else 0
         segmenter = nodes.config[_SECTION]
         evaluate = nodes.split("evaluate")
         masks = nodes.dataset.generated or nodes.dataset.has_masks(split)
@@ -202,10 +204,10 @@ def predicting(config: Mapping[str, Any], split: str) -> tuple[dict[str, Any], s
             "the experiment has no segmenter, so it predicts nothing that could be scored"
         )
     splits = config["splits"]
-    for name, key in _PREDICTIONS.items():
+    for name, key in PREDICTIONS.items():
         if splits[key] == split:
             return dict(config), name
-    name, key = list(_PREDICTIONS.items())[-1]
+    name, key = list(PREDICTIONS.items())[-1]
     return {**config, "splits": {**splits, key: split}}, name
 
 

@@ -65,13 +65,17 @@ class SplitUse:
 
     Attributes:
         text: in a few words, for the table of ``data check``.
+        trains: it trains on them.
         labels: it needs their image-level labels.
         masks: it opens their masks if there are any.
+        shared: what follows if some of them are trained on, too; added to the sentence that tells it.
     """
 
     text: str
+    trains: bool = False
     labels: bool = True
     masks: bool = False
+    shared: str = ""
 
 
 @dataclass(frozen=True)
