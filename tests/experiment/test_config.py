@@ -101,6 +101,84 @@ def test_list_items_by_index(tiny: dict[str, Any]) -> None:
     assert resolve(done)["classifier"]["erasing"][0]["attract"] == 0.3
 
 
+AEFT = {"type": "AEFT", "present_only": True, "start": 0.4}  # as the config below has it
+
+
+@pytest.mark.parametrize(
+    ("override", "erasing"),
+    [
+        # A bare name keeps the parameters of the item of that type; a call has its defaults.
+        ("classifier.erasing=AEFT", [AEFT]),
+        ("classifier.erasing=AEFT()", [{"type": "AEFT"}]),
+        ("classifier.erasing=[AEFT,RigidErasing]", [AEFT, {"type": "RigidErasing"}]),
+        ("classifier.erasing=[RigidErasing, AEFT]", [{"type": "RigidErasing"}, AEFT]),
+        ("classifier.erasing=[AEFT(start=0.5)]", [{"type": "AEFT", "start": 0.5}]),
+        # An index stands for one item; the one behind the last appends; none takes it away.
+        ("classifier.erasing.0=AEFT", [AEFT]),
+        ("classifier.erasing.0=AEFT()", [{"type": "AEFT"}]),
+        ("classifier.erasing.0=RigidErasing", [{"type": "RigidErasing"}]),
+        ("classifier.erasing.1=RigidErasing()", [AEFT, {"type": "RigidErasing"}]),
+        ("classifier.erasing.0=none", []),
+        ("classifier.erasing.0.start=0.5", [{**AEFT, "start": 0.5}]),
+        # Names inside of a call are text, with dots, too.
+        (
+            "classifier.erasing=AEFT(guide=ordinary.classify)",
+            [{"type": "AEFT", "guide": "ordinary.classify"}],
+        ),
+    ],
+)
+def test_lists_of_components(override: str, erasing: list[Any]) -> None:
+    config = read_config(CONFIGS / "aeft_synthetic.py")
+    assert config["classifier"]["erasing"] == [AEFT]
+    assert apply_overrides(config, [override])["classifier"]["erasing"] == erasing
+
+
+def test_entries_with_a_name_of_the_users(tiny: dict[str, Any]) -> None:
+    crf, walk = tiny["refine"]["crf"], tiny["refine"]["rw"]
+
+    def refine(override: str) -> Any:
+        return apply_overrides(tiny, [override])["refine"]
+
+    assert refine("refine.crf=none") == {"rw": walk}
+    assert refine("refine.rw=AffinityWalk") == tiny["refine"]
+    assert refine("refine.rw=AffinityWalk()") == {"crf": crf, "rw": {"type": "AffinityWalk"}}
+    assert refine("refine.crf=AffinityWalk") == {"crf": {"type": "AffinityWalk"}, "rw": walk}
+    assert refine("refine.crf={'alpha': 2}") == {"crf": {**crf, "alpha": 2}, "rw": walk}
+    assert list(refine("+refine.mine=DenseCRF")) == ["crf", "rw", "mine"]
+
+
+def test_parts_of_a_default(tiny: dict[str, Any]) -> None:
+    """A key that the config leaves out has its default."""
+    del tiny["classifier"]["pooling"]["bins"]
+    done = apply_overrides(tiny, ["classifier.pooling.bins.0=3"])
+    full = resolve(apply_overrides(tiny, ["classifier.pooling=GPP()"]))
+    expected = (3, *full["classifier"]["pooling"]["bins"][1:])
+    assert resolve(done)["classifier"]["pooling"]["bins"] == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("classifier.pooling.bins.1.1", "classifier.pooling.bins.1 is 4, which has no parts"),
+        ("classifier.pooling.bins.1.bins.1", "classifier.pooling.bins.1 is 4, which has no parts"),
+        ("classifier.pooling.bins.¹1", "bins is a list of 2, '¹1' is no index in it"),
+        ("classifier.pooling.bins.-1", "bins is a list of 2, '-1' is no index in it"),
+        ("classifier.erasing.2", "erasing is a list of 1, '2' is no index in it"),
+        ("seed.x", "seed is 0, which has no parts"),
+        ("classifier.pooling.aggregation.x", "is 'coarse_to_fine', which has no parts"),
+        ("classifier.", "a part of the key is empty"),
+        (".seed", "a part of the key is empty"),
+        ("classifier..pooling", "a part of the key is empty"),
+    ],
+)
+def test_places_that_are_none(key: str, sentence: str) -> None:
+    config = read_config(CONFIGS / "aeft_synthetic.py")
+    config["classifier"]["pooling"] = {"type": "GPP", "bins": (2, 4)}
+    with pytest.raises(UserError) as error:
+        apply_overrides(config, [f"{key}=7"])
+    assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

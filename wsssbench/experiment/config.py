@@ -67,11 +67,6 @@ for _kind in STAGES:
     PLAIN.update(_kind.plain)
 
 
-def top_keys() -> list[str]:
-    """The keys that the top level of a config may have."""
-    return [*signature_parameters(Top), *SECTIONS]
-
-
 def read_config(path: Path) -> dict[str, Any]:
     """The config file at `path` with its ``_base_`` files merged in, as plain dicts."""
     from mmengine.config import Config
@@ -118,9 +113,10 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             one.
     """
     registries = load().registries
+    keys = [*signature_parameters(Top), *SECTIONS]
     for key in config:
-        if key not in top_keys():
-            raise UserError(f"config: {unknown('parameter', key, top_keys())}")
+        if key not in keys:
+            raise UserError(f"config: {unknown('parameter', key, keys)}")
     own = {key: value for key, value in config.items() if key not in SECTIONS}
     top = check_parameters(Top, own, "config")
     splits = check_parameters(Splits, top["splits"] or {}, "splits")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import copy
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wsssbench.errors import UserError, unknown
-from wsssbench.experiment.config import PLAIN, top_keys
+from wsssbench.experiment.config import PLAIN, SECTIONS, Top
 from wsssbench.plugins import load
 from wsssbench.registry import signature_parameters
 from wsssbench.stages import places
@@ -107,12 +108,13 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
     here = ".".join(parents)
     if isinstance(node, list):
         of_components = _kind(places("lists"), here) is not None
-        index = _index(node, last, here, path, append=of_components)
+        emptied = of_components and value is None
+        index = _index(node, last, here, path, append=of_components and not emptied)
         there = node[index] if index < len(node) else None
-        node[index : index + 1] = [merged(there, value, of_components)]
+        node[index : index + 1] = [] if emptied else [merged(there, value, of_components)]
         return
     if not add:
-        declared = _allowed_keys(node, here)
+        declared = _declared(node, here)
         allowed = {*node, *declared}
         if last not in allowed:  # where keys are declared, no other one would be accepted
             hint = "" if declared else f"; write +{path}=... to add a new one"
@@ -155,17 +157,19 @@ def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
         if not isinstance(item, (dict, list)):
             raise UserError(f"--set {path}: {here}.{part} is {item!r}, which has no parts")
         return item
-    if isinstance(node.get(part), tuple):
+    place = f"{here}.{part}".lstrip(".")
+    if node.get(part) is None:
+        declared = _declared(node, here)
+        if not add and part not in {*node, *declared}:
+            raise UserError(f"--set {path}: {unknown('key', part, {*node, *declared})}")
+        default = copy.deepcopy(declared.get(part))
+        if default is None:
+            default = [] if _kind(places("lists"), place) else {}
+        node[part] = default
+    if isinstance(node[part], tuple):
         node[part] = list(node[part])
-    if part not in node or node[part] is None:
-        allowed = set(node) | set(_allowed_keys(node, here))
-        if not add and part not in allowed:
-            raise UserError(f"--set {path}: {unknown('key', part, allowed)}")
-        node[part] = [] if _kind(places("lists"), f"{here}.{part}".lstrip(".")) else {}
     if not isinstance(node[part], (dict, list)):
-        raise UserError(
-            f"--set {path}: {f'{here}.{part}'.lstrip('.')} is {node[part]!r}, which has no parts"
-        )
+        raise UserError(f"--set {path}: {place} is {node[part]!r}, which has no parts")
     return node[part]
 
 
@@ -192,13 +196,26 @@ def _pattern(patterns: Iterable[str], path: str) -> str:
     return ""
 
 
-def _allowed_keys(node: Mapping[str, Any], here: str) -> list[str]:
-    """Keys that may be set at `here` although the config does not spell them out."""
-    if not here:
-        return top_keys()
+def _declared(node: Mapping[str, Any], here: str) -> dict[str, Any]:
+    """The keys that may be set at `here` although the config does not spell them out -> their defaults.
+
+    None stands for a key that has to be given, too.
+    """
     name = node.get("type")
-    registries = load().registries
-    if isinstance(name, str):
-        return [p for c in registries.find(name) for p in registries[c.kind].parameters(c.name)]
-    pattern = _pattern(PLAIN, here)
-    return list(signature_parameters(PLAIN[pattern])) if pattern else []
+    if not here:
+        parameters = signature_parameters(Top)
+    elif isinstance(name, str):
+        registries = load().registries
+        parameters = {
+            key: parameter
+            for component in registries.find(name)
+            for key, parameter in registries[component.kind].parameters(name).items()
+        }
+    else:
+        pattern = _pattern(PLAIN, here)
+        parameters = signature_parameters(PLAIN[pattern]) if pattern else {}
+    defaults = {
+        key: None if parameter.default is inspect.Parameter.empty else parameter.default
+        for key, parameter in parameters.items()
+    }
+    return defaults if here else {**dict.fromkeys(SECTIONS), **defaults}
