@@ -15,7 +15,7 @@ from wsssbench.errors import UserError
 from wsssbench.files.ground_truth import allow_masks, read_mask
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Dataset
-from wsssbench.pages.gallery_view import Pictures
+from wsssbench.pages.gallery_view import GROUND_TRUTH, Pictures
 from wsssbench.pages.pictures import shrink, shrink_heat, shrink_label
 from wsssbench.progress import Progress, Silent
 from wsssbench.results.image_pairs import ImagePair
@@ -26,7 +26,6 @@ from wsssbench.stages.generate import data_of
 from wsssbench.stages.segment import spread
 
 OF_RUN, OF_COMPARISON = 8, 24  # images, if nobody says how many
-GROUND_TRUTH = "ground truth"
 _SIDE = 640  # pixels; nothing larger is ever shown
 
 

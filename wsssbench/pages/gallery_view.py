@@ -14,6 +14,8 @@ from wsssbench.results.run import GalleryRow
 
 PHOTO = "image"
 
+GROUND_TRUTH = "ground truth"  # title of the masks
+
 
 @dataclass(frozen=True)
 class Pictures:

@@ -12,8 +12,7 @@ from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
 from wsssbench.pages.charts import BarChart, Bars, bar_charts
 from wsssbench.pages.curves import Curve, curve_chart, small_chart
-from wsssbench.pages.gallery import GROUND_TRUTH
-from wsssbench.pages.gallery_view import GalleryView, foreground, legend_of, titles_of
+from wsssbench.pages.gallery_view import GROUND_TRUTH, GalleryView, foreground, legend_of, titles_of
 from wsssbench.pages.html import render_page
 from wsssbench.pages.row_styles import RowStyle
 from wsssbench.pages.scatter import Dot, scatter_chart
