@@ -18,7 +18,7 @@ _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR
 
 
 def build_app() -> typer.Typer:
-    """The typer application with every command."""
+    """Return the typer application with every command."""
     from wsssbench.cli import (
         compare,
         config,
@@ -101,7 +101,7 @@ def _say_stopped() -> None:
 
 
 def _of_the_disk(error: OSError) -> str | None:
-    """The sentence for a full disk, or a place that cannot be used; None for anything else."""
+    """Return the sentence for a full disk, or a place that cannot be used; None for anything else."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         place = f" while writing {error.filename}" if error.filename else ""
         return (

@@ -97,7 +97,7 @@ def _check(
 
 @contextmanager
 def _present(dataset: Dataset, progress: ConsoleProgress) -> Iterator[Dataset]:
-    """`dataset` with its files; a generated one is made, and removed afterwards."""
+    """Give `dataset` with its files; a generated one is made, and removed afterwards."""
     if not dataset.generated:
         yield dataset
         return

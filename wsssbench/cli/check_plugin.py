@@ -1,4 +1,4 @@
-"""``wsssbench plugins check``: does a package's every component keep the contract of its kind?"""
+"""``wsssbench plugins check``: test the components of a package against the contracts of their kinds."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ def _check(
     with Rig(selection.registries, selection.folder) as rig:
         for component in selection.components:
             console.print(f"{component.kind} {component.name}", style="bold", markup=False)
-            found = check_component(
+            of_component = check_component(
                 component,
                 selection.registries,
                 parameters[component.name],
                 splits=splits,
                 rig=rig,
             )
-            _show(found, console)
-            findings += found
+            _show(of_component, console)
+            findings += of_component
     return findings
 
 

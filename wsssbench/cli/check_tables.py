@@ -28,7 +28,7 @@ NAMES = 6  # of classes in one line
 
 
 def tables(report: DatasetReport, uses: Mapping[str, Sequence[SplitUse]]) -> Iterator[Table]:
-    """Splits; image sizes; images per class; pixels per class if there are masks."""
+    """Yield the tables: splits; image sizes; images per class; pixels per class if there are masks."""
     yield _splits(report, uses)
     if any(split.sizes for split in report.splits):
         yield _sizes(report)
@@ -40,7 +40,7 @@ def tables(report: DatasetReport, uses: Mapping[str, Sequence[SplitUse]]) -> Ite
 
 
 def remarks(report: DatasetReport, uses: Mapping[str, Sequence[SplitUse]]) -> Iterator[str]:
-    """One line each: co-occurrence in the first split (the training's), odd images and masks, shared images."""
+    """Yield one line each: co-occurrence in the first split (the training's), odd images and masks, shared images."""
     trained = report.splits[0] if report.splits else None
     if trained is not None and trained.labels is not None:
         yield from _co_occurrence(trained.name, trained.labels)
@@ -60,7 +60,7 @@ def remarks(report: DatasetReport, uses: Mapping[str, Sequence[SplitUse]]) -> It
 
 
 def first_problems(problems: Sequence[Problem], limit: int) -> list[Problem]:
-    """The `limit` problems to show: first those that stop a run, and some of every kind."""
+    """Return the `limit` problems to show: first those that stop a run, and some of every kind."""
     seen: Counter[tuple[str, bool]] = Counter()
     ranked = []
     for i, problem in enumerate(problems):

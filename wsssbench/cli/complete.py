@@ -1,4 +1,4 @@
-"""What the shell offers on TAB: names of components and plugins, kinds, and ``SLOT=COMPONENT``.
+"""The offers of the shell on TAB: names of components and plugins, kinds, and ``SLOT=COMPONENT``.
 
 Nothing here imports torch. In bash an equals sign ends a word, so ``--set classifier.pooling=G`` arrives as three
 words; `rejoin_words` puts them together before typer sees them.
@@ -23,18 +23,18 @@ _KEY = "_WSSSBENCH_COMPLETE_KEY"  # ours: what stands before the equals sign in 
 
 
 def component_names(registries: Registries) -> dict[str, str]:
-    """Every component with its summary."""
+    """Return every component with its summary."""
     return {c.name: c.summary for registry in registries for c in registry.components.values()}
 
 
 def components(incomplete: str) -> Offer:
-    """Components whose names begin with `incomplete`."""
+    """Return components whose names begin with `incomplete`."""
     registries = _registries()
     return [] if registries is None else _matching(component_names(registries).items(), incomplete)
 
 
 def plugins_and_components(incomplete: str) -> Offer:
-    """Components and plugin packages whose names begin with `incomplete`."""
+    """Return components and plugin packages whose names begin with `incomplete`."""
     from wsssbench.plugins import load
 
     registries = _registries()
@@ -45,19 +45,19 @@ def plugins_and_components(incomplete: str) -> Offer:
 
 
 def kinds(incomplete: str) -> Offer:
-    """Kinds of components that begin with `incomplete`."""
+    """Return kinds of components that begin with `incomplete`."""
     from wsssbench.registry import KINDS
 
     return _matching(((kind, f"a {contract}") for kind, contract in KINDS.items()), incomplete)
 
 
 def assignments(incomplete: str) -> Offer:
-    """``SLOT=COMPONENT`` for every slot of a config, where it begins with `incomplete`."""
+    """Return ``SLOT=COMPONENT`` for every slot of a config, where it begins with `incomplete`."""
     return _assigned(incomplete, _slots(), several=False)
 
 
 def grids(incomplete: str) -> Offer:
-    """``AXIS=COMPONENT,COMPONENT``: the same for the axes of a sweep, which take several."""
+    """Return ``AXIS=COMPONENT,COMPONENT``: the same for the axes of a sweep, which take several."""
     from wsssbench.stages import short_places
 
     slots = _slots()
@@ -104,7 +104,7 @@ def _glued(before: Iterable[str], last: str) -> tuple[list[str], str]:
 
 
 def _registries() -> Registries | None:
-    """The registries; None where plugins cannot be loaded at all: TAB is no place to complain."""
+    """Return the registries; None where plugins cannot be loaded at all: TAB is no place to complain."""
     from wsssbench.plugins import load
 
     try:
@@ -114,7 +114,7 @@ def _registries() -> Registries | None:
 
 
 def _slots() -> Mapping[str, str]:
-    """Every place of a config that a component has, but for those with a name of the user's -> kind of component."""
+    """Return the kind of component by place of a config, without the places that have a name of the user's."""
     from wsssbench.stages import places
 
     every = {**places("slots"), **places("lists")}
@@ -122,7 +122,7 @@ def _slots() -> Mapping[str, str]:
 
 
 def _assigned(incomplete: str, slots: Mapping[str, str], several: bool) -> Offer:
-    """Components after ``SLOT=``, or whole assignments as long as there is no slot yet."""
+    """Return components after ``SLOT=``, or whole assignments as long as there is no slot yet."""
     registries = _registries()
     if registries is None:
         return []

@@ -1,4 +1,4 @@
-"""``wsssbench config``: what an experiment really is, every default filled in."""
+"""``wsssbench config``: an experiment with every default filled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``wsssbench plugins describe``: what a component takes, what it has to keep, and how it is used."""
+"""``wsssbench plugins describe``: a component's parameters, its contract, and its use."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def describe(
     from wsssbench.plugins import load
 
     registries = load().registries
-    found = registries.find(name)
-    if not found:
+    components = registries.find(name)
+    if not components:
         raise UserError(unknown("component", name, complete.component_names(registries)))
     console = make_console()
     width = min(console.width, WIDEST)
-    for number, component in enumerate(found):
+    for number, component in enumerate(components):
         if number:
             console.print()
         for part in _parts(component, registries, width):
@@ -80,7 +80,7 @@ def _parameter(parameter: Parameter, text: str, width: int) -> str:
 
 
 def _contract(kind: str, width: int) -> str:
-    """What `wsssbench.interfaces` says of a kind: its abstract methods, and the values these pass."""
+    """Return what `wsssbench.interfaces` says about a kind: its abstract methods, and the values they pass."""
     from wsssbench import interfaces
     from wsssbench.registry import KINDS
 
@@ -105,7 +105,7 @@ def _contract(kind: str, width: int) -> str:
 
 
 def _values_in(annotations: str, interfaces: Any) -> Iterator[tuple[str, type]]:
-    """The documented values of the interfaces that are named in `annotations`."""
+    """Yield the documented values of the interfaces that are named in `annotations`."""
     for name in re.findall(r"[A-Z]\w+", annotations):
         value = getattr(interfaces, name, None)
         if isinstance(value, type) and is_dataclass(value):
@@ -115,7 +115,7 @@ def _values_in(annotations: str, interfaces: Any) -> Iterator[tuple[str, type]]:
 def _usage(
     component: Component, parameters: Mapping[str, Parameter], registries: Registries, width: int
 ) -> str:
-    """The component in a config and on the command line; names in capitals are to be replaced."""
+    """Return the component in a config and on the command line; names in capitals are to be replaced."""
     required = [p for p in parameters.values() if p.default is inspect.Parameter.empty]
     written = {"type": component.name, **{p.name: _value(p, registries) for p in required}}
     section, nested, path = _place(component.kind, written)
@@ -130,7 +130,7 @@ def _usage(
 
 
 def _place(kind: str, written: dict[str, Any]) -> tuple[str, Any, str]:
-    """Where a component of a kind stands: the config's section, its content, and the path of an override."""
+    """Return the place of a kind of component: the config's section, its content, and the path of an override."""
     from wsssbench.stages import places
 
     lists = places("lists")
@@ -142,7 +142,7 @@ def _place(kind: str, written: dict[str, Any]) -> tuple[str, Any, str]:
 
 
 def _code(value: Any, width: int) -> str:
-    """`value` as a config writes it, on several lines if it is wider than `width`."""
+    """Return `value` as a config writes it, on several lines if it is wider than `width`."""
     if isinstance(value, list):
         return f"[{', '.join(_code(item, width) for item in value)}]"
     if not isinstance(value, dict):
@@ -155,7 +155,7 @@ def _code(value: Any, width: int) -> str:
 
 
 def _call(value: Any) -> str:
-    """`value` as the command line takes it: ``Name(key=value)`` for a component, ``dict(...)`` for a section."""
+    """Return `value` as the command line takes it: ``Name(key=value)`` for a component, ``dict(...)`` for a section."""
     if not isinstance(value, dict):
         return repr(value)
     items = [f"{key}={_call(item)}" for key, item in value.items() if key != "type"]
@@ -163,7 +163,7 @@ def _call(value: Any) -> str:
 
 
 def _value(parameter: Parameter, registries: Registries) -> Any:
-    """A value that a required parameter accepts."""
+    """Return a value that a required parameter accepts."""
     from wsssbench.registry import KINDS
 
     if parameter.name in KINDS:
@@ -177,7 +177,7 @@ def _value(parameter: Parameter, registries: Registries) -> Any:
 
 
 def _simple(registries: Registries, kind: str) -> str:
-    """The first component of a kind that can be built without any parameter."""
+    """Return the first component of a kind that can be built without any parameter."""
     registry = registries[kind]
     for name in registry.components:
         if all(

@@ -1,4 +1,4 @@
-"""Reading docstrings in Google's style: what a class says about itself and about each of its arguments."""
+"""Reads docstrings in Google's style: the text on a class, and those on each of its arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Docstring:
     """A docstring in parts.
 
     Attributes:
-        text: what stands before the first section.
+        text: the part before the first section.
         sections: header -> its lines, not indented any more, as one string.
     """
 
@@ -24,21 +24,21 @@ class Docstring:
     sections: dict[str, str] = field(default_factory=dict)
 
     def entries(self, header: str) -> dict[str, str]:
-        """The entries ``name: text`` of a section, each text as one line."""
-        found: dict[str, str] = {}
+        """Return the entries ``name: text`` of a section, each text as one line."""
+        entries: dict[str, str] = {}
         name = ""
         for line in self.sections.get(header, "").splitlines():
             entry = _ENTRY.fullmatch(line)
             if entry:
                 name = entry[1]
-                found[name] = (entry[2] or "").strip()
+                entries[name] = (entry[2] or "").strip()
             elif name and line.startswith(" "):
-                found[name] = f"{found[name]} {line.strip()}".strip()
-        return found
+                entries[name] = f"{entries[name]} {line.strip()}".strip()
+        return entries
 
 
 def parse(documented: object) -> Docstring:
-    """The docstring of a class or function, without those of its bases."""
+    """Return the docstring of a class or function, without those of its bases."""
     raw = getattr(documented, "__doc__", None) or ""
     parts: dict[str, list[str]] = {"": []}
     current = ""
@@ -58,7 +58,7 @@ def parse(documented: object) -> Docstring:
 
 
 def argument_texts(cls: type) -> dict[str, str]:
-    """What a class says about its arguments, completed by its bases for those it hands on as ``**rest``."""
+    """Return a class's texts on its arguments, completed by its bases for those it hands on as ``**rest``."""
     texts: dict[str, str] = {}
     for documented in cls.__mro__:
         texts = parse(documented).entries("Args") | texts
@@ -66,7 +66,7 @@ def argument_texts(cls: type) -> dict[str, str]:
 
 
 def paragraphs(text: str, width: int, indent: str = "") -> str:
-    """`text` filled to `width`, paragraph by paragraph; indented lines and lists stay as they are."""
+    """Return `text` filled to `width`, paragraph by paragraph; indented lines and lists stay as they are."""
     filled = []
     for paragraph in re.split(r"\n\s*\n", text):
         lines = paragraph.splitlines()

@@ -1,4 +1,4 @@
-"""``wsssbench doctor``: is this installation sound, and what can this machine do?"""
+"""``wsssbench doctor``: check the installation and the machine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def doctor(work_dir: Annotated[Path, typer.Option(metavar="DIR")] = Path("work")
 def _safely(check: Callable[[Path], Iterator[Finding]], work_dir: Path) -> Iterator[Finding]:
     try:
         yield from check(work_dir)
-    except Exception as error:  # a doctor has to survive the patient
+    # One failing check must not hide the others.
+    except Exception as error:
         yield False, f"{check.__name__.strip('_')}: {type(error).__name__}: {error}"
 
 

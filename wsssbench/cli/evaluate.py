@@ -76,7 +76,7 @@ def evaluate(
 def _grid(
     thresholded: bool, threshold: float | None, thresholds: str | None
 ) -> tuple[float, float, float]:
-    """(first, last, step) of the thresholds to score CAMs at."""
+    """Return (first, last, step) of the thresholds to score CAMs at."""
     if not thresholded and not (threshold is None and thresholds is None):
         raise UserError("--format png: label maps need no threshold; leave --threshold(s) out")
     if threshold is not None and thresholds is not None:

@@ -50,7 +50,7 @@ def export_cams(
 
 
 def cam_directory(run: Path) -> Path:
-    """Where the CAMs of a run are.
+    """Return the directory of a run's CAMs.
 
     Raises:
         UserError: no run, or its CAMs are not in the cache any more.
@@ -93,10 +93,10 @@ def _open_folder(out: Path, mark: dict[str, str]) -> None:
 
     if out.is_dir() and any(out.iterdir()):
         try:
-            found = json.loads((out / MARK).read_text(encoding="utf-8"))
+            present = json.loads((out / MARK).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
-            found = None
-        if found != mark:
+            present = None
+        if present != mark:
             raise UserError(
                 f"--out {out}: holds files of something else, with which these would be mixed up; "
                 "choose an empty folder"

@@ -70,7 +70,7 @@ def export_submission(
 
 
 def _config(run: Path, split: str) -> tuple[dict[str, Any], str]:
-    """The run's config, to predict `split`, too, and the node that does.
+    """Return the run's config, to predict `split`, too, and the node that does.
 
     Raises:
         UserError: no segmenter in it; not VOC's classes.
@@ -95,7 +95,7 @@ def _config(run: Path, split: str) -> tuple[dict[str, Any], str]:
 
 
 def _work_dir(run: Path, recompute: bool) -> Path:
-    """Where the run's cache is: three folders up, or, if the run was moved, where it says."""
+    """Find the folder of the run's cache: three folders up, or the one that the run names if it was moved."""
     from wsssbench.results.run_files import read_stages
     from wsssbench.stages.segment import NODE
 
@@ -130,7 +130,7 @@ def _target(out: Path | None, default: Path) -> Path:
 def _plan(
     config: dict[str, Any], settings: Settings, name: str, recompute: bool
 ) -> tuple[Plan, set[str] | None]:
-    """The plan, and which of its stages to run: if the segmenter is there the prediction alone, else all on request."""
+    """Return the plan, and its stages to run: the prediction alone if the segmenter is there, else all on request."""
     from wsssbench.experiment.plan import make_plan
 
     plan = make_plan(config, settings)

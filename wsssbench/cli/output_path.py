@@ -1,4 +1,4 @@
-"""Output files of commands are looked at before the work whose result they take."""
+"""Checks the output file of a command before the work."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""``wsssbench plugins``: what is installed, and what each component takes."""
+"""``wsssbench plugins``: the installed plugins and their components."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +12,6 @@ from wsssbench.cli import check_plugin, complete, describe_component, new_plugin
 from wsssbench.cli.console import make_console
 
 if TYPE_CHECKING:
-    from wsssbench.plugins import Loaded
     from wsssbench.registry import Registry
 
 app = typer.Typer(help="Installed plugins and their components.", no_args_is_help=True)
@@ -35,7 +33,12 @@ def list_(
     loaded = load()
     registries = [loaded.registries[kind]] if kind else list(loaded.registries)
     if as_json:
-        print(json.dumps(_facts(loaded, registries), indent=1, ensure_ascii=False))
+        shown = [c for registry in registries for c in registry.components.values()]
+        facts = {
+            "components": [dataclasses.asdict(component) for component in shown],
+            "broken": [dataclasses.asdict(plugin) for plugin in loaded.plugins if plugin.problem],
+        }
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
         return
     console = make_console()
     for registry in registries:
@@ -64,12 +67,3 @@ def _table(registry: Registry) -> Any:
         origin = Text(f"{component.plugin} {component.version}", style="dim")
         table.add_row(Text("  " + component.name, style="bold"), what, origin)
     return table
-
-
-def _facts(loaded: Loaded, registries: Iterable[Registry]) -> dict[str, Any]:
-    """What ``--json`` prints: every component, and every plugin that is broken."""
-    shown = [c for registry in registries for c in registry.components.values()]
-    return {
-        "components": [dataclasses.asdict(component) for component in shown],
-        "broken": [dataclasses.asdict(plugin) for plugin in loaded.plugins if plugin.problem],
-    }

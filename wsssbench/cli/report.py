@@ -57,11 +57,11 @@ def report(
     from wsssbench.results.collection import load
     from wsssbench.results.sweep_record import FILE as SWEEP_FILE
 
-    found = [find(path, work_dir) for path in paths]
-    target = _target(found, out)
-    collection = load(found)
+    folders = [find(path, work_dir) for path in paths]
+    target = _target(folders, out)
+    collection = load(folders)
     progress = ConsoleProgress(make_console())
-    single = len(collection.members) == 1 and not (found[0] / SWEEP_FILE).is_file()
+    single = len(collection.members) == 1 and not (folders[0] / SWEEP_FILE).is_file()
     if single:
         if rung or a or b:
             raise UserError("--rung, --a and --b choose among the rows of a sweep; this is one run")

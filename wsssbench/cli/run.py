@@ -84,7 +84,7 @@ def run(
 
 
 def parse_seeds(text: str) -> list[int]:
-    """``0,1,2`` -> [0, 1, 2]; UserError for anything else."""
+    """Read ``0,1,2`` as [0, 1, 2]; UserError for anything else."""
     try:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:

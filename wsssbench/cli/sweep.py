@@ -134,7 +134,7 @@ def sweep(
 
 
 def _options(given: Sequence[str], executor: str) -> dict[str, Any]:
-    """``--slurm key=value`` as parameters of submitit's executor; numbers as numbers."""
+    """Return ``--slurm key=value`` as parameters of submitit's executor; numbers as numbers."""
     if given and executor == "here":
         raise UserError(f"--slurm {given[0]}: goes with --executor slurm, local or debug")
     options: dict[str, Any] = {}
@@ -147,7 +147,7 @@ def _options(given: Sequence[str], executor: str) -> dict[str, Any]:
 
 
 def _selected(planned: PlannedSweep, matrix: Matrix, only: Sequence[str]) -> list[SweepCell]:
-    """The cells of the rows that `only` names, or all; those that cannot run aside."""
+    """Return the cells of the rows that `only` names, or all; those that cannot run aside."""
     names = {matrix.row(name).name for name in only}
     return [
         cell
@@ -159,7 +159,7 @@ def _selected(planned: PlannedSweep, matrix: Matrix, only: Sequence[str]) -> lis
 def _to_run(
     planned: PlannedSweep, cells: Sequence[SweepCell], retry: bool, progress: ConsoleProgress
 ) -> list[SweepCell]:
-    """The cells without results; those that failed, or are said to run elsewhere, only on request."""
+    """Return the cells without results; those that failed, or are said to run elsewhere, only on request."""
     from wsssbench.sweep.launch import shared_stages_first
 
     states = {cell.id: planned.sweep.status(cell).state for cell in cells}
@@ -204,7 +204,7 @@ def _run(
 
 
 def _cuda_devices(options: LaunchOptions) -> list[str]:
-    """The CUDA devices to share out among the cells."""
+    """Return the CUDA devices to share out among the cells."""
     if options.device != "cuda":
         return []
     import torch

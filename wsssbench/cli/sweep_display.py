@@ -24,7 +24,7 @@ _STAGE = re.compile(r"^\[\d+/\d+\] ")  # how a run begins the line of a stage
 
 
 def count(number: int, noun: str) -> str:
-    """``1 row``, ``3 rows``."""
+    """Return ``1 row``, ``3 rows``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -75,7 +75,7 @@ def _line(prefix: str, branch: Branch, shown: str) -> list[str]:
 
 
 def _totals(forecast: Forecast, cells: int) -> list[str]:
-    """The sums below the tree."""
+    """Return the sums below the tree."""
     to_run = forecast.to_run()
     unknown = sum(stage.seconds is None for stage in to_run)
     time_left = duration(forecast.seconds_to_run()) if len(to_run) > unknown else ""
@@ -96,7 +96,7 @@ def _totals(forecast: Forecast, cells: int) -> list[str]:
 
 
 def _drawn(branches: tuple[Branch, ...]) -> list[tuple[str, Branch]]:
-    """Every branch with the lines of the tree before its name."""
+    """Return every branch with the lines of the tree before its name."""
     drawn = []
     for place, branch in enumerate(branches):
         stems = [_continues(branches, place, depth) for depth in range(1, branch.depth)]
@@ -163,7 +163,7 @@ class CellsDisplay(SweepDisplay):
             self.console.print(text, markup=False)
 
     def _table(self) -> Table:
-        """The running cells with the last line of each."""
+        """Return the running cells with the last line of each."""
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, justify="right")

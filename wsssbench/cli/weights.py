@@ -134,7 +134,7 @@ def _report(file: Path, md5: str, note: str = "") -> dict[str, Tensor]:
 
 
 def _digest(file: Path, wanted: str) -> str:
-    """The file's md5; UserError if another one was asked for."""
+    """Return the file's md5; UserError if another one was asked for."""
     if wanted and not re.fullmatch(r"[0-9a-fA-F]{32}", wanted):
         raise UserError(f"--md5 {wanted}: has to be 32 hexadecimal digits")
     md5 = hashlib.md5(usedforsecurity=False)
@@ -202,7 +202,7 @@ def _read_pytorch(file: Path) -> _Content:
 
 
 def _problems(content: _Content, match: WeightMatch) -> Iterator[tuple[str, str, str]]:
-    """(kind, tensor, detail) of everything that is wrong."""
+    """Yield (kind, tensor, detail) of everything that is wrong."""
     from wsssbench.models.resnet38d_mxnet import mxnet_names
 
     theirs = {ours: name for name, ours in mxnet_names().items()}

@@ -37,7 +37,7 @@ class Scores:
 
 
 def scores(counts: ClassCounts) -> Scores:
-    """The figures of counts (..., K + 1) that are summed over a data set each, nan where no class occurs.
+    """Return the figures of counts (..., K + 1) that are summed over a data set each, nan where no class occurs.
 
     Means are over the classes that occur in the ground truth of these counts: a class of the data set that a resample
     misses is left out of that resample's means, as it would be if the resample were the data set.
@@ -57,7 +57,7 @@ def scores(counts: ClassCounts) -> Scores:
 
 
 def resampled(counts: ClassCounts, resamples: int = 1000, seed: int = 0) -> Scores:
-    """The figures of `resamples` resamples of the images of `counts` (n, K + 1), each (resamples,).
+    """Return the figures of `resamples` resamples of the images of `counts` (n, K + 1), each (resamples,).
 
     Which images are drawn depends on n, `resamples` and `seed` only. Equal ones draw the same images, so that the
     results of several runs on the same images, in the same order, are paired.
@@ -79,7 +79,7 @@ def resampled(counts: ClassCounts, resamples: int = 1000, seed: int = 0) -> Scor
 def interval(
     ours: Sequence[np.ndarray], baseline: Sequence[np.ndarray], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """The percentile interval of mean(`ours`) - mean(`baseline`), per cent points.
+    """Return the percentile interval of mean(`ours`) - mean(`baseline`), per cent points.
 
     Args:
         ours: one figure of every resample, (resamples,) per seed, see `resampled`.

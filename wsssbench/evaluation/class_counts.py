@@ -57,7 +57,7 @@ class ImageHistogram:
 
     @classmethod
     def of(cls, image: OneImage) -> ImageHistogram:
-        """The class counts of `image` at every threshold."""
+        """Return the class counts of `image` at every threshold."""
         counts, thresholds = image.counts, image.thresholds
         true = counts.sum(axis=(0, 1))
         predicted = np.zeros((thresholds, len(image.labels)), np.int64)
@@ -81,7 +81,7 @@ class ImageHistogram:
         )
 
     def at(self, index: int, num_classes: int) -> ClassCounts:
-        """The counts at the `index`-th threshold, (K + 1,) int32 each."""
+        """Return the counts at the `index`-th threshold, (K + 1,) int32 each."""
         correct, predicted, true = np.zeros((3, num_classes + 1), np.int32)
         correct[self.labels] = self.correct[index]
         predicted[self.labels] = self.predicted[index]

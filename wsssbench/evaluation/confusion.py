@@ -124,7 +124,7 @@ class ScoreHistogram:
             self._of(label)[...] += counts
 
     def confusion(self, index: int) -> np.ndarray:
-        """The confusion matrix at ``thresholds[index]``, (K + 2, K + 1) int64."""
+        """Return the confusion matrix at ``thresholds[index]``, (K + 2, K + 1) int64."""
         index = range(len(self.thresholds))[index]
         matrix = np.zeros((self.num_classes + 2, self.num_classes + 1), np.int64)
         columns = slice(0, self.num_classes + 1)
@@ -136,7 +136,7 @@ class ScoreHistogram:
         return matrix
 
     def activations(self) -> np.ndarray:
-        """Pixels by the number of thresholds below their highest score, whatever the masks, (T + 1,) int64.
+        """Count pixels by the number of thresholds below their highest score, whatever the masks, (T + 1,) int64.
 
         Pixels of images without a present class count as below all.
         """
@@ -166,7 +166,7 @@ class ScoreHistogram:
 
 
 def confusion_of_labels(predicted: np.ndarray, mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """The confusion matrix of one label map.
+    """Return the confusion matrix of one label map.
 
     Predicted 255 is a miss of the true class and no other class's false positive.
 
@@ -197,19 +197,19 @@ def confusion_of_labels(predicted: np.ndarray, mask: np.ndarray, num_classes: in
 
 
 def class_counts(confusion: np.ndarray) -> ClassCounts:
-    """The counts per class of a confusion matrix (K + 2, K + 1)."""
+    """Return the counts per class of a confusion matrix (K + 2, K + 1)."""
     correct = np.diagonal(confusion)
     predicted = confusion[: len(correct)].sum(axis=1)
     return ClassCounts(correct, predicted, confusion.sum(axis=0))  # "ignored" ones are missed
 
 
 def metrics(confusion: np.ndarray) -> Metrics:
-    """mIoU, precision and recall of a confusion matrix (K + 2, K + 1), as defined at `Metrics`."""
+    """Return mIoU, precision and recall of a confusion matrix (K + 2, K + 1), as defined at `Metrics`."""
     return metrics_of_counts(class_counts(confusion))
 
 
 def metrics_of_counts(counts: ClassCounts) -> Metrics:
-    """mIoU, precision and recall of counts (K + 1,) that are summed over the data set."""
+    """Return mIoU, precision and recall of counts (K + 1,) that are summed over the data set."""
     correct, predicted, true = (
         np.asarray(part, np.float64) for part in (counts.correct, counts.predicted, counts.true)
     )
@@ -224,7 +224,7 @@ def metrics_of_counts(counts: ClassCounts) -> Metrics:
 
 
 def curve(histogram: ScoreHistogram) -> list[dict[str, float]]:
-    """Per threshold, ascending: ``{threshold, miou, precision, recall}``."""
+    """Return a point per threshold, ascending: ``{threshold, miou, precision, recall}``."""
     points = []
     for index, threshold in enumerate(histogram.thresholds):
         at = metrics(histogram.confusion(index))
@@ -241,7 +241,7 @@ def curve(histogram: ScoreHistogram) -> list[dict[str, float]]:
 
 
 def best(histogram: ScoreHistogram) -> int:
-    """Index of the threshold with the highest mIoU (the lowest such; 0 if there is no mIoU)."""
+    """Return the index of the threshold with the highest mIoU (the lowest such; 0 if there is no mIoU)."""
     values = [point["miou"] for point in curve(histogram)]
     return int(np.argmax(np.nan_to_num(values, nan=-1.0)))
 
@@ -272,7 +272,7 @@ class _Buckets:
         )
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """(n,) float32 -> (n,) integer."""
+        """Return the buckets, (n,) integer, of scores (n,) float32."""
         if not self.even:
             return np.searchsorted(self.thresholds, scores, side="left")
         nearest = self._nearest(scores)
@@ -282,7 +282,7 @@ class _Buckets:
         return index
 
     def _nearest(self, scores: np.ndarray) -> np.ndarray:
-        """The j whose j / parts is the nearest threshold, float32."""
+        """Return the j whose j / parts is the nearest threshold, float32."""
         place = scores * self.parts
         np.rint(place, out=place)
         np.maximum(place, self.first, out=place)
@@ -290,7 +290,7 @@ class _Buckets:
 
 
 def _winner(maps: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """The index of the largest map (the first of equal ones), (n,) uint8, and its value, (n,) float32.
+    """Return the index of the largest map (the first of equal ones), (n,) uint8, and its value, (n,) float32.
 
     The index is None instead of all zeros if there is one map only.
     """
@@ -305,7 +305,7 @@ def _winner(maps: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
 
 
 def _highest(mask: np.ndarray, num_classes: int) -> int:
-    """The largest label in `mask` beside 255, -1 if there is none; checks the range."""
+    """Return the largest label in `mask` beside 255, -1 if there is none. Checks the range."""
     highest = int((mask + np.uint8(1)).max()) - 1  # 255 wraps to 0
     if highest > num_classes:
         _check_values("true label", np.bincount(mask.ravel(), minlength=VALUES), num_classes)
@@ -313,7 +313,7 @@ def _highest(mask: np.ndarray, num_classes: int) -> int:
 
 
 def _check_values(name: str, counts: np.ndarray, num_classes: int) -> None:
-    """`counts`: pixels per value 0..255."""
+    """Raise ValueError where `counts`, pixels per value 0..255, has some outside of 0..K and 255."""
     outside = np.flatnonzero(counts[num_classes + 1 : IGNORE])
     if len(outside):
         value = int(outside[0]) + num_classes + 1

@@ -1,4 +1,4 @@
-"""The counts of every scored image, for what looks at images one by one: bootstrap intervals, where methods differ.
+"""Stores the counts of every scored image, for bootstrap intervals and for the images where methods differ.
 
 ``image_counts.npz`` in the folder of an evaluation, copied into the folder of each run that reports it.
 """

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Average precision: the mean, over the positives, of the precision at their rank.
+    """Return the average precision: the mean, over the positives, of the precision at their rank.
 
     Args:
         scores: (n,) float, higher = more likely; ties rank together, by the precision at the last of them.

@@ -74,7 +74,7 @@ FORMATS = {
 
 
 def threshold_grid(first: float, last: float, step: float) -> np.ndarray:
-    """first, first + step, ... up to and including last, (T,) float32 ascending."""
+    """Return the thresholds first, first + step, ... up to and including last, (T,) float32 ascending."""
     count = int(np.floor((last - first) / step + 1e-6)) + 1
     return np.round(first + step * np.arange(count), 9).astype(np.float32)
 
@@ -127,7 +127,7 @@ class ConfusionAccumulator:
             self.histogram.merge(other.histogram)
 
     def index_of(self, threshold: float | None) -> int:
-        """The index of `threshold` among the histogram's, for None that of the best one; 0 for label maps."""
+        """Return the index of `threshold` among the histogram's, for None that of the best one; 0 for label maps."""
         if self.histogram is None:
             return 0
         if threshold is None:
@@ -135,11 +135,11 @@ class ConfusionAccumulator:
         return int(np.flatnonzero(self.histogram.thresholds == np.float32(threshold))[0])
 
     def confusion(self, index: int) -> np.ndarray:
-        """(K + 2, K + 1) int64, at the histogram's `index`-th threshold if there are any."""
+        """Return the matrix, (K + 2, K + 1) int64, at the histogram's `index`-th threshold if there are any."""
         return self._confusion if self.histogram is None else self.histogram.confusion(index)
 
     def image_counts(self, ids: Sequence[str], index: int) -> ClassCounts:
-        """The counts of `ids`, (n, K + 1) int32 each, at the histogram's `index`-th threshold if there are any."""
+        """Return the counts of `ids`, (n, K + 1) int32 each, at the `index`-th threshold if there are any."""
         counts = [
             one.at(index, self.num_classes) if isinstance(one, ImageHistogram) else one
             for one in (self._images[id] for id in ids)
@@ -162,7 +162,7 @@ def score_files(
     progress: Progress,
     per_image: bool = False,
 ) -> ConfusionAccumulator:
-    """Counts of this rank's share of `ids`, merged over ranks.
+    """Count this rank's share of `ids`, and merge the counts of all ranks.
 
     Args:
         directory: holds ``<id>`` + the suffix of format `kind`.
@@ -182,9 +182,12 @@ def score_files(
     )
     mine = ranks.shard(ids)
     paths = [directory / f"{id}{form.suffix}" for id in mine]
-    reads = [
-        partial(_read_pair, form, path, read_mask, id) for path, id in zip(paths, mine, strict=True)
-    ]
+
+    def read(path: Path, id: str) -> tuple[Cam | np.ndarray, np.ndarray]:
+        mask = read_mask(id)
+        return (form.read(path, mask.shape) if form.sized else form.read(path)), mask
+
+    reads = [partial(read, path, id) for path, id in zip(paths, mine, strict=True)]
     with progress.track("evaluate", total=len(mine)) as task:
         for id, path, (prediction, mask) in zip(mine, paths, _ahead(reads), strict=True):
             _add(accumulator, id, prediction, mask, path)
@@ -206,15 +209,8 @@ def _check_present(directory: Path, ids: Sequence[str], suffix: str) -> None:
         )
 
 
-def _read_pair(
-    form: Format, path: Path, read_mask: MaskReader, id: str
-) -> tuple[Cam | np.ndarray, np.ndarray]:
-    mask = read_mask(id)
-    return (form.read(path, mask.shape) if form.sized else form.read(path)), mask
-
-
 def _ahead(reads: Sequence[Callable[[], T]], depth: int = 4) -> Iterator[T]:
-    """The results of `reads` in order; a second thread reads a few ahead while this one counts."""
+    """Yield the results of `reads` in order; a second thread reads a few ahead while this one counts."""
     with ThreadPoolExecutor(1) as reader:
         waiting: deque[Future[T]] = deque()
         try:
@@ -252,7 +248,7 @@ def summarise(
     names: Sequence[str] | None = None,
     choice: str = "fixed",
 ) -> dict[str, Any]:
-    """The evaluation's JSON: miou, precision, recall (per cent), threshold and how it was chosen, iou, curve.
+    """Return the evaluation's JSON: miou, precision, recall (per cent), threshold and how it was chosen, iou, curve.
 
     Args:
         threshold: score at this one of the histogram's thresholds; None takes the best (``oracle``).

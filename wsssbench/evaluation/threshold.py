@@ -1,4 +1,4 @@
-"""A background threshold from the activations alone."""
+"""Select a background threshold from the activations alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wsssbench.evaluation.confusion import ScoreHistogram
 
 
 def otsu(histogram: ScoreHistogram) -> int:
-    """Index of the threshold that splits the activations best in two.
+    """Return the index of the threshold that splits the activations best in two.
 
     Otsu, "A threshold selection method from gray-level histograms", IEEE SMC 1979, eq. 18: the largest between-class
     variance w0 w1 (m0 - m1)^2 of the pixels' highest activation, over all pixels of the data set together. Activations

@@ -27,7 +27,7 @@ FORMAT = 2  # of keys; another one makes every entry anew
 
 @dataclass(frozen=True)
 class Key:
-    """Everything a stage's result depends on. Workers, device, launcher and logging are not in it.
+    """All that a stage's result depends on. Workers, device, launcher and logging are not in it.
 
     Nothing in it is a name that could be another: stages that are read go by their role, weight files by their
     checksum, and titles are left out. So the same work is the same entry, whatever an experiment calls it.
@@ -48,7 +48,7 @@ class Key:
 
     @property
     def hash(self) -> str:
-        """16 hex digits."""
+        """The name of its directory, 16 hex digits."""
         return hashlib.sha256(canonical(self.as_dict()).encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Key:
 
 
 def canonical(value: Any) -> str:
-    """`value` as JSON text that does not depend on key order or on list versus tuple."""
+    """Return `value` as JSON text that does not depend on key order or on list versus tuple."""
     return json.dumps(value, sort_keys=True, default=list)
 
 
@@ -74,8 +74,8 @@ class Entry:
     Attributes:
         root: of the cache.
         key: what the result depends on.
-        node: what the experiment calls the stage.
-        reads: role -> what the experiment calls the stage that it reads, for sentences.
+        node: the stage's name in the experiment.
+        reads: role -> the name of the stage that it reads, for sentences.
     """
 
     root: Path
@@ -93,11 +93,11 @@ class Entry:
         return self.root / self.key.stage / f"{self.key.hash}.lock"
 
     def manifest(self) -> dict[str, Any] | None:
-        """The manifest if the stage is complete, else None."""
+        """Return the manifest if the stage is complete, else None."""
         return _read_json(self.directory / MANIFEST)
 
     def started(self) -> bool:
-        """Is there interrupted work?"""
+        """Tell whether there is interrupted work."""
         return (self.directory / INTENT).is_file() and self.manifest() is None
 
     def open(self) -> None:
@@ -137,11 +137,11 @@ class Entry:
         write_json(self.directory / MANIFEST, manifest)
 
     def content(self) -> str | None:
-        """16 hex digits over the files of a complete stage; None if it is not complete."""
+        """Return 16 hex digits over the files of a complete stage; None if it is not complete."""
         return (_summary(self.directory / MANIFEST) or {}).get("content")
 
     def outdated(self, contents: Mapping[str, str | None]) -> list[str]:
-        """The stages it has read that were made again since, and came out differently, by name.
+        """Return the stages it has read that were made again since, and came out differently, by name.
 
         Args:
             contents: role -> `content` of what it reads now; None for what is not complete.
@@ -154,7 +154,7 @@ class Entry:
         ]
 
     def damage(self) -> list[str]:
-        """Files of a complete stage that are missing or not what was written."""
+        """List the files of a complete stage that are missing or differ from what was written."""
         manifest = self.manifest()
         if manifest is None:
             return []
@@ -175,23 +175,23 @@ class Entry:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def reason(self) -> str:
-        """Why this has to be computed, told by the most similar earlier result of the same node."""
+        """Say why this has to be computed, by comparison with the most similar earlier result of the same node."""
         changes, _ = self._most_similar()
         if changes is None:
             return "no earlier result"
         return "; ".join(changes[:3]) + (" ..." if len(changes) > 3 else "")
 
     def seconds(self) -> float | None:
-        """The wall time in which this result was made; None if there is none."""
+        """Return the wall time in which this result was made; None if there is none."""
         manifest = self.manifest() or {}
         return manifest.get("seconds")
 
     def estimate(self) -> float | None:
-        """The wall time of the most similar earlier result of the same node; None if there is none."""
+        """Return the wall time of the most similar earlier result of the same node; None if there is none."""
         return self._most_similar()[1]
 
     def _most_similar(self) -> tuple[list[str] | None, float | None]:
-        """How this differs from the earlier result of the same node with the fewest changes, and that one's time."""
+        """Find the earlier result of the same node with the fewest changes; return these, and its time."""
         now = json.loads(canonical(self.key.as_dict()))
         best: tuple[list[str] | None, float | None] = (None, None)
         for path in sorted((self.root / self.key.stage).glob("*/")):
@@ -205,7 +205,7 @@ class Entry:
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of the stage result in `directory`.
+    """Return the manifest of the stage result in `directory`.
 
     Raises:
         UserError: there is none.
@@ -217,7 +217,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def _summary(path: Path) -> dict[str, Any] | None:
-    """A manifest without its list of files; a matrix looks at the same ones again and again."""
+    """Return a manifest without its list of files; a matrix looks at the same ones again and again."""
     try:
         return _read_summary(path, path.stat().st_mtime_ns)
     except OSError:

@@ -24,11 +24,11 @@ from wsssbench.stages.stage import StageKind
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """Which split is for what; an empty name is none.
+    """The splits of an experiment by their use; an empty name stands for none.
 
     Attributes:
         train: its image-level labels train the classifier, its pseudo-labels the segmenter.
-        evaluate: what is made before the segmenter is scored on it.
+        evaluate: CAMs, scores and pseudo-labels are scored on it.
         val: the segmenter is scored on it.
         test: the segmenter predicts it, too; it may have no masks (VOC's is scored by a server).
         heldout: a small split whose masks select the CAM's threshold, if ``evaluate.selection`` says so.
@@ -68,7 +68,7 @@ for _kind in STAGES:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The config file at `path` with its ``_base_`` files merged in, as plain dicts."""
+    """Return the config file at `path` with its ``_base_`` files merged in, as plain dicts."""
     from mmengine.config import Config
 
     if not path.is_file():
@@ -96,7 +96,7 @@ def _plain_values(value: Any) -> Any:
 
 
 def config_text(config: Mapping[str, Any]) -> str:
-    """The resolved config as a Python config file."""
+    """Return the resolved config as a Python config file."""
     lines = []
     for key, value in config.items():
         start = f"{key} = "

@@ -1,4 +1,4 @@
-"""CAM artefacts -> the files of other repositories, in a folder of the user's."""
+"""Writes CAM artefacts as the files of other repositories, into a folder of the user's."""
 
 from __future__ import annotations
 
@@ -25,9 +25,6 @@ class ExportJob(ImageJob[ExportItem]):
 
     def __init__(self, format: str) -> None:
         self.format = format
-
-    def target(self, item: ExportItem) -> Path:
-        return item.target
 
     def valid(self, path: Path) -> None:
         try:

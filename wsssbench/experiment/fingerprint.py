@@ -1,4 +1,4 @@
-"""What identifies the files that a stage reads outside the cache: images, labels, masks, weight files."""
+"""Identifies the files that a stage reads outside the cache: images, labels, masks, weight files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEY = "weights"  # a weight file is named under it, in whatever component
 def data_fingerprint(
     dataset: Dataset, node: Node, memory: Path | None = None, progress: Progress | None = None
 ) -> str:
-    """16 hex digits over the lists, image-level labels and contents of what `node` reads of `dataset`.
+    """Return 16 hex digits over the lists, image-level labels and contents of what `node` reads of `dataset`.
 
     Contents, not places or times: a copied data set is the same data set.
 
@@ -41,7 +41,7 @@ def data_fingerprint(
 
 
 def with_checksums(config: Any) -> Any:
-    """`config` with the checksum of every weight file in the place of its path.
+    """Return `config` with the checksum of every weight file in the place of its path.
 
     A name that is no file stays: ``imagenet``, or a file that is missing, which the components complain about.
     """
@@ -56,7 +56,7 @@ def with_checksums(config: Any) -> Any:
 
 
 def weight_checksums(config: Any) -> dict[str, str]:
-    """The path of every weight file that `config` names -> 16 hex digits of its SHA-256."""
+    """Return the path of every weight file that `config` names -> 16 hex digits of its SHA-256."""
     return {name: file_content(Path(name)) for name in _named(config) if Path(name).is_file()}
 
 

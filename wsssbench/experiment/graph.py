@@ -37,12 +37,12 @@ _UNUSED = SplitUse("is not used", labels=False)
 
 
 def stage_kind(name: str) -> StageKind | None:
-    """The kind of stage whose results are in the cache folder `name`; None if there is none (any more)."""
+    """Return the kind of stage whose results are in the cache folder `name`; None if there is none (any more)."""
     return next((kind for kind in STAGES if kind.name == name), None)
 
 
 def split_uses(config: Mapping[str, Any]) -> dict[str, list[SplitUse]]:
-    """Each split that a resolved config names -> what the stages use it for."""
+    """Return the uses of each split that a resolved config names."""
     by_key: dict[str, SplitUse] = {}
     for kind in STAGES:
         by_key.update(kind.split_uses(config))
@@ -80,14 +80,19 @@ class Graph:
                 self._owners[name] = kind
 
     def build(self) -> list[Node]:
-        """Every stage of the experiment, each behind what it reads."""
+        """Return every stage of the experiment, each behind what it reads."""
         for kind in STAGES:
             for name in kind.names(self):
-                self._follow(self.need(name))
+                node = self.need(name)
+                for following in STAGES:
+                    follower = following.follower(node, self)
+                    if follower:
+                        self._owners[follower] = following
+                        self.need(follower)
         return self.nodes()
 
     def need(self, name: str, by: str = "") -> Node:
-        """The node called `name` (or so for short, see `full_name`), built if need be.
+        """Return the node called `name` (or so for short, see `full_name`), built if need be.
 
         Args:
             by: who asks, for the sentence if there is none.
@@ -110,23 +115,23 @@ class Graph:
         return node
 
     def nodes(self) -> list[Node]:
-        """What was built so far, each behind what it reads."""
+        """Return the nodes that are built so far, each behind what it reads."""
         return list(self._nodes.values())
 
     def names(self) -> list[str]:
-        """Every stage that the experiment could have."""
+        """Return every stage that the experiment could have."""
         return list(self._owners)
 
     def knows(self, name: str) -> bool:
-        """Is there a stage called `name`, also for short?"""
+        """Tell whether there is a stage called `name`, also for short."""
         return self.full_name(name) in self._owners
 
     def is_unused(self, name: str) -> bool:
-        """Was the stage called `name`, which the config gives, built for nobody?"""
+        """Tell whether `name` is a stage that the config gives and no other stage reads."""
         return name in self.config[Custom.section] and name not in self._nodes
 
     def full_name(self, name: str) -> str:
-        """`name`, or the node that may also be called so: ``refine.rw`` for ``rw``."""
+        """Return `name`, or the node that may also be called so: ``refine.rw`` for ``rw``."""
         longer = [f"{kind.prefix}{name}" for kind in STAGES if kind.prefix]
         return next((full for full in (name, *longer) if full in self._owners), name)
 
@@ -134,7 +139,7 @@ class Graph:
         return str(self.config["splits"][name])
 
     def _complete(self, node: Node) -> Node:
-        """`node` with what it reads besides: the generated data set, and what its components refer to."""
+        """Return `node` with what it reads besides: the generated data set, and what its components refer to."""
         inputs = dict(node.inputs)
         if self.dataset.generated and node.name != DATA:
             inputs = {DATA: self.need(DATA).name, **inputs}
@@ -158,21 +163,14 @@ class Graph:
             )
         return target
 
-    def _follow(self, node: Node) -> None:
-        for kind in STAGES:
-            name = kind.follower(node, self)
-            if name:
-                self._owners[name] = kind
-                self.need(name)
-
 
 def hashed(node: Node) -> Any:
-    """The part of a node's config that is hashed: references as what they have to make."""
+    """Return the part of a node's config that is hashed: references as what they have to make."""
     return replaced(node.config, lambda reference: f"<{reference.artefact.called}>")
 
 
 def ancestors(nodes: Iterable[Node], last: str) -> list[Node]:
-    """The node called `last`, what it needs, and what follows any of those with what that needs."""
+    """Return the node called `last`, what it needs, and what follows any of those with what that needs."""
     by_name = {node.name: node for node in nodes}
     wanted = set(_needed(by_name, [last]))
     following = [
@@ -186,7 +184,7 @@ def ancestors(nodes: Iterable[Node], last: str) -> list[Node]:
 
 
 def _needed(nodes: Mapping[str, Node], names: Iterable[str]) -> Iterator[str]:
-    """`names` and everything above them."""
+    """Yield `names` and everything above them."""
     waiting, seen = list(names), set()
     while waiting:
         name = waiting.pop()
@@ -197,7 +195,7 @@ def _needed(nodes: Mapping[str, Node], names: Iterable[str]) -> Iterator[str]:
 
 
 def unscored_splits(nodes: Iterable[Node], dataset: Dataset) -> list[str]:
-    """The splits that cannot be scored: they have no masks."""
+    """Return the splits that cannot be scored: they have no masks."""
     if dataset.generated:
         return []
     return sorted({n.scored for n in nodes if n.scored and not dataset.has_masks(n.scored)})

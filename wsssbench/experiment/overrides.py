@@ -1,4 +1,4 @@
-"""Changing a config from the command line: ``--set a.b=value`` and ``--smoke``.
+"""Changes a config from the command line: ``--set a.b=value`` and ``--smoke``.
 
 One rule merges what is given with what is there: a bare name keeps the parameters of a component of the same type (in
 a list: of the item of that type), ``Name()`` has its defaults, a dict is merged key by key, a list replaces, a
@@ -21,7 +21,7 @@ from wsssbench.stages import places
 
 
 def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
-    """The config with its own ``smoke`` overrides: the same stages on a handful of images."""
+    """Return the config with its own ``smoke`` overrides: the same stages on a handful of images."""
     if not config.get("smoke"):
         raise UserError(
             "this config has no smoke=dict(...) section of overrides, so --smoke cannot shrink it; "
@@ -31,7 +31,7 @@ def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """`config` with ``a.b=value`` applied in order.
+    """Return `config` with ``a.b=value`` applied in order.
 
     A key has to exist, or to be a parameter of the component at that place; ``+a.b=value`` adds any key. A component
     may be given by name alone, ``classifier.pooling=GAP``, or as it would be called,
@@ -52,7 +52,7 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
 
 
 def as_overrides(values: Mapping[str, Any]) -> list[str]:
-    """Overrides of keys to values: texts read as on the command line, anything else is a literal."""
+    """Return overrides of keys to values: texts read as on the command line, anything else is a literal."""
     return [f"{k}={v if isinstance(v, str) else repr(v)}" for k, v in values.items()]
 
 
@@ -60,7 +60,7 @@ _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
 def _parse(text: str) -> Any:
-    """A Python literal, a component as it would be called, ``GPP(bins=(2, 4))``, or the text itself."""
+    """Return a Python literal, a component as it would be called, ``GPP(bins=(2, 4))``, or the text itself."""
     if text.strip().lower() in _WORDS:
         return _WORDS[text.strip().lower()]
     try:
@@ -72,7 +72,7 @@ def _parse(text: str) -> Any:
 
 
 def _value(node: ast.expr) -> Any:
-    """What an expression means: literals as in Python, ``Name(key=value)`` a component, ``dict(...)`` a section, and a
+    """Evaluate an expression: literals as in Python, ``Name(key=value)`` a component, ``dict(...)`` a section, and a
     bare or dotted name inside one its own text."""
     if isinstance(node, ast.Call):
         if (
@@ -128,7 +128,7 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
 
 
 def merged(there: Any, value: Any, component: bool) -> Any:
-    """What stands in a place once `value` is given where `there` is; see the module.
+    """Return the new content of a place that had `there` and is given `value`; see the module.
 
     Args:
         component: is it a place of a component, which may be given by its name alone?
@@ -180,7 +180,7 @@ def _index(node: list[Any], part: str, here: str, path: str, append: bool = Fals
 
 
 def _kind(patterns: Mapping[str, str], path: str) -> str | None:
-    """The kind of component that stands at `path`, by these `patterns`."""
+    """Return the kind of component that stands at `path`, by these `patterns`."""
     pattern = _pattern(patterns, path)
     return patterns[pattern] if pattern else None
 
@@ -197,7 +197,7 @@ def _pattern(patterns: Iterable[str], path: str) -> str:
 
 
 def _declared(node: Mapping[str, Any], here: str) -> dict[str, Any]:
-    """The keys that may be set at `here` although the config does not spell them out -> their defaults.
+    """Return the keys that may be set at `here` although the config does not spell them out -> their defaults.
 
     None stands for a key that has to be given, too.
     """

@@ -1,4 +1,4 @@
-"""What a run will do: every stage with its place in the cache, and why it is computed or reused."""
+"""The plan of a run: every stage with its place in the cache, and why it is computed or reused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ State = Literal["reused", "resumed", "computed"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run, as opposed to what: none of it is in a content hash."""
+    """The way to run, on which no result depends: none of it is in a content hash."""
 
     work_dir: Path
     device: str
@@ -52,7 +52,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do."""
+    """All that a run will do."""
 
     config: Mapping[str, Any]
     dataset: Dataset
@@ -71,20 +71,20 @@ class Plan:
         return f"{digest[:8]}-seed{self.config['seed']}"
 
     def directory(self, work_dir: Path) -> Path:
-        """Where the results of this run go."""
+        """Return the folder for the results of this run."""
         return work_dir / "runs" / str(self.config["name"]) / self.run_id
 
     def contents(self, node: Node) -> dict[str, str | None]:
-        """Role -> the content id of what `node` reads, as it is in the cache now; None if it is not complete."""
+        """Return the content ids, by role, of what `node` reads in the cache now; None for what is not complete."""
         return {role: self[name].entry.content() for role, name in node.inputs.items()}
 
     def artefact(self, name: str) -> Any:
-        """The result of the node called `name` as those receive it who read it."""
+        """Return the result of the node called `name` as those receive it who read it."""
         step = self[name]
         return step.node.kind.handle(step.node.config, step.entry.directory, self.dataset)
 
     def card(self, name: str) -> dict[str, Any]:
-        """The protocol card's entries on how the result of the node called `name` was made; raw values."""
+        """Return the protocol card's entries on how the result of the node called `name` was made; raw values."""
         node = self[name].node
         above: dict[str, Any] = {}
         for upstream in node.inputs.values():
@@ -98,7 +98,7 @@ def make_plan(
     """Hash every stage and see what the cache has.
 
     Args:
-        checked: what earlier plans of the same command found to be fine, which is not looked at again; added to.
+        checked: the checks that earlier plans of the same command have passed; they are not repeated. Added to.
 
     Raises:
         IncompatibleError: components that do not go together.
@@ -150,7 +150,7 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
 def _steps(
     nodes: Sequence[Node], dataset: Dataset, settings: Settings, forced: set[str]
 ) -> tuple[Step, ...]:
-    """Every node with its entry and its state; what descends from a forced stage is made again, too."""
+    """Return every node with its entry and its state; what descends from a forced stage is made again, too."""
     steps: dict[str, Step] = {}
     fingerprints: dict[Any, str] = {}  # many nodes read the same files
     for node in nodes:
@@ -184,7 +184,7 @@ def _key(node: Node, upstream: Mapping[str, Entry], data: str) -> Key:
 
 
 def state_of(entry: Entry, contents: Mapping[str, str | None]) -> tuple[State, str]:
-    """What will happen to a stage result, and why.
+    """Decide what will happen to a stage's result, and say why.
 
     Args:
         contents: role -> content id of what it reads, None for what is not complete.
@@ -216,7 +216,7 @@ class _Once:
 
 
 def _check_taint(nodes: Sequence[Node]) -> None:
-    """Nothing that may not see masks may descend from a stage that used some."""
+    """Refuse a stage that may not see masks but descends from one that used some."""
     tainted: dict[str, str] = {}  # node -> the stage above it that used masks
     for node in nodes:
         sources = [tainted[name] for name in node.inputs.values() if name in tainted]
@@ -242,7 +242,7 @@ def _check_components(
     made = {node.name: node for node in nodes}
 
     def blank(node: Node) -> Node:
-        """`node` with objects that know a place only where it refers to stages: nothing is made yet."""
+        """Return `node` with objects that know a place only where it refers to stages: nothing is made yet."""
 
         def handle(reference: Reference) -> Any:
             target = made[node.inputs[reference.path]]

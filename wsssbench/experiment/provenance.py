@@ -1,4 +1,4 @@
-"""Where a result comes from: the code that made it, and the environment it ran in."""
+"""The origin of a result: the code that made it, and the environment it ran in."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from pathlib import Path
 
 from wsssbench.plugins import GROUP
 
-REPORTED = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation",
-            "pydensecrf2", "numpy", "scipy", "pillow")  # fmt: skip
+REPORTED = (
+    *("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation"),
+    *("pydensecrf2", "numpy", "scipy", "pillow"),
+)
 
 
 _WORDING = frozenset(
@@ -31,7 +33,7 @@ _WORDING = frozenset(
 
 
 def code_version(modules: Iterable[str]) -> dict[str, str]:
-    """What identifies the code of `modules`: per package its version, and a hash of the source when it is editable.
+    """Identify the code of `modules`: per package its version, and a hash of the source when it is editable.
 
     The hash covers the modules and whatever they import from packages of our own or of plugins, so that a change in
     one refinement does not make a classifier look outdated. Modules that word, find and show things, and compute
@@ -55,7 +57,7 @@ def code_version(modules: Iterable[str]) -> dict[str, str]:
 
 @cache
 def _distribution(package: str) -> tuple[str, bool]:
-    """Version of the distribution that holds `package`, and whether its source may change under us."""
+    """Return the version of the distribution that holds `package`, and whether its source may change under us."""
     names = _top_level().get(package, [])
     if not names:
         return "unknown", True
@@ -66,31 +68,30 @@ def _distribution(package: str) -> tuple[str, bool]:
 
 @lru_cache(maxsize=1)
 def _top_level() -> dict[str, list[str]]:
-    found = {name: list(dists) for name, dists in packages_distributions().items()}
-    for point in entry_points(
-        group=GROUP
-    ):  # editable installs list no files, but name their module
+    names = {name: list(dists) for name, dists in packages_distributions().items()}
+    # Editable installs list no files, but their entry points name their module.
+    for point in entry_points(group=GROUP):
         if point.dist is not None:
-            found.setdefault(point.module.partition(".")[0], [point.dist.name])
-    return found
+            names.setdefault(point.module.partition(".")[0], [point.dist.name])
+    return names
 
 
 @cache
 def _closure(modules: tuple[str, ...]) -> frozenset[str]:
-    """`modules` and everything they import, statically, from the same top-level packages or wsssbench."""
+    """Return `modules` and everything they import, statically, from the same top-level packages or wsssbench."""
     roots = {module.partition(".")[0] for module in modules} | {"wsssbench"}
-    found: set[str] = set()
+    closure: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in found or module in _WORDING or module.partition(".")[0] not in roots:
+        if module in closure or module in _WORDING or module.partition(".")[0] not in roots:
             continue
         path = _source(module)
         if path is None:
             continue
-        found.add(module)
+        closure.add(module)
         waiting.extend(_imports(module, path))
-    return frozenset(found)
+    return frozenset(closure)
 
 
 def _imports(module: str, path: Path) -> Iterator[str]:
@@ -119,16 +120,16 @@ def _source(module: str) -> Path | None:
 
 
 def environment() -> dict[str, str]:
-    """Versions, machine and git commit of the current directory, for run.json."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    found["cpus"] = str(os.cpu_count())
+    """Return versions, machine and git commit of the current directory, for run.json."""
+    facts = {"python": platform.python_version(), "platform": platform.platform()}
+    facts["cpus"] = str(os.cpu_count())
     for name in ("wsssbench", *REPORTED):
         try:
-            found[name] = version(name)
+            facts[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    found["git commit"] = _git_commit()
-    return found
+            facts[name] = "not installed"
+    facts["git commit"] = _git_commit()
+    return facts
 
 
 def _git_commit() -> str:

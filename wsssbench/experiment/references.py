@@ -1,4 +1,4 @@
-"""References: parameters of components that name a stage, by whose result they are replaced before the work starts."""
+"""References: parameters of components that name a stage; its result replaces them before the work starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reference:
 
 
 def references(value: Any, path: str = "") -> Iterator[Reference]:
-    """Every reference in `value`, a resolved config or a part of it."""
+    """Yield every reference in `value`, a resolved config or a part of it."""
     if isinstance(value, Mapping):
         for key, artefact in _annotated(value).items():
             given = value.get(key)
@@ -47,23 +47,23 @@ def references(value: Any, path: str = "") -> Iterator[Reference]:
 
 
 def replaced(value: Any, by: Callable[[Reference], Any]) -> Any:
-    """`value` with whatever `by` says in the place of every reference."""
-    found = {reference.path: by(reference) for reference in references(value)}
-    return _put(value, "", found) if found else value
+    """Return `value` with whatever `by` says in the place of every reference."""
+    new = {reference.path: by(reference) for reference in references(value)}
+    return _put(value, "", new) if new else value
 
 
-def _put(value: Any, path: str, found: Mapping[str, Any]) -> Any:
-    if path in found:
-        return found[path]
+def _put(value: Any, path: str, new: Mapping[str, Any]) -> Any:
+    if path in new:
+        return new[path]
     if isinstance(value, Mapping):
-        return {key: _put(item, f"{path}.{key}".lstrip("."), found) for key, item in value.items()}
+        return {key: _put(item, f"{path}.{key}".lstrip("."), new) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_put(item, f"{path}.{i}", found) for i, item in enumerate(value))
+        return type(value)(_put(item, f"{path}.{i}", new) for i, item in enumerate(value))
     return value
 
 
 def components(value: Any) -> Iterator[type]:
-    """The class of every component in `value`."""
+    """Yield the class of every component in `value`."""
     registries = load().registries
     if isinstance(value, Mapping):
         name = value.get("type")
@@ -78,7 +78,7 @@ def components(value: Any) -> Iterator[type]:
 
 
 def _annotated(value: Mapping[str, Any]) -> dict[str, type[Artefact]]:
-    """The parameters of the component `value` that are annotated with an artefact class."""
+    """Return the parameters of the component `value` that are annotated with an artefact class."""
     name = value.get("type")
     if not isinstance(name, str):
         return {}

@@ -1,4 +1,4 @@
-"""Running an experiment: reuse what the cache has, compute the rest, resume what was interrupted.
+"""Runs an experiment: reuse what the cache has, compute the rest, resume what was interrupted.
 
     config = resolve(apply_overrides(read_config(path), overrides))
     plan = make_plan(config, settings)
@@ -13,7 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ from wsssbench.experiment.cache import Entry
 from wsssbench.experiment.plan import FORCED, Plan, Settings, State, Step, state_of
 from wsssbench.experiment.references import replaced
 from wsssbench.files.ground_truth import allow_masks, forbid
-from wsssbench.interfaces import Dataset, RunContext
+from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
-from wsssbench.stages.stage import Node, StageWork
+from wsssbench.stages.stage import StageWork
 
 _LOCK_POLL_SECONDS = 5.0  # between two looks at a lock that another process holds
 
@@ -63,13 +63,13 @@ def execute(
         if state == "reused":
             settings.progress.say(f"{name}: reused")
         if ranks.is_main():
-            _tell(plan, step, settings, reused=state == "reused")
+            _notify_after(plan, step, settings, reused=state == "reused")
         happened[step.node.name] = state
     return happened
 
 
 def _state_now(plan: Plan, step: Step) -> tuple[State, str]:
-    """What is to be done, now that everything the stage reads is there."""
+    """Decide what to do, now that everything the stage reads is there."""
     if step.reason.startswith(FORCED):
         return step.state, step.reason
     return state_of(step.entry, plan.contents(step.node))
@@ -113,27 +113,24 @@ def _run_repairing(plan: Plan, step: Step, settings: Settings) -> None:
         try:
             return _run_step(plan, step, settings)
         except CorruptArtefactError as error:
-            owner = _owner(plan, Path(str(error.path)))
+            path = Path(str(error.path))
+            owner = next((s for s in plan.steps if s.entry.directory in path.parents), None)
             if owner is None or ranks.world_size() > 1:
                 raise UserError(
                     f"{error}; run the same command again to have it made again"
                 ) from error
             settings.progress.warn(f"{error}; {owner.node.name} makes it again")
             if owner.node.name == step.node.name:
-                _remake(plan, owner, Path(str(error.path)), settings)
+                _remake(plan, owner, path, settings)
             else:
                 with _held(owner.entry, owner.node.name, settings.progress):
-                    _remake(plan, owner, Path(str(error.path)), settings)
+                    _remake(plan, owner, path, settings)
     raise UserError(f"{step.node.name}: artefacts it reads stay unreadable; check the disk")
 
 
 def _remake(plan: Plan, owner: Step, path: Path, settings: Settings) -> None:
     owner.entry.reopen([str(path.relative_to(owner.entry.directory))])
     _run_step(plan, Step(owner.node, owner.entry, "resumed", ""), settings)
-
-
-def _owner(plan: Plan, path: Path) -> Step | None:
-    return next((s for s in plan.steps if s.entry.directory in path.parents), None)
 
 
 def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
@@ -146,7 +143,11 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
         _notify("before_stage", plan, step, settings)
     ranks.barrier()
     started = time.monotonic()
-    with _peak_memory() as peak, _guard(plan.dataset, node):
+    if node.masks or node.kind.writes_masks:
+        guard = allow_masks(node.name)
+    else:
+        guard = forbid(plan.dataset.mask_directories(), node.name)
+    with _peak_memory() as peak, guard:
         result = node.kind.run(_stage_work(plan, step, settings))
     ranks.barrier()
     if ranks.is_main():
@@ -156,7 +157,7 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
     ranks.barrier()
 
 
-def _tell(plan: Plan, step: Step, settings: Settings, reused: bool) -> None:
+def _notify_after(plan: Plan, step: Step, settings: Settings, reused: bool) -> None:
     """Call the plugins' ``after_stage`` with what the manifest says."""
     manifest = step.entry.manifest() or {}
     facts = {key: manifest.get(key) for key in ("seconds", "peak_mib")}
@@ -207,15 +208,9 @@ def _stage_work(plan: Plan, step: Step, settings: Settings) -> StageWork:
     return StageWork(node.name, config, artefacts, node.outside, plan.dataset, context)
 
 
-def _guard(dataset: Dataset, node: Node) -> AbstractContextManager[None]:
-    if node.masks or node.kind.writes_masks:
-        return allow_masks(node.name)
-    return forbid(dataset.mask_directories(), node.name)
-
-
 @contextmanager
 def _peak_memory() -> Iterator[Any]:
-    """Peak memory of this process in MiB since here (Linux; elsewhere since the process began), plus the GPU's."""
+    """Measure the peak memory of this process in MiB (Linux; elsewhere since the process began), plus the GPU's."""
     reset = Path("/proc/self/clear_refs")
     with suppress(OSError):
         reset.write_text("5")

@@ -1,4 +1,4 @@
-"""What stages leave on disk, as types.
+"""The types of what stages leave on disk.
 
 A parameter of a component that is annotated with one of these classes is a *reference*: a config gives the name of a
 stage, the annotation says what that stage has to make, and the component receives an object of the class.
@@ -22,7 +22,7 @@ from wsssbench.interfaces.values import Cam, Output, Scores
 
 @dataclass(frozen=True)
 class Artefact:
-    """What one stage left in `directory`. A plugin's own kind of artefact is a class derived from this one.
+    """The result of one stage in `directory`. A plugin's own kind of artefact is a class derived from this one.
 
     Objects are small and pickle to worker processes; they open files when they are asked for something.
     """
@@ -42,11 +42,11 @@ class TrainedClassifier(Artefact):
 
     @abstractmethod
     def build(self) -> Classifier:
-        """A new classifier with the trained weights, on the CPU, in training mode."""
+        """Return a new classifier with the trained weights, on the CPU, in training mode."""
 
     @abstractmethod
     def frozen(self) -> Callable[[Tensor], Output]:
-        """A function of images (N, 3, H, W): the trained classifier in evaluation mode.
+        """Return a function of images (N, 3, H, W): the trained classifier in evaluation mode.
 
         Its parameters get no gradient, the images do. It is not an `nn.Module`, so whoever keeps it neither trains
         nor saves it. It is loaded at its first call, on the device of the images.
@@ -61,11 +61,11 @@ class Cams(Artefact):
 
     @abstractmethod
     def path(self, id: str) -> Path:
-        """The file of image `id`."""
+        """Return the file of image `id`."""
 
     @abstractmethod
     def read(self, id: str) -> Cam:
-        """The CAM of image `id`; CorruptArtefactError if it is not whole."""
+        """Return the CAM of image `id`; CorruptArtefactError if it is not whole."""
 
 
 class ScoreMaps(Artefact):
@@ -75,11 +75,11 @@ class ScoreMaps(Artefact):
 
     @abstractmethod
     def path(self, id: str) -> Path:
-        """The file of image `id`."""
+        """Return the file of image `id`."""
 
     @abstractmethod
     def read(self, id: str) -> Scores:
-        """The scores of image `id`; CorruptArtefactError if they are not whole."""
+        """Return the scores of image `id`; CorruptArtefactError if they are not whole."""
 
 
 class LabelMaps(Artefact):
@@ -89,15 +89,15 @@ class LabelMaps(Artefact):
 
     @abstractmethod
     def path(self, id: str) -> Path:
-        """The file of image `id`."""
+        """Return the file of image `id`."""
 
     @abstractmethod
     def read(self, id: str) -> np.ndarray:
-        """The label map of image `id`, (H, W) uint8; CorruptArtefactError if it is not whole."""
+        """Return the label map of image `id`, (H, W) uint8; CorruptArtefactError if it is not whole."""
 
 
 class TrainedSegmenter(Artefact):
-    """What a segmenter's `train` left in `directory`."""
+    """The trained network that a segmenter's `train` left in `directory`."""
 
     called: ClassVar[str] = "a segmentation network"
 

@@ -23,11 +23,11 @@ class Dataset(ABC):
     empty_images: bool = False  # True: images without any class belong to the data set
 
     def card(self) -> dict[str, str | int | float | bool | None]:
-        """What the protocol card has to say about this data set beyond its name and split, e.g. whose masks."""
+        """Return the protocol card's entries on this data set beside its name and split, e.g. where masks are from."""
         return {}
 
     def has_masks(self, split: str) -> bool:
-        """Can `split` be scored? Looks for no file."""
+        """Tell whether `split` can be scored; looks for no file."""
         return self.mask_path(self.ids(split)[0], split) is not None
 
     def generate(self, directory: Path, progress: Progress) -> None:
@@ -35,25 +35,25 @@ class Dataset(ABC):
         raise TypeError(f"{type(self).__name__} is not a generated data set")
 
     def at(self, directory: Path) -> Dataset:
-        """This data set with its files in `directory` (only if `generated`)."""
+        """Return this data set with its files in `directory` (only if `generated`)."""
         raise TypeError(f"{type(self).__name__} is not a generated data set")
 
     @abstractmethod
     def ids(self, split: str) -> list[str]:
-        """The image ids of `split`, in list order; UserError if there is no such split or it is empty."""
+        """Return the image ids of `split`, in list order; UserError if there is no such split or it is empty."""
 
     @abstractmethod
     def labels(self, split: str) -> np.ndarray:
-        """Image-level labels in the order of `ids`, (n, K) float32 in {0, 1}. Opens no mask."""
+        """Return image-level labels in the order of `ids`, (n, K) float32 in {0, 1}. Opens no mask."""
 
     @abstractmethod
     def image_path(self, id: str) -> Path:
-        """The image file of `id`."""
+        """Return the image file of `id`."""
 
     @abstractmethod
     def mask_path(self, id: str, split: str) -> Path | None:
-        """The ground-truth mask of `id` in `split`, None if the split has none. Open it with `data.truth` only."""
+        """Return the mask file of `id` in `split`, None if the split has none. Only `files.ground_truth` opens it."""
 
     @abstractmethod
     def mask_directories(self) -> tuple[Path, ...]:
-        """Where the masks are: the leak guard closes these to image-level stages."""
+        """Return the folders of the masks; the leak guard closes them to image-level stages."""

@@ -15,7 +15,7 @@ from wsssbench.interfaces.values import Batch, Cam, Losses, Output, Pooled
 
 
 class Pooling(nn.Module, ABC):
-    """Class maps -> image-level logits. ``__init__(num_classes, *, ...)``."""
+    """Pools class maps to image-level logits. ``__init__(num_classes, *, ...)``."""
 
     @abstractmethod
     def forward(self, maps: Tensor) -> Pooled:
@@ -23,7 +23,7 @@ class Pooling(nn.Module, ABC):
 
 
 class Erasing(nn.Module, ABC):
-    """A training objective beside the classification loss. ``__init__(num_classes, channels, *, ...)``.
+    """Adds a training objective beside the classification loss. ``__init__(num_classes, channels, *, ...)``.
 
     `channels` are those of the backbone's feature maps, coarse last. Its own parameters are trained and saved with the
     classifier. It may run the classifier again, on other images or from ``classifier.classify(features)``.
@@ -31,15 +31,15 @@ class Erasing(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, classifier: Classifier, batch: Batch, output: Output) -> Losses:
-        """The losses for `batch`, given the classifier's `output` on ``batch.images``."""
+        """Return the losses for `batch`, given the classifier's `output` on ``batch.images``."""
 
     def maps(self, output: Output) -> Tensor:
-        """The class maps to infer CAMs from, (N, K, h, w); by default the classifier's own."""
+        """Return the class maps to infer CAMs from, (N, K, h, w); by default the classifier's own."""
         return output.maps
 
 
 class Backbone(nn.Module, ABC):
-    """Images -> feature maps. ``__init__(*, ...)``.
+    """Computes feature maps of images. ``__init__(*, ...)``.
 
     Attributes:
         channels: channels of each returned feature map, coarse last.
@@ -51,11 +51,11 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Feature maps (N, C_i, h_i, w_i) of `images` (N, 3, H, W), with h_i = ceil(H / stride_i), coarse last."""
+        """Return feature maps (N, C_i, h_i, w_i) of `images` (N, 3, H, W), h_i = ceil(H / stride_i), coarse last."""
 
 
 class Classifier(nn.Module):
-    """Multi-label classifier whose class maps f are the last convolution's result.
+    """A multi-label classifier. Its class maps f are the result of the last convolution.
 
     Args:
         backbone: images -> feature maps.
@@ -112,7 +112,7 @@ class Classifier(nn.Module):
         return Output(tuple(features), maps, pooled.logits, pooled.attention)
 
     def cam_maps(self, images: Tensor) -> Tensor:
-        """The maps CAMs are made of, (N, K, h, w): passed through each erasing method in order."""
+        """Return the maps CAMs are made of, (N, K, h, w): passed through each erasing method in order."""
         output: Output = self(images)
         for erasing in self.erasing:
             maps = cast(Erasing, erasing).maps(output)
@@ -121,7 +121,7 @@ class Classifier(nn.Module):
 
     @staticmethod
     def new_parameters() -> tuple[str, ...]:
-        """Prefixes of parameters that no ImageNet training has seen: for a higher learning rate.
+        """Return the prefixes of parameters that no ImageNet training has seen: for a higher learning rate.
 
         No backbone of the core has a parameter whose name contains one of them, so they also serve
         as substrings.
@@ -130,15 +130,15 @@ class Classifier(nn.Module):
 
 
 def _convolution(given: int, out: int) -> nn.Conv2d:
-    """1 x 1, without bias, initialised as by Glorot & Bengio (Xavier)."""
+    """Make a 1 x 1 convolution without bias, initialised as by Glorot & Bengio (Xavier)."""
     layer = nn.Conv2d(given, out, 1, bias=False)
     nn.init.xavier_uniform_(layer.weight)
     return layer
 
 
 class CamInference(ABC):
-    """A trained classifier and one image -> CAM. ``__init__(*, ...)``."""
+    """Infers the CAMs of one image with a trained classifier. ``__init__(*, ...)``."""
 
     @abstractmethod
     def infer(self, classifier: Classifier, image: np.ndarray, labels: np.ndarray) -> Cam:
-        """CAMs of `image` (H, W, 3) uint8 RGB for the classes present in `labels` (K,)."""
+        """Return CAMs of `image` (H, W, 3) uint8 RGB for the classes present in `labels` (K,)."""

@@ -23,7 +23,7 @@ class FitItem:
 
 
 class Refinement(ABC):
-    """CAM (or scores) -> better scores. ``__init__(*, ...)``. Instances must pickle: `refine` runs in worker processes.
+    """Turns a CAM (or scores) into better scores. ``__init__(*, ...)``. Instances must pickle, for worker processes.
 
     A refinement that has to be trained first sets `fitted` and overrides `fit`; the pipeline then runs `fit` once, and
     `load` in every process before `refine`.
@@ -37,7 +37,7 @@ class Refinement(ABC):
         """Refine what an earlier stage made of `image` (H, W, 3) uint8 RGB."""
 
     def card(self) -> Mapping[str, Any]:
-        """What it adds to the protocol card, e.g. ``{"crf": ("psa",)}``.
+        """Return what it adds to the protocol card, e.g. ``{"crf": ("psa",)}``.
 
         A tuple goes behind what earlier refinements put under the same key; anything else replaces it.
         """

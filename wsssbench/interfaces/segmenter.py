@@ -21,7 +21,7 @@ class SegmentationItem:
 
 
 class Segmenter(ABC):
-    """Pseudo-labels -> trained network -> predictions. ``__init__(classes, *, ...)`` with K class names."""
+    """Trains a network on pseudo-labels, and predicts with it. ``__init__(classes, *, ...)`` with K class names."""
 
     @abstractmethod
     def train(self, items: Sequence[SegmentationItem], context: RunContext) -> None:

@@ -15,7 +15,7 @@ from wsssbench.progress import Progress
 
 @dataclass(frozen=True)
 class Pooled:
-    """What a pooling returns: `logits` (N, K) and, if it has one, its spatial `attention` (N, K, h, w)."""
+    """The result of a pooling: `logits` (N, K) and, if it has one, its spatial `attention` (N, K, h, w)."""
 
     logits: Tensor
     attention: Tensor | None = None
@@ -87,7 +87,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a component that trains or predicts may use.
+    """The means that a component which trains or predicts may use.
 
     Attributes:
         directory: a directory of its own that survives a kill; checkpoints and results go here.

@@ -1,4 +1,4 @@
-"""Going through many images: what is there and whole is kept, the rest is made, by one process or several.
+"""Goes through many images: files that are there and whole are kept, the others are made, by one process or several.
 
 A job writes one artefact per image, by temporary name and rename, so a run that was killed at any moment continues
 where it was, also with another number of workers or ranks.
@@ -38,10 +38,10 @@ class ImageJob(ABC, Generic[Item]):
     """A computation per image; pickled to worker processes."""
 
     def prepare(self) -> None:
-        """Called once per process, before the first image: load networks here."""
+        """Load networks and the like; called once per process, before the first image."""
 
     def target(self, item: Item) -> Path:
-        """The artefact that `item` becomes; by default its own `target`."""
+        """Return the artefact that `item` becomes; by default its own `target`."""
         return item.target  # type: ignore[attr-defined]
 
     @abstractmethod
@@ -102,7 +102,7 @@ def _run_here(job: ImageJob[Item], items: Sequence[Item]) -> Iterator[None]:
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """One torch thread: parallelism is by process, and sums are in one order whatever the number of workers."""
+    """Use one torch thread: parallelism is by process, and sums are in one order whatever the number of workers."""
     import torch
 
     before = torch.get_num_threads()
@@ -122,7 +122,7 @@ def _run_pool(job: ImageJob[Item], items: Iterable[Item], workers: int) -> Itera
 
 @contextmanager
 def worker_pool(workers: int, job: ImageJob[Any] | None = None) -> Iterator[ProcessPoolExecutor]:
-    """Processes with one torch thread each that keep the leak guard and end when this process is killed.
+    """Start processes with one torch thread each that keep the leak guard and end when this process is killed.
 
     Args:
         job: what the processes are for; they prepare it once.
@@ -174,7 +174,7 @@ class _WorkerContext(SpawnContext):
 
 @contextmanager
 def _ctrl_c_for_us_alone() -> Iterator[None]:
-    """Processes started inside never hear of Ctrl-C, which a terminal sends to all: they would print tracebacks."""
+    """Keep Ctrl-C from processes started inside: a terminal sends it to all, and they would print tracebacks."""
     resource_tracker.ensure_running()  # its start lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -201,7 +201,7 @@ def _start(job: ImageJob[Any] | None, path: list[str], guard: GuardState) -> Non
 
 
 def _end_with_parent() -> None:
-    """Do not wait for work for ever when the run is killed."""
+    """End this process when its parent has ended, e.g. was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -10,34 +10,34 @@ T = TypeVar("T")
 
 
 def rank() -> int:
-    """This process's number among all processes of the run."""
+    """Return this process's number among all processes of the run."""
     return int(os.environ.get("RANK", "0"))
 
 
 def local_rank() -> int:
-    """This process's number on its machine."""
+    """Return this process's number on its machine."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def world_size() -> int:
-    """How many processes the run has."""
+    """Return the number of processes of the run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def default_workers() -> int:
-    """The number of worker processes that a rank gets if the user names none: its share of this machine's CPU cores."""
+    """Return a rank's share of this machine's CPU cores: its worker processes if the user names no number."""
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (available or 1) // local)
 
 
 def is_main() -> bool:
-    """Is this the process that talks to the user and writes manifests?"""
+    """Tell whether this process talks to the user and writes manifests."""
     return rank() == 0
 
 
 def shard(items: Sequence[T]) -> list[T]:
-    """This rank's part of `items`: every world_size-th, from its own rank on."""
+    """Return this rank's part of `items`: every world_size-th, from its own rank on."""
     return list(items[rank() :: world_size()])
 
 
@@ -62,7 +62,7 @@ def barrier() -> None:
 
 
 def gather(value: T) -> list[T]:
-    """Every rank's picklable `value`, in rank order, on every rank."""
+    """Return every rank's picklable `value`, in rank order, on every rank."""
     if world_size() == 1:
         return [value]
     import torch
@@ -73,5 +73,5 @@ def gather(value: T) -> list[T]:
 
 
 def from_main(value: T) -> T:
-    """Rank 0's picklable `value`, on every rank."""
+    """Return rank 0's picklable `value`, on every rank."""
     return gather(value)[0]

@@ -11,7 +11,7 @@ from torch import Tensor, distributed
 
 
 def of_all_ranks(rows: Tensor) -> Tensor:
-    """`rows` (n, ...) of all W ranks, in the order of the batch, (n W, ...); only the own ones pass a gradient."""
+    """Return `rows` (n, ...) of all W ranks in the batch's order, (n W, ...); only the own ones pass a gradient."""
     if _world() == 1:
         return rows
     parts = [torch.empty_like(rows) for _ in range(_world())]
@@ -31,6 +31,6 @@ def as_mean_over_ranks(loss: Tensor) -> Tensor:
 
 
 def _world() -> int:
-    """Ranks that train together: 1 before they have met, as when a config is only tried out."""
+    """Return the number of ranks that train together: 1 before they have met, as when a config is only tried out."""
     met = distributed.is_available() and distributed.is_initialized()
     return distributed.get_world_size() if met else 1

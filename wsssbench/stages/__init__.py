@@ -13,7 +13,7 @@ from pathlib import Path
 
 @cache
 def places(attribute: str) -> dict[str, str]:
-    """The places in a config that the kinds of stages declare -> the kind of component that stands there.
+    """Return the places in a config that the kinds of stages declare -> the kind of component that stands there.
 
     Args:
         attribute: ``slots``, or ``lists``, whose places hold a list of components; see `StageKind`.
@@ -26,7 +26,7 @@ def places(attribute: str) -> dict[str, str]:
 
 
 def short_places() -> dict[str, str]:
-    """The short names of places in sweeps, such as ``pooling``, -> the places; the first one of a name counts."""
+    """Return the short name that sweeps use, ``pooling``, of every place; the first place of a name counts."""
     short: dict[str, str] = {}
     for place in (*places("slots"), *places("lists")):
         if "." in place and "*" not in place:
@@ -36,20 +36,20 @@ def short_places() -> dict[str, str]:
 
 @cache
 def short_name(node: str) -> str:
-    """The name of a node as people say it: ``rw`` for ``refine.rw``."""
+    """Return the name of a node as people say it: ``rw`` for ``refine.rw``."""
     for prefix in _declared("prefix"):
         node = node.removeprefix(ast.literal_eval(prefix))
     return node
 
 
 def family(node: str) -> str:
-    """The name under which the time of a node is told: all evaluations are one family."""
+    """Return the name under which the time of a node is told: all evaluations are one family."""
     return "evaluate" if node.startswith("evaluate.") else node
 
 
 @cache
 def _declared(attribute: str) -> list[ast.expr]:
-    """The values that the classes of this room assign to `attribute`, as source."""
+    """Return the values that the classes of this room assign to `attribute`, as source."""
     return [
         line.value
         for path in sorted(Path(__file__).parent.glob("*.py"))

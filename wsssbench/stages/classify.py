@@ -37,13 +37,19 @@ from wsssbench.training.task import TrainingTask
 from wsssbench.training.transforms import TrainTransform
 
 NODE = "classify"
-ARCHITECTURE = ("backbone", "pooling", "erasing", "dropout", "hidden")  # what makes the network
+ARCHITECTURE = (
+    "backbone",
+    "pooling",
+    "erasing",
+    "dropout",
+    "hidden",
+)  # of the section: they define the network
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSection:
-    """What is trained: backbone -> dropout (-> 1x1 to `hidden` channels) -> 1x1 head -> maps -> pooling, beside any
-    number of erasings. The first `supervised_images` of a batch get the classification loss; None: all."""
+    """The network: backbone -> dropout (-> 1x1 to `hidden` channels) -> 1x1 head -> maps -> pooling, beside any number
+    of erasings. The first `supervised_images` of a batch get the classification loss; None: all."""
 
     backbone: dict[str, Any]
     pooling: dict[str, Any]
@@ -56,7 +62,7 @@ class ClassifierSection:
 
 
 class Classify(StageKind):
-    """The classifier of an experiment that does not start from somebody else's CAMs."""
+    """Trains the classifier, unless the experiment starts from another repository's CAMs."""
 
     name = "classify"
     section = "classifier"
@@ -114,7 +120,7 @@ class Classify(StageKind):
         )
 
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
-        """One training step's losses on a small blank batch: the methods have to go together."""
+        """Compute one training step's losses on a small blank batch: the methods have to go together."""
         num_classes = len(dataset.classes)
         classifier = build_classifier(node.config["classifier"], num_classes)
         if not classifier.erasing:
@@ -164,10 +170,10 @@ class Classify(StageKind):
 
 
 class ClassificationTask(TrainingTask):
-    """Binary cross-entropy on the image-level labels, plus what the erasing methods add.
+    """Trains by binary cross-entropy on the image-level labels, plus the losses of the erasing methods.
 
     Args:
-        classifier: what is trained.
+        classifier: the network to train.
         supervised_images: of a batch, over all ranks together, the first that many get the cross-entropy, every image
             if None. AEFT's released code has 8, of batches of 8 and later of 32. Ranks take the stream's images in
             turn, so the first ones of each are the first ones of all.
@@ -182,7 +188,7 @@ class ClassificationTask(TrainingTask):
         self.supervised = _share(supervised_images)
 
     def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
-        """`batch`: images (N, 3, H, W), labels (N, K)."""
+        """Compute the losses of `batch`: images (N, 3, H, W), labels (N, K)."""
         given = Batch(batch["images"], batch["labels"], progress)
         output = self.classifier(given.images)
         logits, labels = output.logits[: self.supervised], given.labels[: self.supervised]
@@ -208,7 +214,7 @@ def _share(supervised_images: int | None) -> int | None:
 
 
 def _mean_average_precision(classifier: Classifier, work: StageWork) -> float | None:
-    """Mean AP on the val split in per cent, over the classes that occur; whole images, one at a time (sizes differ)."""
+    """Return the mean AP on the val split in per cent, over the classes that occur; one whole image at a time."""
     dataset, config = work.dataset, work.config
     if not config["val"]:
         return None

@@ -27,7 +27,7 @@ _SCORED = (Cams, ScoreMaps, LabelMaps)
 
 
 class Custom(StageKind):
-    """The stages that a config adds. One runs if another one reads it or its result can be scored."""
+    """Runs the stages that a config adds, if another stage reads them or their result can be scored."""
 
     name = "custom"
     section = _SECTION
@@ -85,7 +85,7 @@ class Custom(StageKind):
         return {**above, "labels_at_inference": True}
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
-        """By the file it left: that of a label map, of a CAM, or of scores."""
+        """Look at the file that the stage left: a label map, a CAM, or scores."""
         if LabelFiles(directory).path(id).is_file():
             return LabelFiles(directory).read(id)
         if not CamFiles(directory).path(id).is_file():

@@ -23,7 +23,7 @@ from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages import select_threshold
 from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork
 
-# what can be scored, and the format of `wsssbench.evaluation.score_files` that it is read in
+# Artefacts that can be scored -> the format of `wsssbench.evaluation.score_files` to read them in.
 FORMATS: Mapping[type[Artefact], str] = {Cams: "cam", ScoreMaps: "scores", LabelMaps: "png"}
 _PREFIX = "evaluate."
 
@@ -33,10 +33,9 @@ class EvaluateSection:
     """The background threshold at which CAMs are scored.
 
     Attributes:
-        threshold: the one that is fixed beforehand.
-        selection: whether that one counts, or one that is selected: ``heldout``: the best on the masks of
-            ``splits.heldout``; ``otsu``: by Otsu's criterion on the activations of the scored split,
-            without any mask or parameter.
+        threshold: the value that is fixed beforehand.
+        selection: ``fixed`` takes that value. ``heldout`` takes the best one on the masks of ``splits.heldout``.
+            ``otsu`` applies Otsu's criterion to the activations of the scored split, without any mask or parameter.
         thresholds: (first, last, step) of the curve, from which the held-out split and the oracle choose.
     """
 
@@ -46,7 +45,7 @@ class EvaluateSection:
 
 
 class Evaluate(StageKind):
-    """Follows every stage whose result can be scored."""
+    """Scores the result of every stage that can be scored."""
 
     name = "evaluate"
     section = "evaluate"

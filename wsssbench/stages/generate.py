@@ -17,11 +17,11 @@ from wsssbench.registry import Registries
 from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork
 
 NODE = "data"
-_FOLDER = "dataset"  # where in the stage's directory the files are
+_FOLDER = "dataset"  # of the files, in the stage's directory
 
 
 class Generate(StageKind):
-    """The data set of an experiment: made here if it is generated, elsewhere only described here."""
+    """Makes the data set of an experiment if it is generated; describes it in any case."""
 
     name = "generate"
     section = "data"
@@ -53,7 +53,7 @@ class Generate(StageKind):
 
 
 def data_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The section of a config that describes its data set."""
+    """Return the section of a config that describes its data set."""
     section: dict[str, Any] = config[Generate.section]
     return section
 
@@ -65,7 +65,7 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
 
 
 def located(dataset: Dataset, directories: Mapping[str, Path]) -> Dataset | None:
-    """`dataset` with its files, of a run whose stages left their results in `directories`, by node.
+    """Return `dataset` with its files, given the directories of a run's results by node.
 
     None if it is generated and not there.
     """

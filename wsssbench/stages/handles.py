@@ -1,4 +1,4 @@
-"""The artefacts of the core's stages as objects: where their files are and how one is read."""
+"""The artefacts of the core's stages as objects that know their files and read them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from wsssbench.interfaces import (
     ScoreMaps,
     Scores,
     TrainedClassifier,
-    TrainedSegmenter,
 )
 from wsssbench.models.classifier import build_classifier
 from wsssbench.stages.stage import ids_of
@@ -116,7 +115,7 @@ _FILES: dict[type[Artefact], type[Artefact]] = {
 
 
 def files_of(makes: type[Artefact], directory: Path) -> Artefact:
-    """What a stage that makes `makes` left in `directory`."""
+    """Return the artefact of class `makes` in `directory`."""
     return _FILES.get(makes, makes)(directory)
 
 
@@ -129,7 +128,7 @@ class FilePhoto(Photo):
 
 
 def photos_of(dataset: Dataset, splits: Iterable[str]) -> Photos:
-    """The images of `splits`, each id once, with the labels of the first split that has it."""
+    """Return the images of `splits`, each id once, with the labels of the first split that has it."""
     splits = tuple(splits)
     labels = {
         (split, id): row
@@ -142,17 +141,3 @@ def photos_of(dataset: Dataset, splits: Iterable[str]) -> Photos:
             for id, split in ids_of(dataset, splits)
         ]
     )
-
-
-__all__ = [
-    "WEIGHTS",
-    "CamFiles",
-    "ClassifierFile",
-    "FilePhoto",
-    "FrozenClassifier",
-    "LabelFiles",
-    "ScoreFiles",
-    "TrainedSegmenter",
-    "files_of",
-    "photos_of",
-]

@@ -33,7 +33,7 @@ from wsssbench.stages.infer_cams import NODE, CamStage
 from wsssbench.stages.stage import Node, Nodes, SplitUse, StageWork, distinct, ids_of
 
 FIRST = 3  # files that are opened before any work
-# what was noticed, a line per image; while processes work, each has a file of its own
+# A line per image with something to tell; while processes work, each has a file of its own.
 _NOTES = "notes.txt"
 
 
@@ -46,7 +46,7 @@ class ImportSection:
 
 
 class ImportCams(CamStage):
-    """The CAMs of an experiment that starts from another repository's."""
+    """Imports the CAMs of an experiment that starts from another repository's."""
 
     name = "import_cams"
     section = "import_cams"
@@ -121,9 +121,6 @@ class ImportJob(ImageJob[ImportItem]):
         self.format = format
         self.classes = tuple(classes)
 
-    def target(self, item: ImportItem) -> Path:
-        return item.target
-
     def valid(self, path: Path) -> None:
         read_cam(path)
 
@@ -137,7 +134,7 @@ class ImportJob(ImageJob[ImportItem]):
 
 
 def convert(item: ImportItem, form: CamFormat, classes: Sequence[str]) -> tuple[Cam, list[str]]:
-    """The CAM in ``item.source``, and what is worth a warning: "clipped" values, "missing" classes.
+    """Return the CAM in ``item.source``, and notes for a warning: "clipped" values, "missing" classes.
 
     Raises:
         UserError: unreadable; another size than the image; values not in [0, 1]; a class that is not in the labels.
@@ -182,7 +179,7 @@ def _name(names: Sequence[str], value: int) -> str:
 def items_of(
     directory: Path, form: CamFormat, dataset: Dataset, splits: Iterable[str], target: Path
 ) -> list[ImportItem]:
-    """What there is to import, each id once.
+    """List the images to import, each id once.
 
     Raises:
         UserError: no such folder, or files missing in it: one sentence with their number and the first names.
@@ -209,7 +206,7 @@ def items_of(
 
 
 def check_import(directory: Path, format: str, dataset: Dataset, splits: Iterable[str]) -> None:
-    """Before any work: every file is there, and the first few can be imported.
+    """Check before any work that every file is there, and that the first few can be imported.
 
     Raises:
         UserError: unknown format; see `items_of` and `convert`.
@@ -223,23 +220,20 @@ def check_import(directory: Path, format: str, dataset: Dataset, splits: Iterabl
 
 
 def foreign_files(directory: Path, format: str, ids: Iterable[str]) -> dict[str, str]:
-    """The files of `ids` in `directory` by name, some of which may be missing; the family of the format is a name, too.
-
-    Maps of one image have the same size whatever is in them: their contents have to count.
-    """
+    """Return the files of `ids` in `directory`, some of which may be missing, by the name of the format and the file."""
     suffix = find_format(format).suffix
     return {f"{format} {id}{suffix}": str(directory / f"{id}{suffix}") for id in sorted(ids)}
 
 
 def find_format(name: str) -> CamFormat:
-    """The format called `name`; UserError with near matches if there is none."""
+    """Return the format called `name`; UserError with near matches if there is none."""
     if name not in FORMATS:
         raise UserError(unknown("CAM format", name, FORMATS))
     return FORMATS[name]
 
 
 def _collect_notes(directory: Path) -> dict[str, int]:
-    """How many images each kind of note is about."""
+    """Merge the notes of all processes, and count the images of each kind of note."""
     files = sorted(directory.glob(f"*{_NOTES}"))
     lines = {line for path in files for line in path.read_text(encoding="utf-8").splitlines()}
     ranks.barrier()

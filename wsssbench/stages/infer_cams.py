@@ -45,9 +45,6 @@ class CamJob(ImageJob[CamItem]):
         self.method = load().registries.cam.build(self.cam)
         self.classifier = self.trained.build().to(self.device).eval()
 
-    def target(self, item: CamItem) -> Path:
-        return item.target
-
     def valid(self, path: Path) -> None:
         read_cam(path)
 
@@ -57,7 +54,7 @@ class CamJob(ImageJob[CamItem]):
 
 
 class CamStage(StageKind):
-    """What the CAM stages have in common, wherever the CAMs are from."""
+    """The common part of the stages that leave CAMs: inferred here, or imported."""
 
     title = "CAM"
 
@@ -74,7 +71,7 @@ class CamStage(StageKind):
 
 
 class InferCams(CamStage):
-    """The CAMs of an experiment that trains a classifier."""
+    """Infers the CAMs of an experiment that trains a classifier."""
 
     name = "infer_cams"
     section = "cam"
@@ -104,7 +101,7 @@ class InferCams(CamStage):
         load().registries.cam.build(node.config["cam"], where=self.section)
 
     def run(self, work: StageWork) -> dict[str, Any]:
-        """CAMs of every image of the splits, for the classes in its image-level labels."""
+        """Infer the CAMs of every image of the splits, for the classes in its image-level labels."""
         photos = photos_of(work.dataset, work.config["splits"])
         items = [
             CamItem(photo.path, photo.labels, work.directory / f"{photo.id}.npz")
@@ -122,6 +119,6 @@ class InferCams(CamStage):
 
 
 def heat(cam: Cam) -> np.ndarray:
-    """The largest activation of any class at each place, (h, w) float in [0, 1]."""
+    """Return the largest activation of any class at each place, (h, w) float in [0, 1]."""
     maps = cam.maps
     return maps.max(axis=0) if maps.size else np.zeros((1, 1), np.float32)

@@ -29,8 +29,8 @@ NODE = "label"
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSection:
-    """Which refinement becomes the pseudo-label; a pixel whose best class has less than `confidence` of the
-    scores' sum is ignored (255)."""
+    """The refinement `input` becomes the pseudo-label. A pixel is ignored (255) where the best class has less than
+    `confidence` of the scores' sum."""
 
     input: str
     confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -50,9 +50,6 @@ class LabelJob(ImageJob[LabelItem]):
         self.given = given
         self.confidence = confidence
 
-    def target(self, item: LabelItem) -> Path:
-        return item.target
-
     def valid(self, path: Path) -> None:
         read_label(path)
 
@@ -63,7 +60,7 @@ class LabelJob(ImageJob[LabelItem]):
 
 
 class Label(StageKind):
-    """The pseudo-labels of an experiment that makes some."""
+    """Turns scores into pseudo-labels, in an experiment that has the section ``label``."""
 
     name = "label"
     section = "label"
@@ -103,7 +100,7 @@ class Label(StageKind):
         )
 
     def run(self, work: StageWork) -> dict[str, Any]:
-        """Pseudo-labels of every image of the splits."""
+        """Make the pseudo-label of every image of the splits."""
         items = [
             LabelItem(id, work.directory / f"{id}.png")
             for id, _ in ids_of(work.dataset, work.config["splits"])
@@ -120,7 +117,7 @@ class Label(StageKind):
         return files.read(id) if files.path(id).is_file() else None
 
     def stands_for(self, config: Mapping[str, Any]) -> Iterable[str]:
-        """A refinement of a refinement that becomes the pseudo-label pixel by pixel: one picture will do."""
+        """Name the refinement that becomes the pseudo-label pixel by pixel, if it refines another: one picture will do."""
         section = config[self.section]
         if not section or section["confidence"]:
             return ()

@@ -1,4 +1,4 @@
-"""fit and refine: train a refinement if it has to be, and apply it to every image.
+"""fit and refine: train a refinement that needs a training, and apply it to every image.
 
 Config of both: refinement (component), splits. `refine` writes one scores artefact ``<id>.npz`` per image.
 """
@@ -46,7 +46,7 @@ class RefineItem(NamedTuple):
 
 
 class RefineJob(ImageJob[RefineItem]):
-    """Refines one image's artefact; `fitted` is where `fit` left its network, if it has one."""
+    """Refines one image's artefact; `fitted` is the directory of its trained network, if it has one."""
 
     def __init__(
         self, refinement: Refinement, given: Cams | ScoreMaps, fitted: Path | None, device: str
@@ -60,9 +60,6 @@ class RefineJob(ImageJob[RefineItem]):
         if self.fitted is not None:
             self.refinement.load(self.fitted, self.device)
 
-    def target(self, item: RefineItem) -> Path:
-        return item.target
-
     def valid(self, path: Path) -> None:
         read_scores(path)
 
@@ -72,7 +69,7 @@ class RefineJob(ImageJob[RefineItem]):
 
 
 class Fit(StageKind):
-    """Trains a refinement that is trained, on the training split."""
+    """Trains a refinement on the training split, if it needs a training."""
 
     name = "fit"
     random = True
@@ -109,7 +106,7 @@ class Fit(StageKind):
 
 
 class Refine(StageKind):
-    """The refinements of an experiment, each reading the CAMs or what another one made."""
+    """Applies the refinements of an experiment; each reads the CAMs or the result of another one."""
 
     name = "refine"
     prefix = "refine."

@@ -34,7 +34,7 @@ from wsssbench.training.schedule import Schedule
 
 NODE = "segment"
 GALLERY = 8  # pictures per run
-_FOLDER = "gallery"  # of the pictures' predictions
+_FOLDER = "gallery"  # of the predictions for pictures
 _SECTION = "segmenter"
 _TRAINED_ON = ": THE SEGMENTER IS SCORED ON IMAGES IT WAS TRAINED ON"
 _NOT_UNSEEN = ": the test split is not unseen"
@@ -42,7 +42,7 @@ PREDICTIONS = {"predict": "val", "predict.test": "test"}  # node -> key of its s
 
 
 class Segment(StageKind):
-    """The segmentation network of an experiment that trains one."""
+    """Trains the segmentation network, in an experiment that has the section ``segmenter``."""
 
     name = "segment"
     section = _SECTION
@@ -99,7 +99,7 @@ class Segment(StageKind):
 
 
 class Predict(StageKind):
-    """What the segmentation network says about the val split, and about a test split if there is one."""
+    """Predicts the val split with the segmentation network, and a test split if there is one."""
 
     name = "predict"
     title = "prediction"
@@ -144,7 +144,7 @@ class Predict(StageKind):
         )
 
     def run(self, work: StageWork) -> dict[str, Any]:
-        """Predict the split, into a folder of its name, and the pictures; tell the framework's own score."""
+        """Predict the split into a folder of its name, and images for pictures; return the framework's own score."""
         config, dataset, split = work.config, work.dataset, work.config["split"]
         segmenter = _build(config, dataset)
         scored = [
@@ -171,7 +171,7 @@ class Predict(StageKind):
         return LabelFiles(directory / config["split"])
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
-        """The network's own entries; of what it learnt from, only that the CAMs were somebody else's."""
+        """Return the network's own entries; of what it learnt from, only that the CAMs were somebody else's."""
         segmenter = node.config["segmenter"]
         test = segmenter.get("test") or {}
         crf = test.get("crf")
@@ -194,7 +194,7 @@ class Predict(StageKind):
 
 
 def predicting(config: Mapping[str, Any], split: str) -> tuple[dict[str, Any], str]:
-    """The resolved `config` so that it predicts `split`, too, and the node that does.
+    """Return the resolved `config` so that it predicts `split`, too, and the node that does.
 
     Raises:
         UserError: the experiment has no segmentation network.
@@ -212,7 +212,7 @@ def predicting(config: Mapping[str, Any], split: str) -> tuple[dict[str, Any], s
 
 
 def spread(ids: list[str], count: int) -> list[str]:
-    """`count` ids spread evenly over the list: the same ones for every method, so that pictures compare."""
+    """Return `count` ids spread evenly over the list: the same ones for every method, so that pictures compare."""
     count = min(count, len(ids))
     return [ids[i * len(ids) // count] for i in range(count)] if count else []
 

@@ -1,9 +1,9 @@
 """select_threshold: the CAM's background threshold, without the scored split's masks. Writes ``threshold.json``.
 
-Config: method, split (whose CAMs are looked at), and for ``heldout`` thresholds (first, last, step).
+Config: method, split (of the CAMs to look at), and for ``heldout`` thresholds (first, last, step).
 
-``heldout``: the best mIoU on the masks of a split that is not scored. ``otsu``: the threshold that parts the
-activations best in two, in steps of 0.01; no mask, nothing to tune.
+``heldout``: the best mIoU on the masks of a split that is not scored. ``otsu``: the threshold that
+splits the activations best in two, in steps of 0.01; no mask, nothing to tune.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class SelectThreshold(StageKind):
     def check_data(
         self, node: Node, nodes: Mapping[str, Node], dataset: Dataset, progress: Progress
     ) -> Iterator[str]:
-        """Images whose masks select the threshold must not be those that are scored at it, but be like them."""
+        """Compare the images that select the threshold with those that are scored at it: none in common, same classes."""
         if not node.masks:
             return
         held, split = node.config["split"], nodes[node.inputs["given"]].scored
@@ -81,7 +81,7 @@ class SelectThreshold(StageKind):
             )
 
     def run(self, work: StageWork) -> dict[str, Any]:
-        """Select, and write what was selected where the evaluation reads it."""
+        """Select the threshold, and write it where the evaluation reads it."""
         dataset, split = work.dataset, work.config["split"]
         if work.config["method"] == "heldout":
             histogram = _histogram(
@@ -105,7 +105,7 @@ class SelectThreshold(StageKind):
 
 
 def read_selected(directory: Path) -> tuple[float, str]:
-    """The threshold that `select_threshold` left in `directory`, and how it was chosen.
+    """Return the threshold that `select_threshold` left in `directory`, and how it was chosen.
 
     Raises:
         CorruptArtefactError: missing or damaged.

@@ -1,4 +1,4 @@
-"""What a kind of stage declares about itself, and what a stage is given.
+"""The declaration of a kind of stage, and the values that a stage is given.
 
 A kind of stage is one file in this room with one class derived from `StageKind`, and one word in
 `wsssbench.experiment.graph.STAGES`. Config, plan, run, results and pages ask the class; none of them knows its name.
@@ -30,12 +30,12 @@ class Node:
         config: resolved; part of the content hash. References in it are replaced by what they have to make.
         inputs: role -> name of the node it reads. Roles are hashed, names are not.
         splits: splits whose images it reads.
-        labels: does it read the image-level labels of its splits? A test split has none.
+        labels: it reads the image-level labels of its splits. A test split has none.
         masks: splits whose masks it opens.
-        makes: what it leaves; None: figures only.
-        title: what tables and pictures call its result.
-        scored: the split on which its result is scored; empty: it is not.
-        scored_title: what the ladder calls that evaluation, if not `title`.
+        makes: the class of what it leaves; None if it leaves figures only.
+        title: names its result in tables and pictures.
+        scored: the split on which its result is scored; empty if it is not scored.
+        scored_title: names that evaluation in the ladder, if `title` does not.
         outside: role -> folder outside the cache that it reads; its content counts (a checksum in `config`), not where
             it is.
     """
@@ -55,20 +55,20 @@ class Node:
 
     @property
     def short(self) -> str:
-        """What it may also be called: ``rw`` for ``refine.rw``."""
+        """The name without its kind's prefix, by which it may be called, too: ``rw`` for ``refine.rw``."""
         return self.name.removeprefix(self.kind.prefix)
 
 
 @dataclass(frozen=True)
 class SplitUse:
-    """What a kind of stage does with the images of a split.
+    """The use that a kind of stage makes of the images of a split.
 
     Attributes:
         text: in a few words, for the table of ``data check``.
         trains: it trains on them.
         labels: it needs their image-level labels.
         masks: it opens their masks if there are any.
-        shared: what follows if some of them are trained on, too; added to the sentence that tells it.
+        shared: the end of the sentence which tells that some of them are trained on, too.
     """
 
     text: str
@@ -80,7 +80,7 @@ class SplitUse:
 
 @dataclass(frozen=True)
 class StageWork:
-    """What a stage is given.
+    """The values that a stage is given to do its work.
 
     Attributes:
         name: of its node.
@@ -108,35 +108,36 @@ class Nodes(Protocol):
 
     config: Mapping[str, Any]
     dataset: Dataset
-    memory: Path | None  # where contents of files are remembered, see `wsssbench.files.contents`
+    # The folder that remembers contents of files, see `wsssbench.files.contents`.
+    memory: Path | None
 
     def need(self, name: str, by: str = "") -> Node:
-        """The node called `name`, built if need be; UserError that names `by` if there is none."""
+        """Return the node called `name`, built if need be; UserError that names `by` if there is none."""
 
     def split(self, name: str) -> str:
-        """The split that the config's ``splits`` has under `name`."""
+        """Return the split that the config's ``splits`` has under `name`."""
 
 
 Slots = Mapping[str, str]
 
 
 class StageKind(ABC):
-    """A kind of stage: what the rest of the toolkit has to know about it.
+    """Declares all that the rest of the toolkit has to know about a kind of stage.
 
     Attributes:
         name: names its folder in the cache.
         prefix: of the names of its nodes, which may be called without it.
-        section: its key at the top level of a config; empty: none of its own.
-        required: has the section to be given? Otherwise `default` stands for it.
+        section: its key at the top level of a config; empty if it has none of its own.
+        required: the section has to be given. Otherwise `default` stands for it.
         default: an empty dict, or None where absence means something.
         slots: places in a config (``*`` for a name of the user's) -> kind of the component that stands there.
         lists: places that hold a list of components -> their kind.
         plain: places of sections that are no components -> the class whose fields are their keys.
-        random: does its result depend on the run's seed? The seed is hashed for those only.
-        writes_masks: does it make masks itself, for a data set that is generated?
-        taints: does what it makes from masks carry them on? An image-level stage may not descend from it then.
-        follows: does it only tell something about what it reads? ``--until`` includes it behind that, then.
-        title: what pictures call its result if the node says nothing.
+        random: its result depends on the run's seed. The seed is hashed for such kinds only.
+        writes_masks: it makes masks itself, for a data set that is generated.
+        taints: what it makes from masks carries them on, so no image-level stage may descend from it.
+        follows: it only tells something about what it reads, so ``--until`` includes it behind that.
+        title: names its result in pictures if the node does not.
     """
 
     name: ClassVar[str]
@@ -158,41 +159,41 @@ class StageKind(ABC):
 
         Args:
             given: the section as the user wrote it, or `default`.
-            config: what is resolved already: splits, and the sections of the kinds before this one.
+            config: the parts that are resolved already: splits, and the sections of the kinds before this one.
             registries: of the components.
 
         Raises:
-            UserError: whatever can be known to be wrong from the config alone.
+            UserError: any mistake that the config alone shows.
         """
         return given
 
     @abstractmethod
     def names(self, nodes: Nodes) -> Iterable[str]:
-        """The nodes of this kind that an experiment has, in order."""
+        """Return the nodes of this kind that an experiment has, in order."""
 
     def lazy_names(self, nodes: Nodes) -> Iterable[str]:
-        """Nodes that exist only if another one reads them."""
+        """Return the nodes that exist only if another one reads them."""
         return ()
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
-        """The keys of the config's ``splits`` that this kind uses in an experiment, and for what.
+        """Return the keys of the config's ``splits`` that this kind uses in an experiment, and for what.
 
         Of several kinds that use the same split, the last one is shown.
         """
         return {}
 
     def follower(self, node: Node, nodes: Nodes) -> str:
-        """The name of the node of this kind that comes behind `node` of another kind; empty if none does."""
+        """Return the name of the node of this kind that comes behind `node` of another kind; empty if none does."""
         return ""
 
     @abstractmethod
     def node(self, name: str, nodes: Nodes) -> Node:
-        """The node called `name`: one of `names`, of `lazy_names`, or a `follower`."""
+        """Return the node called `name`: one of `names`, of `lazy_names`, or a `follower`."""
 
     def check(  # noqa: B027 - most have nothing to check
         self, node: Node, dataset: Dataset, progress: Progress
     ) -> None:
-        """What can be known to be wrong before any work, once the components are built.
+        """Look for mistakes before any work; references stand for artefacts that are not made yet.
 
         Raises:
             IncompatibleError: components that do not go together.
@@ -202,7 +203,7 @@ class StageKind(ABC):
     def check_data(
         self, node: Node, nodes: Mapping[str, Node], dataset: Dataset, progress: Progress
     ) -> Iterator[str]:
-        """Sentences on what is wrong with the data of `node`, a data set that is not generated."""
+        """Yield sentences on problems of the data of `node`, for a data set that is not generated."""
         return iter(())
 
     @abstractmethod
@@ -210,7 +211,7 @@ class StageKind(ABC):
         """Do the work; the result goes to the manifest."""
 
     def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Any:
-        """The result in `directory`, as those receive it who read it; by default the directory.
+        """Return the result in `directory`, as those receive it who read it; by default the directory.
 
         Args:
             config: the node's, or that of a manifest.
@@ -218,7 +219,7 @@ class StageKind(ABC):
         return directory
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
-        """The entries of the protocol card that say how the result of `node` was made.
+        """Return the entries of the protocol card that say how the result of `node` was made.
 
         Raw values; `wsssbench.results.card` words them.
 
@@ -228,9 +229,9 @@ class StageKind(ABC):
         return dict(above)
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
-        """What lies over the photo of `id`: (h, w) float heat in [0, 1], or an (H, W) uint8 label map.
+        """Return the layer over the photo of `id`: (h, w) float heat in [0, 1], or an (H, W) uint8 label map.
 
-        None if this kind has no picture, or none of that image.
+        None if this kind has no pictures, or there is none of that image.
 
         Raises:
             CorruptArtefactError: the file is not whole.
@@ -238,17 +239,17 @@ class StageKind(ABC):
         return None
 
     def stands_for(self, config: Mapping[str, Any]) -> Iterable[str]:
-        """Nodes whose pictures are the same as this one's, pixel by pixel."""
+        """Name the nodes that have the same pictures as this one, pixel by pixel."""
         return ()
 
     @property
     def has_picture(self) -> bool:
-        """Can there be a picture of its results?"""
+        """True if there can be pictures of its results."""
         return type(self).picture is not StageKind.picture
 
 
 def with_nested(component: dict[str, Any], where: str, registries: Registries) -> dict[str, Any]:
-    """`component` with the defaults of the backbone and the schedule it may have, by these names."""
+    """Return `component` with the defaults of the backbone and the schedule it may have, by these names."""
     filled = dict(component)
     backbone, schedule = filled.get("backbone"), filled.get("schedule")
     if isinstance(backbone, Mapping) and "type" in backbone:
@@ -259,7 +260,7 @@ def with_nested(component: dict[str, Any], where: str, registries: Registries) -
 
 
 def ids_of(dataset: Dataset, splits: Iterable[str]) -> list[tuple[str, str]]:
-    """(id, split) of every image in `splits`, each id once, in list order."""
+    """Return (id, split) of every image in `splits`, each id once, in list order."""
     seen: dict[str, str] = {}
     for split in splits:
         for id in dataset.ids(split):
@@ -268,5 +269,5 @@ def ids_of(dataset: Dataset, splits: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def distinct(splits: Iterable[str]) -> tuple[str, ...]:
-    """`splits` without empty names, each once, in order."""
+    """Return `splits` without empty names, each once, in order."""
     return tuple(dict.fromkeys(split for split in splits if split))

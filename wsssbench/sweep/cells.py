@@ -113,14 +113,14 @@ def _in_row(row: Row) -> Iterator[None]:
 
 
 def _as_typed(path: Path) -> str:
-    """`path` as a user would type it in the current folder."""
+    """Return `path` as a user would type it in the current folder."""
     full = path.resolve()
     here = Path.cwd().resolve()
     return str(full.relative_to(here) if here in full.parents else full)
 
 
 def _slugs(rows: Sequence[Row]) -> list[str]:
-    """A name for the files of each row, all different: at most 60 letters, digits and hyphens, and a number."""
+    """Return a name for the files of each row, all different: at most 60 letters, digits and hyphens, and a number."""
     slugs: list[str] = []
     for row in rows:
         slug = short = (

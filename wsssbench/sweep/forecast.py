@@ -58,15 +58,15 @@ class Forecast:
         return sum(len(stage.cells) for stage in self.stages.values())
 
     def to_run(self) -> list[StageForecast]:
-        """The stages that are not in the cache."""
+        """Return the stages that are not in the cache."""
         return [stage for stage in self.stages.values() if not stage.cached]
 
     def seconds_to_run(self) -> float:
-        """The time of these one after the other, as far as it is known."""
+        """Return the time of these one after the other, as far as it is known."""
         return sum(stage.seconds or 0.0 for stage in self.to_run())
 
     def seconds_saved(self) -> float:
-        """The time saved by sharing stages, as far as it is known: every use of a stage but the first."""
+        """Return the time saved by sharing stages, as far as it is known: every use of a stage but the first."""
         return sum(
             (len(stage.cells) - 1) * (stage.seconds or 0.0) for stage in self.stages.values()
         )
@@ -102,7 +102,7 @@ def _stage(plan: Plan, step: Step) -> StageForecast:
 def _branches(
     stages: Mapping[str, StageForecast], row_of: Mapping[str, str], order: Sequence[str]
 ) -> Iterator[Branch]:
-    """The tree from its roots down, stages of the same place and rows together."""
+    """Yield the tree from its roots down, stages of the same place and rows together."""
 
     def below(parents: frozenset[str | None], depth: int) -> Iterator[Branch]:
         groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}

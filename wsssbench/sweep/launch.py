@@ -1,4 +1,4 @@
-"""Running the cells of a sweep: each is a ``wsssbench run`` in a process of its own, so that none can harm another.
+"""Runs the cells of a sweep: each is a ``wsssbench run`` in a process of its own, so that none can harm another.
 
 A cell knows nothing about where it runs: `run_here` starts it, or `run_cell` in a job of submitit's.
 """
@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """How cells are run. No result depends on it.
+    """The way to run cells. No result depends on it.
 
     Attributes:
         work_dir: the work folder of all cells.
@@ -44,7 +44,7 @@ class LaunchOptions:
 
 
 def command(sweep: Sweep, cell: SweepCell, options: LaunchOptions) -> list[str]:
-    """The command that runs `cell`."""
+    """Return the command that runs `cell`."""
     python = [sys.executable, "-m"]
     if options.ranks > 1:
         torchrun = ("torch.distributed.run", "--standalone", f"--nproc_per_node={options.ranks}")
@@ -151,18 +151,15 @@ def _run_all(
 
 
 def shared_stages_first(cells: Sequence[SweepCell], plans: Mapping[str, Plan]) -> list[SweepCell]:
-    """`cells` so that those which would wait for a stage that another one makes come after it."""
+    """Order `cells`: those that would wait for a stage which another one makes come after it."""
     leaders: list[SweepCell] = []
     followers: list[SweepCell] = []
     claimed: set[str] = set()
     for cell in cells:
-        first = _first_to_make(plans[cell.id])
+        # The stage that the cell begins with. A generated data set does not count: it is made in moments.
+        missing = [step for step in plans[cell.id].steps if step.state != "reused"]
+        made = (s.entry.key.hash for s in missing if not s.node.kind.writes_masks)
+        first = next(made, None)
         (followers if first in claimed else leaders).append(cell)
         claimed |= {first} if first else set()
     return leaders + followers
-
-
-def _first_to_make(plan: Plan) -> str | None:
-    """The stage a cell begins with; a generated data set, which is made in moments, aside."""
-    made = (s for s in plan.steps if not s.node.kind.writes_masks and s.state != "reused")
-    return next((step.entry.key.hash for step in made), None)

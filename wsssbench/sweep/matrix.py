@@ -92,7 +92,7 @@ class Matrix:
     paper: Paper | None = None
 
     def row(self, name: str) -> Row:
-        """The row called `name`; UserError with near matches if there is none."""
+        """Return the row called `name`; UserError with near matches if there is none."""
         for row in self.rows:
             if row.name == name:
                 return row
@@ -100,7 +100,7 @@ class Matrix:
 
 
 def read_matrix(path: Path, grids: Sequence[str] = (), base: str = "") -> Matrix:
-    """The matrix of the file at `path`, which may be an experiment's config if there are `grids`.
+    """Return the matrix of the file at `path`, which may be an experiment's config if there are `grids`.
 
     Args:
         grids: ``axis=value,value,...``; their product, times the file's rows.
@@ -172,7 +172,7 @@ def _check_row(name: str, row: Mapping[str, Any]) -> None:
 
 
 def _base(path: Path, bases: Mapping[str, str], wanted: str) -> tuple[str, Path]:
-    """Name and file of the base that `wanted` names, by default the first."""
+    """Return name and file of the base that `wanted` names, by default the first."""
     if not wanted:
         if not bases:
             raise UserError(
@@ -197,7 +197,7 @@ class Grid:
 
 
 def parse_grid(option: str) -> Grid:
-    """``pooling=GAP,GPP(bins=(2, 4))`` -> the axis; commas inside brackets and quotes do not part values.
+    """Read an axis, ``pooling=GAP,GPP(bins=(2, 4))``; commas inside brackets and quotes do not separate values.
 
     Raises:
         UserError: not of that form, fewer than one value, a value twice.
@@ -219,7 +219,7 @@ def parse_grid(option: str) -> Grid:
 
 
 def split_values(text: str) -> list[str]:
-    """`text` at its commas, except those inside brackets or quotes."""
+    """Split `text` at its commas, except those inside brackets or quotes."""
     parts, depth, quote = [""], 0, ""
     for character in text:
         if quote:
@@ -236,7 +236,7 @@ def split_values(text: str) -> list[str]:
 
 
 def _times(matrix: Matrix, grids: Sequence[Grid]) -> Matrix:
-    """`matrix` with every row times every combination of the grids' values."""
+    """Return `matrix` with every row times every combination of the grids' values."""
     if not grids:
         return matrix
     axes = [grid.axis for grid in grids]
@@ -265,7 +265,7 @@ def _times(matrix: Matrix, grids: Sequence[Grid]) -> Matrix:
 
 
 def _called(chosen: Iterable[tuple[Grid, str]]) -> list[str]:
-    """The words that name a row by its values: components by name, others with their key."""
+    """Return the words that name a row by its values: components by name, others with their key."""
     words = []
     for grid, value in chosen:
         short = grid.key.rpartition(".")[2]

@@ -135,7 +135,7 @@ class CellProcess:
         self._log.close()
 
     def _status(self, code: int, stop: StopRequest) -> Status:
-        """The state by who stopped the cell: what it answers to being stopped does not count, its results do."""
+        """Return the state by who stopped the cell: what it answers to being stopped does not count, its results do."""
         seconds = self._ended_at - self._began
         if code == 0 and (not stop or self.sweep.has_results(self.cell)):
             return Status("done", seconds=seconds)
@@ -152,7 +152,7 @@ class CellProcess:
 
 
 def _descendants(pid: int) -> list[int]:
-    """The processes below `pid`, whatever their session, as torchrun's ranks are; none where there is no /proc."""
+    """Return the processes below `pid`, whatever their session, as torchrun's ranks are; none where there is no /proc."""
     below = []
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Running the cells of a sweep as jobs of a cluster, by submitit (the optional extra ``wsssbench[slurm]``).
+"""Runs the cells of a sweep as jobs of a cluster, by submitit (the optional extra ``wsssbench[slurm]``).
 
 submitit's own executors ``local`` (processes here) and ``debug`` (in this process) run the same jobs without a cluster.
 """

@@ -12,7 +12,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
-    """Whether somebody asks this process to stop.
+    """Notes whether somebody asks this process to stop.
 
     The handler only takes a note, so that no file is left half written and no process is lost between its start
     and its registration; whoever waits in a loop has to look here.
@@ -61,5 +61,5 @@ def stop_requests() -> Iterator[StopRequest]:
 
 
 def by_signal(number: int) -> str:
-    """Who sent the signal `number`, as a reason."""
+    """Name the sender of the signal `number`, as a reason."""
     return "by Ctrl-C" if number == signal.SIGINT else f"by {signal.Signals(number).name}"
