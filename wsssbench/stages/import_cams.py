@@ -220,7 +220,7 @@ def check_import(directory: Path, format: str, dataset: Dataset, splits: Iterabl
 
 
 def foreign_files(directory: Path, format: str, ids: Iterable[str]) -> dict[str, str]:
-    """Return the files of `ids` in `directory`, some of which may be missing, by the name of the format and the file."""
+    """Return the files of `ids` in `directory`, which may be missing, by the names of the format and the file."""
     suffix = find_format(format).suffix
     return {f"{format} {id}{suffix}": str(directory / f"{id}{suffix}") for id in sorted(ids)}
 

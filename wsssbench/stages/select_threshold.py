@@ -62,7 +62,7 @@ class SelectThreshold(StageKind):
     def check_data(
         self, node: Node, nodes: Mapping[str, Node], dataset: Dataset, progress: Progress
     ) -> Iterator[str]:
-        """Compare the images that select the threshold with those that are scored at it: none in common, same classes."""
+        """Compare the images that select the threshold with the scored ones: none in common, the same classes."""
         if not node.masks:
             return
         held, split = node.config["split"], nodes[node.inputs["given"]].scored

@@ -152,7 +152,7 @@ class CellProcess:
 
 
 def _descendants(pid: int) -> list[int]:
-    """Return the processes below `pid`, whatever their session, as torchrun's ranks are; none where there is no /proc."""
+    """Return the processes below `pid` in any session, as torchrun's ranks are; none where there is no /proc."""
     below = []
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
