@@ -51,10 +51,11 @@ def make_venv(directory: Path) -> dict[str, str]:
     # addsitedir, other than PYTHONPATH, also follows the .pth files of editable installations
     lines = [f"import site; site.addsitedir({path!r})" for path in site.getsitepackages()]
     (place / "running_environment.pth").write_text("\n".join(lines) + "\n")
+    # As pip writes them: spawned processes import the script again.
     for name, module, function in (
         ("wsssbench", "wsssbench.cli", "main"),
         ("pytest", "pytest", "console_main"),
-    ):  # as pip writes them: spawned processes import the script again
+    ):
         code = f"from {module} import {function}\nif __name__ == '__main__':\n    raise SystemExit({function}())\n"
         _script(bin_ / name, f"#!{python}\n{code}")
     options = "--no-deps --no-build-isolation --quiet --disable-pip-version-check"

@@ -106,6 +106,5 @@ def test_without_masks_everything_is_made_and_nothing_scored(bench: Bench) -> No
     assert bench.metrics()["rungs"] == []
     (run,) = (bench.folder / "work" / "runs" / "tiny").iterdir()
     report = (run / "report.html").read_text()
-    assert (
-        "nothing was scored" in report and "pseudo-label" in report
-    )  # it has pictures all the same
+    # It has pictures all the same.
+    assert "nothing was scored" in report and "pseudo-label" in report

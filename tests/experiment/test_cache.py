@@ -84,9 +84,8 @@ def test_the_reason_tells_what_changed(tmp_path: Path) -> None:
         "code of wsssbench"
         in Entry(tmp_path, dataclasses.replace(KEY, code={"wsssbench": "9"})).reason()
     )
-    assert (
-        Entry(tmp_path, other, "refine.crf").reason() == "no earlier result"
-    )  # only another node's
+    # Only another node's.
+    assert Entry(tmp_path, other, "refine.crf").reason() == "no earlier result"
     assert Entry(tmp_path / "empty", KEY).reason() == "no earlier result"
 
 

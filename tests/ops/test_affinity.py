@@ -183,9 +183,8 @@ def test_loss_of_features_and_labels_pair_by_pair() -> None:
 
 @pytest.mark.parametrize("label", [0, 3, 255])
 def test_loss_is_finite_when_terms_have_no_pairs(label: int) -> None:
-    features = torch.zeros(
-        1, 4, 5, 5, requires_grad=True
-    )  # equal: affinity 1, log(1 - a) at its worst
+    # Equal: affinity 1, log(1 - a) at its worst.
+    features = torch.zeros(1, 4, 5, 5, requires_grad=True)
     labels = torch.full((1, 5, 5), label, dtype=torch.uint8)
     offsets = pair_offsets(5)
     terms = affinity_loss(pair_affinities(features, offsets), *pair_targets(labels, offsets))

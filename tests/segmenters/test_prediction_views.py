@@ -95,9 +95,8 @@ def test_the_merged_probabilities_are_kept(tmp_path, trained, items, average):
     probabilities = sample.probabilities.data.numpy()
     np.testing.assert_allclose(probabilities, merged[average], atol=1e-4)
     others = [merged[name] for name in merged if name != average]
-    assert (
-        min(abs(probabilities - other).max() for other in others) > 2e-3
-    )  # 20 times the tolerance above
+    # 20 times the tolerance above.
+    assert min(abs(probabilities - other).max() for other in others) > 2e-3
 
 
 def test_crf_in_processes_of_its_own(tmp_path, items):

@@ -58,12 +58,10 @@ def _run_until(directory: Path, iteration: int) -> None:
 
 
 def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path, unbroken):
-    assert (
-        trained_elsewhere(tmp_path, "0", "7") == -signal.SIGKILL
-    )  # 3 iterations after a checkpoint
-    assert (
-        trained_elsewhere(tmp_path, "0", "save:8") == -signal.SIGKILL
-    )  # half of checkpoint 8 on disk
+    # 3 iterations after a checkpoint.
+    assert trained_elsewhere(tmp_path, "0", "7") == -signal.SIGKILL
+    # Half of checkpoint 8 on disk.
+    assert trained_elsewhere(tmp_path, "0", "save:8") == -signal.SIGKILL
     weights, diary = run(tmp_path, workers=2)
     assert diary.lines == ["toy: resumed at iteration 4 of 12"]
     assert diary.tracks == [("toy", 12, 4)]

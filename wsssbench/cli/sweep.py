@@ -147,7 +147,7 @@ def _options(given: Sequence[str], executor: str) -> dict[str, Any]:
 
 
 def _selected(planned: PlannedSweep, matrix: Matrix, only: Sequence[str]) -> list[SweepCell]:
-    """Return the cells of the rows that `only` names, or all; those that cannot run aside."""
+    """Return the cells of the rows that `only` names, or of all rows, without those that cannot run."""
     names = {matrix.row(name).name for name in only}
     return [
         cell

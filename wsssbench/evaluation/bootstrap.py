@@ -92,9 +92,8 @@ def interval(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
     difference = np.mean(ours, axis=0) - np.mean(baseline, axis=0)  # (resamples,)
-    difference = difference[
-        np.isfinite(difference)
-    ]  # without resamples in which every pixel is ignored
+    # A resample in which every pixel is ignored has no figures.
+    difference = difference[np.isfinite(difference)]
     if not difference.size:
         return np.nan, np.nan
     low, high = np.quantile(difference, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -89,9 +89,8 @@ class Classifier(nn.Module):
             raise ValueError(f"hidden={hidden}, but has to be 0 (none) or the number of channels")
         self.num_classes = num_classes
         self.backbone = backbone
-        self.dropout = nn.Dropout2d(
-            dropout
-        )  # on channels: as dropout after a global average pooling
+        # Whole channels are dropped, as by dropout after a global average pooling.
+        self.dropout = nn.Dropout2d(dropout)
         channels = backbone.channels[-1]
         self.hidden = _convolution(channels, hidden) if hidden else None
         self.head = _convolution(hidden or channels, num_classes)

@@ -17,7 +17,7 @@ class Stage(ABC):
     name of the stage that makes it.
 
     Attributes:
-        makes: what it leaves in its directory; CAMs, scores and label maps are scored like anybody's.
+        makes: what it leaves in its directory; CAMs, scores and label maps are scored as those of the core are.
         splits: keys of a config's ``splits`` whose images it gets.
         random: True if its result depends on ``context.seed``, which is 0 for every other stage.
         parallel: True if every rank of a torchrun calls `run`; otherwise rank 0 does, and the others wait.

@@ -37,13 +37,8 @@ from wsssbench.training.task import TrainingTask
 from wsssbench.training.transforms import TrainTransform
 
 NODE = "classify"
-ARCHITECTURE = (
-    "backbone",
-    "pooling",
-    "erasing",
-    "dropout",
-    "hidden",
-)  # of the section: they define the network
+# The keys of the section that define the network.
+ARCHITECTURE = ("backbone", "pooling", "erasing", "dropout", "hidden")
 
 
 @dataclass(frozen=True, kw_only=True)

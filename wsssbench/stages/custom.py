@@ -12,18 +12,18 @@ from typing import Any, cast
 import numpy as np
 
 from wsssbench.errors import CorruptArtefactError, UserError
-from wsssbench.interfaces import Artefact, Cams, Dataset, LabelMaps, ScoreMaps, Stage
+from wsssbench.interfaces import Artefact, Dataset, Stage
 from wsssbench.ops.label_map import label_map
 from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries
+from wsssbench.stages.evaluate import FORMATS
 from wsssbench.stages.handles import CamFiles, LabelFiles, ScoreFiles, files_of, photos_of
 from wsssbench.stages.infer_cams import heat
 from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct
 
 _SECTION = "stages"
-_SCORED = (Cams, ScoreMaps, LabelMaps)
 
 
 class Custom(StageKind):
@@ -41,16 +41,12 @@ class Custom(StageKind):
         return {n: registries.stage.resolve(item, f"{_SECTION}.{n}") for n, item in given.items()}
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return [
-            name for name in nodes.config[_SECTION] if _class(nodes.config, name).makes in _SCORED
-        ]
+        config = nodes.config
+        return [name for name in config[_SECTION] if _class(config, name).makes in FORMATS]
 
     def lazy_names(self, nodes: Nodes) -> Iterable[str]:
-        return [
-            name
-            for name in nodes.config[_SECTION]
-            if _class(nodes.config, name).makes not in _SCORED
-        ]
+        config = nodes.config
+        return [name for name in config[_SECTION] if _class(config, name).makes not in FORMATS]
 
     def node(self, name: str, nodes: Nodes) -> Node:
         cls = _class(nodes.config, name)

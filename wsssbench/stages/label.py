@@ -117,7 +117,7 @@ class Label(StageKind):
         return files.read(id) if files.path(id).is_file() else None
 
     def stands_for(self, config: Mapping[str, Any]) -> Iterable[str]:
-        """Name the refinement that the pseudo-label equals pixel by pixel, if it refines another: one picture will do."""
+        """Name a refinement of another one that equals the pseudo-label pixel by pixel: one picture will do."""
         section = config[self.section]
         if not section or section["confidence"]:
             return ()

@@ -75,9 +75,8 @@ def _polygon(numbers: Any) -> list[float]:
     """`numbers`, if C code can be trusted with them."""
     if not isinstance(numbers, list) or len(numbers) % 2:
         raise ValueError("one of its polygons is no list of x, y pairs")
-    if not all(
-        type(n) in (int, float) and abs(n) <= _FARTHEST for n in numbers
-    ):  # NaN is not, either
+    # NaN fails this comparison, too.
+    if not all(type(n) in (int, float) and abs(n) <= _FARTHEST for n in numbers):
         raise ValueError("one of its polygons has a coordinate that is no number of pixels")
     return numbers
 
