@@ -49,10 +49,10 @@ def comparison_pictures(
 
     A row is shown by the first of its seeds whose results are in the cache.
     """
-    found, notes = _sources(selection)
-    if not found:
+    shown_by, notes = _sources(selection)
+    if not shown_by:
         return Pictures(notes=tuple(notes))
-    sources = [(row, files, node) for row, (files, node) in found.items()]
+    sources = [(row, files, node) for row, (files, node) in shown_by.items()]
     dataset = sources[0][1].dataset
     split = selection.scored[sources[0][0]][0][1].split
     try:
@@ -70,39 +70,41 @@ def comparison_pictures(
 
 def _sources(selection: Selection) -> tuple[dict[str, tuple[RunArtefacts, str]], list[str]]:
     """Row -> the files of its first run that still has some, and the node to show; and what is left out."""
-    found: dict[str, tuple[RunArtefacts, str]] = {}
+    sources: dict[str, tuple[RunArtefacts, str]] = {}
     problems: dict[str, list[str]] = {}
     for row, members in selection.scored.items():
         problem = ""
         for member, evaluation in members:
             try:
                 files = RunArtefacts.of_run(member.directory)
-                problem = _problem(files, evaluation.node, found)
+                problem = _problem(files, evaluation.node, sources)
             except UserError as error:
                 problem = str(error)
             if not problem:
-                found[row] = (_on_first(files, found), evaluation.node)
+                sources[row] = (_on_first(files, sources), evaluation.node)
                 break
         else:
             problems.setdefault(problem, []).append(row)
-    if problems and not found:
+    if problems and not sources:
         return {}, [f"There are no pictures: {next(iter(problems))}."]
-    return found, [f"No pictures of {', '.join(rows)}: {p}." for p, rows in problems.items()]
+    return sources, [f"No pictures of {', '.join(rows)}: {p}." for p, rows in problems.items()]
 
 
-def _problem(files: RunArtefacts, node: str, found: Mapping[str, tuple[RunArtefacts, str]]) -> str:
+def _problem(
+    files: RunArtefacts, node: str, sources: Mapping[str, tuple[RunArtefacts, str]]
+) -> str:
     if node not in files.directories:
         return LOST
-    for row, (first, _) in found.items():
+    for row, (first, _) in sources.items():
         if data_of(first.config) != data_of(files.config):
             return f"another data set than that of {row}"
         break
     return ""
 
 
-def _on_first(files: RunArtefacts, found: Mapping[str, tuple[RunArtefacts, str]]) -> RunArtefacts:
+def _on_first(files: RunArtefacts, sources: Mapping[str, tuple[RunArtefacts, str]]) -> RunArtefacts:
     """`files` on the data set of the first row, so that it is read once."""
-    first = next(iter(found.values()), None)
+    first = next(iter(sources.values()), None)
     return files if first is None else replace(files, dataset=first[0].dataset)
 
 

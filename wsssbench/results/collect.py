@@ -108,8 +108,8 @@ def _training(step: Step) -> Iterator[TrainingCurve]:
 
 
 def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any]]) -> Evaluation:
-    found = manifests[step.node.name]["result"]
-    chosen, oracle = found["chosen"], found["oracle"]
+    scores = manifests[step.node.name]["result"]
+    chosen, oracle = scores["chosen"], scores["oracle"]
     classes = ["background", *plan.dataset.classes]
     return Evaluation(
         name=step.node.title,
@@ -123,5 +123,5 @@ def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any
     )
 
 
-def _point(found: Mapping[str, Any]) -> Point:
-    return Point(found["miou"], found["precision"], found["recall"], found["threshold"])
+def _point(scores: Mapping[str, Any]) -> Point:
+    return Point(*(scores[key] for key in ("miou", "precision", "recall", "threshold")))
