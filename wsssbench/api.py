@@ -136,7 +136,7 @@ def evaluate(
         raise UserError(
             f"{folder} has no mask for {len(missing)} images of the list, the first is {missing[0]}.png"
         )
-    allowed = [name for name, form in FORMATS.items() if form.public]
+    allowed = [name for name in FORMATS if name != "scores"]
     if format not in allowed:
         raise UserError(f"format: {unknown('format', format, allowed)}")
     grid = threshold_grid(*thresholds)

@@ -49,7 +49,7 @@ def evaluate(
     from wsssbench.evaluation.score_files import FORMATS
     from wsssbench.files.image_lists import read_id_list
 
-    allowed = [name for name, form in FORMATS.items() if form.public]
+    allowed = [name for name in FORMATS if name != "scores"]
     if format_ not in allowed:
         raise UserError(f"--format: {unknown('format', format_, allowed)}")
     grid = _grid(FORMATS[format_].thresholded, threshold, thresholds)
@@ -76,7 +76,7 @@ def evaluate(
 def _grid(
     thresholded: bool, threshold: float | None, thresholds: str | None
 ) -> tuple[float, float, float]:
-    """Return (first, last, step) of the thresholds to score CAMs at."""
+    """(first, last, step) of the thresholds to score CAMs at."""
     if not thresholded and not (threshold is None and thresholds is None):
         raise UserError("--format png: label maps need no threshold; leave --threshold(s) out")
     if threshold is not None and thresholds is not None:

@@ -48,7 +48,6 @@ class Format:
         suffix: of its files.
         read: path -> `Cam`, or label map (H, W) uint8.
         thresholded: its files are scored at thresholds.
-        public: people may give files of it to ``wsssbench evaluate``; others are our own stages' only.
         sized: `read` takes the mask's (H, W), too, which a file without classes cannot tell.
     """
 
@@ -56,7 +55,6 @@ class Format:
     read: Callable[..., Any]
     thresholded: bool
     sized: bool = False
-    public: bool = True
 
 
 def _read_scores_as_labels(path: Path) -> np.ndarray:
@@ -69,7 +67,7 @@ FORMATS = {
     "cam": Format(".npz", read_cam, thresholded=True),
     "psa": Format(".npy", read_psa, thresholded=True, sized=True),
     "irn": Format(".npy", read_irn, thresholded=True, sized=True),
-    "scores": Format(".npz", _read_scores_as_labels, thresholded=False, public=False),
+    "scores": Format(".npz", _read_scores_as_labels, thresholded=False),
 }
 
 

@@ -52,7 +52,10 @@ class Dataset(ABC):
 
     @abstractmethod
     def mask_path(self, id: str, split: str) -> Path | None:
-        """Return the mask file of `id` in `split`, None if the split has none. Only `files.ground_truth` opens it."""
+        """The ground-truth mask of `id` in `split`, None if the split has none.
+
+        Only the evaluation opens it, by `wsssbench.files.ground_truth.read_mask`.
+        """
 
     @abstractmethod
     def mask_directories(self) -> tuple[Path, ...]:
