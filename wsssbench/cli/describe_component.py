@@ -163,7 +163,7 @@ def _call(value: Any) -> str:
 
 
 def _value(parameter: Parameter, registries: Registries) -> Any:
-    """Return a value that a required parameter accepts."""
+    """A value that a required parameter accepts."""
     from wsssbench.registry import KINDS
 
     if parameter.name in KINDS:
