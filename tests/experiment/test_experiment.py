@@ -89,9 +89,11 @@ def test_a_test_split_is_predicted_and_scored_only_if_it_can_be() -> None:
     assert without["predict.test"].config["split"] == "test"
     assert without["predict.test"].inputs == {"segmenter": "segment"}
     assert "evaluate.predict.test" not in without
-    scored = nodes({"train", "val", "test"}, splits=splits)["evaluate.predict.test"]
-    assert scored.title == "DeepLab test"
-    assert nodes({"train", "val", "test"}, splits=splits)["predict.test"].folder == "test"
+    scored = nodes({"train", "val", "test"}, splits=splits)
+    assert scored["evaluate.predict.test"].title == "DeepLab test"
+    predicted = scored["predict.test"]
+    maps = predicted.kind.handle(predicted.config, Path("predicted"), Fake({"test"}))
+    assert maps.directory == Path("predicted/test")
 
 
 def test_a_test_split_changes_nothing_before_it() -> None:
