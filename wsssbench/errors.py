@@ -42,7 +42,7 @@ def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
 class UserError(Exception):
     """A mistake in what the user asked for. The command line prints the sentence and exits with code 2.
 
-    Its text is safe to print, whatever names and values of files and arguments went into it; `whole` keeps them as they are.
+    Its text is safe to print, whatever names and values of files and arguments went into it; `whole` keeps them.
     """
 
     def __str__(self) -> str:
