@@ -12,8 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from warm_processes import WarmProcess
+
+import wsssbench
 
 REPOSITORY = Path(__file__).parents[1]
 RUNGS = ["CAM", "+ CRF", "+ random walk", "+ random walk + CRF", "pseudo-label", "DeepLab val"]
@@ -94,6 +98,15 @@ def test_smoke(whole: str, runs: Runs, command: Command) -> None:
         "fixed",
         True,
     )
+
+
+def test_predictions_are_arrays_in_python(whole: str, runs: Runs, command: Command) -> None:
+    runs.output(whole, command)
+    run = wsssbench.open_run(runs.directory(whole))
+    cached = Path(runs.stages(whole)["predict"]["directory"])
+    for id in run.ids("val"):
+        (file,) = cached.rglob(f"{id}.png")
+        np.testing.assert_array_equal(run.prediction(id), np.asarray(Image.open(file)))
 
 
 def _metrics(directory: Path) -> dict[str, Any]:

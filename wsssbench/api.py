@@ -12,7 +12,7 @@ caller is a `wsssbench.errors.UserError` of one sentence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,18 @@ from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides, apply_smoke, as_overrides
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
+from wsssbench.files.cam_formats import MAX_CLASSES
 from wsssbench.files.image_lists import read_id_list
-from wsssbench.files.images import read_label
-from wsssbench.interfaces import Artefact, Cams, Classifier, LabelMaps, Output, ScoreMaps
+from wsssbench.files.images import read_image, read_label
+from wsssbench.interfaces import (
+    Artefact,
+    Cams,
+    Classifier,
+    LabelMaps,
+    Output,
+    ScoreMaps,
+    TrainedClassifier,
+)
 from wsssbench.models.preprocess import normalise
 from wsssbench.ops.cam import upsample
 from wsssbench.pages import run_page
@@ -47,16 +56,17 @@ from wsssbench.results.run import RunResult, read_run
 from wsssbench.results.run_artefacts import RunArtefacts
 
 THRESHOLDS = (0.0, 0.6, 0.01)
+MIN_STEP = 0.0001  # thousands of thresholds say nothing more
 REPORT = "report.html"
 
 
 def run(
     config: str | Path | Mapping[str, Any],
     *,
-    set: Mapping[str, Any] | Sequence[str] = (),
+    set: Mapping[str, Any] | Sequence[str] | str = (),
     seed: int | None = None,
     until: str | None = None,
-    force: Sequence[str] = (),
+    force: Sequence[str] | str = (),
     smoke: bool = False,
     work_dir: str | Path = "work",
     device: str = "auto",
@@ -67,15 +77,16 @@ def run(
 
     Args:
         config: a file, or the content of one.
-        set: overrides, ``{"cam.flip": False}`` or texts as ``--set`` takes them.
+        set: overrides, ``{"cam.flip": False}``, or one or several texts as ``--set`` takes them.
         seed: by default the config's.
         until: the last stage, e.g. ``cam``.
-        force: stages to compute again, with all that descends from them.
+        force: a stage, or several, to compute again, with all that descends from them.
         smoke: all stages on a handful of images.
         work_dir: where the cache and the results are.
         device: ``auto``, ``cpu`` or ``cuda``.
         workers: processes; by default the CPU cores.
-        progress: told what is going on; by default nothing is.
+        progress: told what is going on; by default nothing is shown. With
+            ``wsssbench.cli.console.ConsoleProgress(wsssbench.cli.console.make_console())`` it is the command line's.
 
     Raises:
         UserError: whatever is wrong with the config, the data, or these arguments.
@@ -86,7 +97,10 @@ def run(
 
 
 def open_run(path: str | Path) -> Run:
-    """A finished run: its folder, ``work/runs/<name>/<id>``.
+    """Open a finished run.
+
+    Args:
+        path: its folder, ``work/runs/<name>/<id>``.
 
     Raises:
         UserError: it is not the folder of a run.
@@ -103,7 +117,7 @@ def evaluate(
     format: str = "png",
     num_classes: int | None = None,
     threshold: float | None = None,
-    thresholds: tuple[float, float, float] = THRESHOLDS,
+    thresholds: tuple[float, float, float] | None = None,
     classes: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -114,15 +128,16 @@ def evaluate(
         masks: the folder of ``<id>.png`` masks.
         ids: of the images, or a list file; by default every image that has a mask in `masks`.
         format: ``png`` (label maps), ``cam`` (our artefacts), ``psa``, ``irn``.
-        num_classes: K; by default any class up to 254 is accepted.
+        num_classes: K; by default the number of `classes`, and without them any class up to 254 is accepted.
         threshold: the background threshold of CAMs; by default the best of `thresholds`.
-        thresholds: (first, last, step) to score CAMs at.
-        classes: the K names, for the per-class IoU.
+        thresholds: (first, last, step) to score CAMs at, by default (0, 0.6, 0.01).
+        classes: the K names of the foreground classes, for the per-class IoU.
         progress: told what is going on.
 
     Returns:
-        ``miou``, ``precision``, ``recall`` (per cent, over the classes that occur), ``iou`` by class, ``threshold``,
-        ``threshold_choice`` and ``curve``.
+        ``images`` (their number), ``format``, ``miou``, ``precision``, ``recall`` (per cent, over the classes that
+        occur), ``iou`` by class, ``threshold``, ``threshold_choice`` (``fixed``, ``oracle``: the best, or ``none``)
+        and ``curve`` (the scores at every threshold).
 
     Raises:
         UserError: files that are missing, unreadable, or do not fit together.
@@ -139,9 +154,14 @@ def evaluate(
     allowed = [name for name in FORMATS if name != "scores"]
     if format not in allowed:
         raise UserError(f"format: {unknown('format', format, allowed)}")
-    grid = threshold_grid(*thresholds)
-    if threshold is not None:
-        grid = np.array([threshold], np.float32)
+    grid = _grid(format, threshold, thresholds)
+    if classes is not None and num_classes not in (None, len(classes)):
+        raise UserError(
+            f"num_classes {num_classes}, but classes has {len(classes)} names: give one of them"
+        )
+    num_classes = len(classes) if classes is not None else num_classes
+    if num_classes is not None and not 1 <= num_classes <= MAX_CLASSES:
+        raise UserError(f"num_classes {num_classes}: has to be from 1 to {MAX_CLASSES}")
     accumulator = score_files(
         Path(files),
         names,
@@ -168,14 +188,26 @@ def compare(
         paths: folders of runs or sweeps.
         progress: told what is going on.
         options: of `wsssbench.results.layout.Options`: ``rung``, ``metric``, ``baseline``, ``rows``, ``columns`` ...
+
+    Raises:
+        UserError: a folder of neither, or an option that does not exist or does not fit.
     """
+    if not paths:
+        raise UserError("nothing to compare: give the folders of runs or sweeps")
+    known = [option.name for option in fields(Options)]
+    for name in options:
+        if name not in known:
+            raise UserError(f"compare: {unknown('option', name, known)}")
     collection = load([Path(path) for path in paths])
     return records(make_comparison(collection, Options(**options), progress or Silent()))
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run: `ladder` has its numbers, the other methods read what it made.
+
+    The numbers stay with the run's folder. Arrays and networks are in the cache; UserError if they are lost, if the
+    run has no such stage, or if the stage has not seen the image.
 
     Attributes:
         directory: its folder.
@@ -185,9 +217,17 @@ class Run:
     directory: Path
     result: RunResult
 
+    def __repr__(self) -> str:
+        scores = ", ".join(
+            f"{one.name} {one.best_known.miou:.1f}"
+            for one in self.result.evaluations
+            if one.best_known is not None
+        )
+        return f"<Run {self.directory}: {f'mIoU {scores}' if scores else 'nothing is scored'}>"
+
     @property
     def report(self) -> Path:
-        """Its page."""
+        """The file of its page, which a browser shows."""
         return self.directory / REPORT
 
     @cached_property
@@ -206,16 +246,25 @@ class Run:
         return self.result.class_names
 
     def ladder(self) -> list[dict[str, Any]]:
-        """Every evaluation of the run in the order of the pipeline: a dict each, numbers in per cent."""
+        """Every evaluation of the run in the order of the pipeline: a dict each, numbers in per cent.
+
+        The keys are ``rung``, ``node``, ``split``, ``miou``, ``precision``, ``recall``, ``threshold``, ``oracle_miou``,
+        ``oracle_threshold``, ``paper`` (what the config says the paper reports) and ``n`` (runs, here 1); None where
+        there is no such number. ``pandas.DataFrame`` takes the list.
+        """
         return ladder_records(aggregate([self.result]))
 
     def ids(self, split: str = "evaluate") -> list[str]:
-        """The image ids of a split, by its name or by its key in the config's ``splits``."""
+        """The image ids of a split, by its name or by its key in the config's ``splits``, such as ``val``."""
         return self.artefacts.dataset.ids(self.config["splits"].get(split, split))
+
+    def image(self, id: str) -> np.ndarray:
+        """The photo of image `id`, (H, W, 3) uint8 RGB."""
+        return read_image(self.artefacts.dataset.image_path(id))
 
     def cam(self, id: str, node: str = "cam") -> np.ndarray:
         """The CAM of image `id`, (K, H, W) float32 in [0, 1]; 0 for classes that are not in its labels."""
-        cam = self._read(node, Cams).read(id)
+        cam = self._read(node, Cams, id)
         full = np.zeros((len(self.classes), *cam.size), np.float32)
         full[cam.classes.astype(int) - 1] = upsample(cam.maps, cam.size)
         return full
@@ -226,14 +275,14 @@ class Run:
         Args:
             node: the refinement, e.g. ``crf``.
         """
-        scores = self._read(node, ScoreMaps).read(id)
+        scores = self._read(node, ScoreMaps, id)
         full = np.zeros((1 + len(self.classes), *scores.size), np.float32)
         full[[0, *scores.classes.tolist()]] = upsample(scores.planes, scores.size)
         return full
 
     def label(self, id: str, node: str = "label") -> np.ndarray:
         """The pseudo-label of image `id`, (H, W) uint8; 255 is ignored."""
-        label: np.ndarray = self._read(node, LabelMaps).read(id)
+        label: np.ndarray = self._read(node, LabelMaps, id)
         return label
 
     def prediction(self, id: str, split: str = "", node: str = "predict") -> np.ndarray:
@@ -250,10 +299,16 @@ class Run:
         raise UserError(f"run {self.directory} has no prediction of image '{id}'")
 
     def classifier(self, node: str = "classify") -> ReadyClassifier:
-        """The trained classifier, ready to call on an image."""
-        return ReadyClassifier(self.artefacts.artefact(node).build())
+        """The trained classifier on the CPU, ready to call on an image."""
+        trained = self._artefact(node, TrainedClassifier)
+        try:
+            return ReadyClassifier(trained.build())
+        except UserError as error:  # a parameter of another version of its components
+            raise UserError(
+                f"the classifier of run {self.directory} cannot be built any more ({error}); run it again"
+            ) from None
 
-    def _read(self, node: str, makes: type[Artefact]) -> Any:
+    def _artefact(self, node: str, makes: type[Artefact]) -> Any:
         artefact = self.artefacts.artefact(node)
         if not isinstance(artefact, makes):
             made = artefact.called if isinstance(artefact, Artefact) else "something else"
@@ -261,6 +316,14 @@ class Run:
                 f"stage {node} of run {self.directory} makes {made}, not {makes.called}"
             )
         return artefact
+
+    def _read(self, node: str, makes: type[Artefact], id: str) -> Any:
+        artefact = self._artefact(node, makes)
+        if not artefact.path(id).is_file():
+            raise UserError(
+                f"stage {node} of run {self.directory} has nothing of an image '{id}'; ids() lists a split's"
+            )
+        return artefact.read(id)
 
 
 class ReadyClassifier(nn.Module):
@@ -287,14 +350,14 @@ class ReadyClassifier(nn.Module):
 
 def read(
     config: str | Path | Mapping[str, Any],
-    set: Mapping[str, Any] | Sequence[str] = (),
+    set: Mapping[str, Any] | Sequence[str] | str = (),
     smoke: bool = False,
 ) -> dict[str, Any]:
     """A config with overrides, not resolved yet; arguments as of `run`."""
     loaded = dict(config) if isinstance(config, Mapping) else read_config(Path(config))
     if smoke:
         loaded = apply_smoke(loaded)
-    return apply_overrides(loaded, as_overrides(set) if isinstance(set, Mapping) else set)
+    return apply_overrides(loaded, as_overrides(set) if isinstance(set, Mapping) else _texts(set))
 
 
 def make_settings(
@@ -302,17 +365,19 @@ def make_settings(
     device: str = "auto",
     workers: int | None = None,
     progress: Progress | None = None,
-    force: Sequence[str] = (),
+    force: Sequence[str] | str = (),
     until: str | None = None,
 ) -> Settings:
     """How to run; arguments as of `run`. Ranks but the main one say nothing."""
+    if workers is not None and workers < 1:
+        raise UserError(f"workers {workers}: has to be at least 1")
     shown = progress if progress is not None and ranks.is_main() else Silent()
     return Settings(
         Path(work_dir),
         pick_device(device),
         workers or ranks.default_workers(),
         shown,
-        tuple(force),
+        tuple(_texts(force)),
         until,
     )
 
@@ -357,4 +422,31 @@ def _ids(ids: str | Path | Iterable[str] | None, masks: Path) -> list[str]:
         return names
     if isinstance(ids, (str, Path)):
         return read_id_list(Path(ids))
-    return list(ids)
+    names = list(ids)
+    if not names:
+        raise UserError("ids is empty, so there is no image to score")
+    return names
+
+
+def _texts(given: Sequence[str] | str) -> Sequence[str]:
+    return [given] if isinstance(given, str) else given
+
+
+def _grid(
+    format: str, threshold: float | None, thresholds: tuple[float, float, float] | None
+) -> np.ndarray:
+    """The thresholds to score files of this format at, (T,) float32 ascending."""
+    if not FORMATS[format].thresholded and not (threshold is None and thresholds is None):
+        raise UserError(f"format {format}: label maps need no threshold; leave threshold(s) out")
+    if threshold is not None:
+        if thresholds is not None:
+            raise UserError("threshold and thresholds exclude each other: give one of them")
+        if not 0 <= threshold <= 1:
+            raise UserError(f"threshold {threshold}: has to be in [0, 1]")
+        return np.array([threshold], np.float32)
+    first, last, step = thresholds or THRESHOLDS
+    if not (0 <= first <= last <= 1 and MIN_STEP <= step <= 1):
+        raise UserError(
+            f"thresholds {first:g}:{last:g}:{step:g}: needs 0 <= A <= B <= 1 and {MIN_STEP} <= STEP <= 1"
+        )
+    return threshold_grid(first, last, step)

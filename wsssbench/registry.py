@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 import types
 import typing
@@ -63,8 +64,10 @@ def _type_text(annotation: Any) -> str:
         parts = typing.get_args(annotation)
         if typing.get_origin(annotation) in (typing.Union, types.UnionType):
             return " | ".join(map(_type_text, parts))
-        text = inspect.formatannotation(annotation)
-        return "None" if annotation is type(None) else text.replace("typing.", "")
+        text = re.sub(
+            r"\b(typing|wsssbench\.interfaces\.\w+)\.", "", inspect.formatannotation(annotation)
+        )
+        return "None" if annotation is type(None) else text
     plain, *constraints = typing.get_args(annotation)
     words = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     limits = [

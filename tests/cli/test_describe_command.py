@@ -113,6 +113,42 @@ def test_other_sections_are_shown_and_required_parameters_get_values(
     assert "dict(type='Sectioned', size=0, weights=dict())" in out
 
 
+REFERRING = '''
+from wsssbench.hookspecs import hookimpl
+from wsssbench.interfaces import Cams, Stage
+
+
+class Referring(Stage):
+    """Reads CAMs."""
+
+    makes = Cams
+
+    def __init__(self, classes, *, cams: Cams) -> None: ...
+
+    def run(self, photos, context):
+        return {}
+
+
+@hookimpl
+def register(registries):
+    registries.stage.add("Referring", "referring_plugin:Referring", summary="for a test")
+'''
+
+
+def test_a_reference_is_shown_as_a_name_to_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "referring_plugin.py").write_text(REFERRING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = (*entry_points(group=GROUP), EntryPoint("referring", "referring_plugin", GROUP))
+    loaded = load_entry_points(points)
+    monkeypatch.setattr(plugins, "load", lambda: loaded)
+    out = described("Referring")
+    assert "  cams: Cams, required\n" in out
+    assert "stages = dict(mine=dict(type='Referring', cams='CAMS'))" in out
+    assert "--set \"+stages.mine=Referring(cams='CAMS')\"" in out
+
+
 def test_list_of_one_kind() -> None:
     outcome = call("plugins", "list", "--kind", "erasing")
     assert {"AEFT", "RigidErasing"} <= set(outcome.out.split()) and "GPP" not in outcome.out

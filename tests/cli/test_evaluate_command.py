@@ -160,7 +160,7 @@ def test_what_the_terminal_shows(files: Files, command: Callable[..., Any]) -> N
 def test_a_mistake_in_a_process_of_its_own(files: Files, command: Callable[..., Any]) -> None:
     done: subprocess.CompletedProcess[str] = command(*files.arguments("npz"), check=False)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == "error: --format: unknown format 'npz': known: cam, irn, png, psa\n"
+    assert done.stderr == "error: format: unknown format 'npz': known: cam, irn, png, psa\n"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_mistake_in_a_process_of_its_own(files: Files, command: Callable[..., 
         ("png", ["--threshold", "0.3"], "label maps need no threshold"),
         ("png", ["--thresholds", "0:1:0.1"], "label maps need no threshold"),
         ("psa", ["--threshold", "0.3", "--thresholds", "0:1:0.1"], "exclude each other"),
-        ("psa", ["--threshold", "30"], "--threshold 30.0: has to be in [0, 1]"),
+        ("psa", ["--threshold", "30"], "threshold 30.0: has to be in [0, 1]"),
         ("psa", ["--threshold", "nan"], "has to be in [0, 1]"),
         ("psa", ["--thresholds", "0:1"], "has to be A:B:STEP"),
         ("psa", ["--thresholds", "0:b:0.1"], "has to be A:B:STEP"),

@@ -11,10 +11,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+from in_process import call
 from rich.table import Table
 from rich.text import Text
 
-from tests.cli.in_process import call
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 
 EVIL = "a\x1b[2J\x07\u202e\x9b[bold]:smile:[/]"

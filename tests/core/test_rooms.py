@@ -6,6 +6,7 @@ Every import counts: at the top of a file, inside functions, for annotations onl
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ ROOMS = [
     ("results",),
     ("experiment",),
     ("stages",),
-    ("segmenters", "refinements", "labelling"),
+    ("segmenters", "refinements"),
     ("training",),
     ("models",),
     ("datasets",),
@@ -67,6 +68,19 @@ def imports(path: Path) -> Iterator[str]:
 
 def test_every_room_is_in_the_list() -> None:
     assert {room_of(path) for path in FILES} <= set(LEVEL)
+
+
+def test_contributing_lists_the_rooms_in_this_order() -> None:
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text()
+    listed = [
+        name.rstrip("/").removesuffix(".py")
+        for line in text.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([\w./]+)`", line.split("|")[1])
+    ]
+    inner = [room for rooms in ROOMS for room in rooms if not room.startswith("__")]
+    assert [LEVEL[name] for name in listed] == [LEVEL[room] for room in inner]
+    assert set(listed) == set(inner)
 
 
 def test_few_files_are_loose() -> None:

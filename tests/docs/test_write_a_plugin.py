@@ -10,13 +10,14 @@ import csv
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from plugin_environments import make_venv
+from plugin_environments import environment_with, make_venv
 
 from wsssbench.scaffold.names import names_of
 from wsssbench.scaffold.write import write_plugin
@@ -25,8 +26,9 @@ REPOSITORY = Path(__file__).parents[2]
 TEXT = (REPOSITORY / "docs" / "write-a-plugin.md").read_text()
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# file: (\S+)\n")
-METHOD, ANNOUNCED, MATRIX = (
+METHOD, ANNOUNCED, MATRIX, STAGES = (
     "my-pooling/my_pooling/pooling.py", "my-pooling/my_pooling/__init__.py", "my_table.py",
+    "my_stages.py",
 )  # fmt: skip
 # What imports torch, and takes seconds at least, is left to the slow test.
 LONG = re.compile(r"pytest|wsssbench (plugins check|run|sweep|compare)")
@@ -119,7 +121,26 @@ def test_the_reader_writes_at_most_thirty_lines(tmp_path: Path) -> None:
 def test_files_of_the_reader_are_those_that_were_generated(tmp_path: Path) -> None:
     write_plugin(names_of("my-pooling"), "pooling", tmp_path / "my-pooling")
     for path in files():
-        assert path == MATRIX or (tmp_path / path).is_file()
+        assert path in (MATRIX, STAGES) or (tmp_path / path).is_file()
+
+
+def test_the_config_of_the_stage_is_one(tmp_path: Path) -> None:
+    """In a process that has the package: its stage is planned where the page puts it."""
+    write_plugin(names_of("my-stage"), "stage", tmp_path / "my-stage")
+    shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
+    (tmp_path / STAGES).write_text(files()[STAGES])
+    environment = environment_with([tmp_path / "my-stage"], tmp_path / "installed")
+    (command,) = (
+        s for s in steps() if isinstance(s, Command) and "--dry-run" in s.line and STAGES in s.line
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", *command.line.split()], cwd=tmp_path, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    command.check(done)
+    planned = [line.split()[0].rstrip(":") for line in done.stdout.splitlines() if line.split()]
+    assert planned.index("cam") < planned.index("sharp") < planned.index("refine.crf")
+    assert "evaluate.sharp" in planned
 
 
 def test_links_lead_somewhere() -> None:
