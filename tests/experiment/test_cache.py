@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from wsssbench.experiment.cache import Entry, Key
+from wsssbench.experiment.plan import state_of
 
 KEY = Key(
     "cam", {"scales": (1.0,), "cam": {"flip": True}}, {"wsssbench": "1"}, {"classifier": "ab"}, "d"
@@ -92,13 +93,41 @@ def test_the_reason_tells_what_changed(tmp_path: Path) -> None:
 def test_an_entry_is_outdated_once_what_it_read_came_out_differently(tmp_path: Path) -> None:
     read = made(tmp_path / "upstream")
     entry = Entry(tmp_path, KEY, reads={"classifier": "classify"})
-    entry.open()
-    entry.close({}, {}, {"classifier": str(read.content())})
+    entry.open({"classifier": read.content()})
+    entry.close({}, {})
     assert entry.outdated({"classifier": read.content()}) == []
     assert entry.outdated({"classifier": None}) == []  # not complete: to be seen later
     (read.directory / "a.npz").write_bytes(b"other")
     read.close({}, {})
     assert entry.outdated({"classifier": read.content()}) == ["classify"]
+
+
+def test_interrupted_work_goes_on_only_from_what_it_has_read(tmp_path: Path) -> None:
+    read = made(tmp_path / "upstream")
+    entry = Entry(tmp_path, KEY, reads={"classifier": "classify"})
+    entry.open({"classifier": read.content()})
+    assert state_of(entry, {"classifier": read.content()}) == ("resumed", "was interrupted")
+    (read.directory / "a.npz").write_bytes(b"other")
+    read.close({}, {})
+    reason = "classify was made again since, and came out differently"
+    assert state_of(entry, {"classifier": read.content()}) == ("computed", reason)
+
+
+def test_what_was_made_again_during_the_work_makes_its_result_outdated(tmp_path: Path) -> None:
+    read = made(tmp_path / "upstream")
+    entry = Entry(tmp_path, KEY, reads={"classifier": "classify"})
+    entry.open({"classifier": read.content()})
+    (read.directory / "a.npz").write_bytes(b"other")
+    read.close({}, {})
+    entry.close({}, {})
+    assert entry.outdated({"classifier": read.content()}) == ["classify"]
+
+
+def test_the_log_of_a_training_is_not_its_content(tmp_path: Path) -> None:
+    first, again = made(tmp_path / "one"), made(tmp_path / "two")
+    (again.directory / "libraries.log").write_text("at noon\n")
+    again.close({"images": 2}, {})
+    assert first.content() == again.content()
 
 
 def test_the_content_is_of_the_files_not_of_their_times(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from wsssbench.files.atomic import remove_partials, write_json
 
 MANIFEST = "manifest.json"
 INTENT = "intent.json"  # the key of a directory that is not complete yet
+LOG = ".log"  # what libraries say, with times: another log is no other result
 FORMAT = 2  # of keys; another one makes every entry anew
 
 
@@ -100,53 +101,60 @@ class Entry:
         """Tell whether there is interrupted work."""
         return (self.directory / INTENT).is_file() and self.manifest() is None
 
-    def open(self) -> None:
-        """Make the directory ready for work: note the key, sweep half-written files away."""
+    def open(self, read: Mapping[str, str | None] | None = None) -> None:
+        """Make the directory ready for work: note the key and what is read, sweep half-written files away.
+
+        Args:
+            read: role -> `content` of what the work starts from.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
-        write_json(self.directory / INTENT, self.key.as_dict())
+        write_json(self.directory / INTENT, {**self.key.as_dict(), "read": dict(read or {})})
         for folder in (self.directory, *(p for p in self.directory.rglob("*") if p.is_dir())):
             remove_partials(folder)
 
-    def close(
-        self,
-        result: Mapping[str, Any],
-        facts: Mapping[str, Any],
-        read: Mapping[str, str] | None = None,
-    ) -> None:
+    def close(self, result: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Declare the stage complete: checksum its files and write the manifest.
+
+        What it has read is what it was opened with: whatever was made again meanwhile makes it outdated.
 
         Args:
             result: its figures.
             facts: about this time: node, seconds, peak memory.
-            read: role -> `content` of what it has read.
         """
         files = {
             str(path.relative_to(self.directory)): _fingerprint(path)
             for path in sorted(self.directory.rglob("*"))
             if path.is_file() and path.name not in (MANIFEST, INTENT)
         }
-        sums = [[name, size, checksum] for name, (size, _, checksum) in files.items()]
+        sums = [
+            [name, size, checksum]
+            for name, (size, _, checksum) in files.items()
+            if not name.endswith(LOG)
+        ]
         manifest = {
             **self.key.as_dict(),
             **facts,
             "result": dict(result),
-            "read": dict(read or {}),
+            "read": (_read_json(self.directory / INTENT) or {}).get("read", {}),
             "content": hashlib.sha256(canonical(sums).encode()).hexdigest()[:16],
             "files": files,
         }
         write_json(self.directory / MANIFEST, manifest)
 
     def content(self) -> str | None:
-        """Return 16 hex digits over the files of a complete stage; None if it is not complete."""
+        """Return 16 hex digits over the files of a complete stage, without logs; None if it is not complete."""
         return (_summary(self.directory / MANIFEST) or {}).get("content")
 
     def outdated(self, contents: Mapping[str, str | None]) -> list[str]:
         """Return the stages it has read that were made again since, and came out differently, by name.
 
+        Of interrupted work, too: what it has left already was made from what it read then.
+
         Args:
             contents: role -> `content` of what it reads now; None for what is not complete.
         """
-        read = (_summary(self.directory / MANIFEST) or {}).get("read", {})
+        noted = _summary(self.directory / MANIFEST) or _read_json(self.directory / INTENT) or {}
+        read = noted.get("read") or {}
         return [
             self.reads.get(role, role)
             for role, content in contents.items()

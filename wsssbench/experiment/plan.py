@@ -49,6 +49,11 @@ class Step:
     state: State
     reason: str
 
+    @property
+    def forced(self) -> bool:
+        """Is it computed again on request, or because something above it is?"""
+        return self.reason.partition(":")[0] == FORCED
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -161,7 +166,7 @@ def _steps(
             fingerprints[reads] = data_fingerprint(dataset, node, memory, settings.progress)
         key = _key(node, upstream, fingerprints.get(reads, ""))
         entry = Entry(settings.work_dir / "cache", key, node.name, node.inputs)
-        again = [n for n in node.inputs.values() if steps[n].reason.startswith(FORCED)]
+        again = [n for n in node.inputs.values() if steps[n].forced]
         if node.name in forced:
             state: tuple[State, str] = ("computed", FORCED)
         elif again:
@@ -189,16 +194,17 @@ def state_of(entry: Entry, contents: Mapping[str, str | None]) -> tuple[State, s
     Args:
         contents: role -> content id of what it reads, None for what is not complete.
     """
-    if entry.manifest() is not None:
+    complete = entry.manifest() is not None
+    if complete or entry.started():
         outdated = entry.outdated(contents)
         if outdated:
             return "computed", f"{outdated[0]} was made again since, and came out differently"
+        if not complete:
+            return "resumed", "was interrupted"
         damaged = entry.damage()
         if damaged:
             return "resumed", f"{len(damaged)} damaged files are made again, e.g. {damaged[0]}"
         return "reused", ""
-    if entry.started():
-        return "resumed", "was interrupted"
     return "computed", entry.reason()
 
 

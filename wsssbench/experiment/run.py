@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.experiment.cache import Entry
-from wsssbench.experiment.plan import FORCED, Plan, Settings, State, Step, state_of
+from wsssbench.experiment.plan import Plan, Settings, State, Step, state_of
 from wsssbench.experiment.references import replaced
 from wsssbench.files.ground_truth import allow_masks, forbid
 from wsssbench.interfaces import RunContext
@@ -69,8 +70,13 @@ def execute(
 
 
 def _state_now(plan: Plan, step: Step) -> tuple[State, str]:
+<<<<<<< HEAD
     """Decide what to do, now that everything the stage reads is there."""
     if step.reason.startswith(FORCED):
+=======
+    """What is to be done, now that everything the stage reads is there."""
+    if step.forced:
+>>>>>>> 691cde1 (Interrupted work goes on only from what it has read; what was made again meanwhile is noticed; logs are no content)
         return step.state, step.reason
     return state_of(step.entry, plan.contents(step.node))
 
@@ -124,7 +130,13 @@ def _run_repairing(plan: Plan, step: Step, settings: Settings) -> None:
                 _remake(plan, owner, path, settings)
             else:
                 with _held(owner.entry, owner.node.name, settings.progress):
+<<<<<<< HEAD
                     _remake(plan, owner, path, settings)
+=======
+                    _remake(plan, owner, Path(str(error.path)), settings)
+                if step.entry.outdated(plan.contents(step.node)):
+                    step = replace(step, state="computed")
+>>>>>>> 691cde1 (Interrupted work goes on only from what it has read; what was made again meanwhile is noticed; logs are no content)
     raise UserError(f"{step.node.name}: artefacts it reads stay unreadable; check the disk")
 
 
@@ -139,7 +151,7 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
         if step.state == "computed":
             entry.remove()
         entry.reopen(entry.damage())
-        entry.open()
+        entry.open(plan.contents(node))
         _notify("before_stage", plan, step, settings)
     ranks.barrier()
     started = time.monotonic()
@@ -152,8 +164,7 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
     ranks.barrier()
     if ranks.is_main():
         facts = {"node": node.name, "seconds": time.monotonic() - started, "peak_mib": peak()}
-        read = {role: str(content) for role, content in plan.contents(node).items()}
-        entry.close(result, facts, read)
+        entry.close(result, facts)
     ranks.barrier()
 
 
