@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from wsssbench.experiment import provenance
+from wsssbench.experiment.graph import STAGES
 from wsssbench.experiment.provenance import code_version
 from wsssbench.plugins import load
+from wsssbench.stages.stage import StageKind
 
 
 @pytest.fixture
@@ -43,6 +45,22 @@ def test_a_stage_depends_on_the_maths_it_uses() -> None:
     assert "wsssbench.evaluation.confusion" in closure
     assert not any(name.startswith("wsssbench.cli") for name in closure)
     assert "wsssbench.errors" not in closure  # its sentences change no result
+
+
+@pytest.mark.parametrize("kind", STAGES, ids=lambda kind: kind.name)
+def test_wording_tables_and_pages_are_no_part_of_a_stage(kind: StageKind) -> None:
+    """Another colour of a table is no reason to train again."""
+    closure = provenance._closure((type(kind).__module__,))
+    rooms = {name.split(".")[1] for name in closure if "." in name}
+    assert rooms.isdisjoint({"api", "cli", "pages", "results", "sweep", "experiment", "contract"})
+
+
+def test_the_code_of_components_does_not_cover_what_shows_results() -> None:
+    for registry in load().registries:
+        for component in registry.components.values():
+            module = component.target.partition(":")[0]
+            rooms = {name.split(".")[1] for name in provenance._closure((module,)) if "." in name}
+            assert rooms.isdisjoint({"api", "cli", "pages", "results", "sweep"}), component
 
 
 def test_environment_names_the_packages_that_matter() -> None:

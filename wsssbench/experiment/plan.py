@@ -86,7 +86,13 @@ class Plan:
     def artefact(self, name: str) -> Any:
         """Return the result of the node called `name` as those receive it who read it."""
         step = self[name]
-        return step.node.kind.handle(step.node.config, step.entry.directory, self.dataset)
+        config = self.with_artefacts(step.node).config
+        return step.node.kind.handle(config, step.entry.directory, self.dataset)
+
+    def with_artefacts(self, node: Node) -> Node:
+        """`node` with the artefacts themselves in the place of the references of its config."""
+        config = replaced(node.config, lambda one: self.artefact(node.inputs[one.path]))
+        return replace(node, config=config)
 
     def card(self, name: str) -> dict[str, Any]:
         """Return the protocol card's entries on how the result of the node called `name` was made; raw values."""
@@ -94,7 +100,7 @@ class Plan:
         above: dict[str, Any] = {}
         for upstream in node.inputs.values():
             above |= self.card(upstream)
-        return node.kind.card(node, above)
+        return node.kind.card(self.with_artefacts(node), above)
 
 
 def make_plan(
@@ -251,7 +257,7 @@ def _check_components(
         """Return `node` with objects that know a place only where it refers to stages: nothing is made yet."""
 
         def handle(reference: Reference) -> Any:
-            target = made[node.inputs[reference.path]]
+            target = blank(made[node.inputs[reference.path]])
             return target.kind.handle(target.config, Path("not-made-yet"), dataset)
 
         return replace(node, config=replaced(node.config, handle))

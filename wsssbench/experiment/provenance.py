@@ -96,7 +96,7 @@ def _closure(modules: tuple[str, ...]) -> frozenset[str]:
 
 def _imports(module: str, path: Path) -> Iterator[str]:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in _run_by_importing(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -106,6 +106,20 @@ def _imports(module: str, path: Path) -> Iterator[str]:
                 base = ".".join([*parent, *([base] if base else [])])
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _run_by_importing(node: ast.AST) -> Iterator[ast.AST]:
+    """What is below `node`, less what only a type checker reads, and what a package's ``__getattr__`` imports.
+
+    The second one is for those who ask the package for that name: ``wsssbench.run`` is no part of a classifier.
+    """
+    for child in ast.iter_child_nodes(node):
+        types_only = isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")
+        of_module = isinstance(node, ast.Module) and isinstance(child, ast.FunctionDef)
+        door = of_module and child.name == "__getattr__"
+        if not (types_only or door):
+            yield child
+            yield from _run_by_importing(child)
 
 
 @cache

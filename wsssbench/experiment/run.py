@@ -23,7 +23,6 @@ from filelock import FileLock, Timeout
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.experiment.cache import Entry
 from wsssbench.experiment.plan import Plan, Settings, State, Step, state_of
-from wsssbench.experiment.references import replaced
 from wsssbench.files.ground_truth import allow_masks, forbid
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
@@ -215,7 +214,7 @@ def _stage_work(plan: Plan, step: Step, settings: Settings) -> StageWork:
         int(node.config.get("seed", 0)),
         settings.progress,
     )
-    config = replaced(node.config, lambda reference: artefacts[reference.path])
+    config = plan.with_artefacts(node).config
     return StageWork(node.name, config, artefacts, node.outside, plan.dataset, context)
 
 

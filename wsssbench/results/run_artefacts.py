@@ -13,6 +13,7 @@ from wsssbench.errors import CorruptArtefactError, UserError, unknown
 from wsssbench.experiment.cache import read_manifest
 from wsssbench.experiment.graph import stage_kind
 from wsssbench.experiment.plan import Plan
+from wsssbench.experiment.references import Reference, replaced
 from wsssbench.interfaces import Dataset
 from wsssbench.results.run_files import config_values, read_stages, stage_directory
 from wsssbench.stages.generate import build_dataset, located
@@ -105,7 +106,14 @@ class RunArtefacts:
             )
         directory = self.directories[name]
         manifest = read_manifest(directory)
-        return self.kinds[name].handle(manifest["config"], directory, self.dataset)
+        made = {place.name: node for node, place in self.directories.items()}  # by hash
+
+        def referred(reference: Reference) -> Any:
+            # In a manifest, stages that were read go by their role.
+            return self.artefact(made.get(manifest["upstream"][reference.path], reference.path))
+
+        config = replaced(manifest["config"], referred)
+        return self.kinds[name].handle(config, directory, self.dataset)
 
     def full_name(self, node: str) -> str:
         """`node`, or the node that may also be called so: ``refine.crf`` for ``crf``."""
