@@ -305,18 +305,16 @@ def _check_reference(parameter: Parameter, artefact: Any, value: Any, where: str
     parts = [parameter.annotation, *typing.get_args(parameter.annotation)]
     several = any(typing.get_origin(part) is tuple for part in parts)
     given = tuple(value) if several and isinstance(value, (list, tuple)) else (value,)
-    if _names_stages(value) or (value is None and type(None) in parts):
-        return value
-    if all(isinstance(one, artefact) for one in given):
+    if value is None and type(None) in parts:
+        return None
+    if all(_names_stage(one) or isinstance(one, artefact) for one in given):
         return given if several else value
     raise UserError(
         f"{where}: {parameter.name}={value!r} has to be the name of a stage that makes {artefact.called}"
     )
 
 
-def _names_stages(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return bool(value) and all(map(_names_stages, value))
+def _names_stage(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 

@@ -16,6 +16,8 @@ import pytest
 from plugin_environments import environment_with
 from tiny_experiment import TINY
 
+from wsssbench import api
+from wsssbench.api import Run, open_run
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import resolve
 from wsssbench.experiment.overrides import apply_overrides
@@ -153,6 +155,12 @@ def test_the_seed_reaches_only_what_declares_it(package: None, tmp_path: Path) -
         (["stages.above.means=above"], ["stage above reads itself: above -> above"]),
         (["stages.above.means=3"], ["stages.above", "means=3 has to be the name of a stage that makes"]),
         (["+stages.cam=MeanActivation(cams=cam)"], ["two stages are called 'cam': give stages.cam another name"]),
+        (["+stages.x=AboveMean(cams=[[cam]],means=means)"], ["has to be the name of a stage"]),
+        (["+refine.x=DenseCRF(input=means,preset=psa)"], ["refine.x.input='means' has to make CAMs or scores",
+                                                          "but makes mean activations"]),
+        (["+refine.x=DenseCRF(input=above,preset=psa)"], ["but makes label maps"]),
+        (["+stages.v=OfVal()", "+refine.x=DenseCRF(input=v,preset=psa)"],
+         ["refine.x needs the splits train, but v, which it reads, is made for val"]),
         (["+stages.x={}"], ["stages.x is {}, but has to be dict(type='Name', ...)"]),
         (["+stages.x=MeanActivatio(cams=cam)"], ["did you mean MeanActivation"]),
     ],
@@ -183,3 +191,51 @@ def test_no_image_level_stage_descends_from_what_has_seen_masks(
     ]
     with pytest.raises(UserError, match=r"stage again .* reads what predict made from masks"):
         plan_of(tmp_path, *overrides, until="again")
+
+
+CRF = {**CONFIG, "refine": {"crf": {**TINY["refine"]["crf"]}}}
+
+
+def test_components_of_two_kinds_may_have_one_name(package: None, tmp_path: Path) -> None:
+    """The preset of the refinement stays a text, that of the stage is a stage."""
+    plan = plan_of(
+        tmp_path, f"+refine={CRF['refine']!r}", "+stages.x=DenseCRF(preset=cam)", until="x"
+    )
+    assert plan["x"].node.inputs == {"data": "data", "stage.preset": "cam"}
+    plan = plan_of(tmp_path, f"+refine={CRF['refine']!r}")
+    assert plan["refine.crf"].node.inputs == {"data": "data", "given": "cam"}
+
+
+def run(work: Path, *overrides: str, **changes: Any) -> Run:
+    return api.run(CONFIG, set=overrides, work_dir=work, device="cpu", workers=1, **changes)
+
+
+def test_what_components_refer_to_is_there_whenever_they_are_built(
+    package: None, tmp_path: Path
+) -> None:
+    """For the training, for CAMs of the trained classifier, for the card, and for an opened run."""
+    made = run(
+        tmp_path,
+        "+stages.draw=Draw()",
+        "classifier.erasing=[Guided(guide=draw)]",
+        "+refine.same=Guided(guide=cam)",
+    )
+    assert {"cam", "refine.same"} <= {row["node"] for row in made.ladder()}
+    (erasing,) = open_run(made.directory).classifier().classifier.erasing
+    assert erasing.place.is_file()
+
+
+def test_figures_are_plain_numbers_or_one_sentence(package: None, tmp_path: Path) -> None:
+    made = run(tmp_path, "+stages.f=Figures()", until="f")
+    stages = json.loads((made.directory / "run.json").read_text())["stages"]
+    assert stages["f"]["result"] == {"one": 1.0, "more": [0, 1, 2]}
+    for kind in ("object", "list"):
+        with pytest.raises(UserError, match=r"stage 'f' returned .* has to return figures"):
+            run(tmp_path, f"+stages.f=Figures(kind='{kind}')", until="f")
+
+
+def test_files_that_a_stage_does_not_leave_or_find(package: None, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"stage 'v' \(OfVal\) .* no file for 3: 'val_00000.npz'"):
+        run(tmp_path, "+stages.v=OfVal()", until="v")
+    with pytest.raises(UserError, match=r"v reads .*, but cam makes no such file: is the image"):
+        run(tmp_path, "+stages.v=OfVal(cams=cam)", until="v")

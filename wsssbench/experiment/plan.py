@@ -17,10 +17,11 @@ from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
 from wsssbench.experiment.provenance import code_version
 from wsssbench.experiment.references import Reference, components, replaced
 from wsssbench.files.ground_truth import allow_masks
+from wsssbench.files.image_lists import first_few
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress
 from wsssbench.stages.generate import build_dataset, data_of, located
-from wsssbench.stages.stage import Node
+from wsssbench.stages.stage import ONE_EACH, Node
 
 FORCED = "forced"  # the reason of a stage that is computed again on request
 MANY = 5000  # masks whose check takes long enough to show
@@ -120,6 +121,7 @@ def make_plan(
     graph = Graph(config, dataset, memory)
     nodes = _wanted(graph, settings)
     _check_taint(nodes)
+    _check_images(nodes, dataset)
     once = _Once(set() if checked is None else checked)
     _check_components(nodes, config, dataset, settings.progress, once)
     on_data = {
@@ -241,6 +243,24 @@ def _check_taint(nodes: Sequence[Node]) -> None:
             tainted[node.name] = node.name
         elif sources:
             tainted[node.name] = sources[0]
+
+
+def _check_images(nodes: Sequence[Node], dataset: Dataset) -> None:
+    """What is refined, labelled or scored has to be there of every image; a stage of a plugin has its own splits."""
+    made = {node.name: node for node in nodes}
+    for node in nodes:
+        given = made.get(node.inputs.get(ONE_EACH, ""))
+        if given is None or set(node.splits) <= set(given.splits):
+            continue
+        missing = sorted(set(node.splits) - set(given.splits))
+        if not dataset.generated:  # otherwise no image is in two splits, and there may be none yet
+            there = {id for split in given.splits for id in dataset.ids(split)}
+            missing = [id for split in missing for id in dataset.ids(split) if id not in there]
+        if missing:
+            raise UserError(
+                f"{node.name} needs the splits {', '.join(node.splits)}, but {given.name}, which it reads, is made for "
+                f"{', '.join(given.splits)}: it lacks {first_few(missing)}"
+            )
 
 
 def _check_components(

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsssbench.interfaces import Artefact
 from wsssbench.plugins import load
-from wsssbench.registry import artefact_class
+from wsssbench.registry import Component, artefact_class
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Reference:
 def references(value: Any, path: str = "") -> Iterator[Reference]:
     """Yield every reference in `value`, a resolved config or a part of it."""
     if isinstance(value, Mapping):
-        for key, artefact in _annotated(value).items():
+        for key, artefact in _annotated(value, path).items():
             given = value.get(key)
             place = f"{path}.{key}".lstrip(".")
             if isinstance(given, str):
@@ -62,30 +62,35 @@ def _put(value: Any, path: str, new: Mapping[str, Any]) -> Any:
     return value
 
 
-def components(value: Any) -> Iterator[type]:
+def components(value: Any, path: str = "") -> Iterator[type]:
     """Yield the class of every component in `value`."""
-    registries = load().registries
     if isinstance(value, Mapping):
-        name = value.get("type")
-        if isinstance(name, str):
-            for component in registries.find(name):
-                yield registries[component.kind].get(name)
-        for item in value.values():
-            yield from components(item)
+        for component in _meant(value, path):
+            yield load().registries[component.kind].get(component.name)
+        for key, item in value.items():
+            yield from components(item, f"{path}.{key}".lstrip("."))
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        for item in value:
-            yield from components(item)
+        for i, item in enumerate(value):
+            yield from components(item, f"{path}.{i}")
 
 
-def _annotated(value: Mapping[str, Any]) -> dict[str, type[Artefact]]:
+def _annotated(value: Mapping[str, Any], path: str) -> dict[str, type[Artefact]]:
     """Return the parameters of the component `value` that are annotated with an artefact class."""
-    name = value.get("type")
-    if not isinstance(name, str):
-        return {}
-    registries = load().registries
     return {
         key: artefact
-        for component in registries.find(name)
-        for key, parameter in registries[component.kind].parameters(name).items()
+        for component in _meant(value, path)
+        for key, parameter in load().registries[component.kind].parameters(component.name).items()
         if (artefact := artefact_class(parameter.annotation)) is not None
     }
+
+
+def _meant(value: Mapping[str, Any], path: str) -> list[Component]:
+    """Return the component that `value` gives at `path`; two kinds may each have one of that name.
+
+    Nodes have components under the name of their kind, several of them in a list under it; a data set is all of one.
+    """
+    name = value.get("type")
+    found = load().registries.find(name) if isinstance(name, str) else []
+    kind = next((part for part in reversed(path.split(".")) if not part.isdigit()), "")
+    kind = kind or "dataset"
+    return [component for component in found if component.kind == kind] or found

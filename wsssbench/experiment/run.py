@@ -69,13 +69,8 @@ def execute(
 
 
 def _state_now(plan: Plan, step: Step) -> tuple[State, str]:
-<<<<<<< HEAD
     """Decide what to do, now that everything the stage reads is there."""
-    if step.reason.startswith(FORCED):
-=======
-    """What is to be done, now that everything the stage reads is there."""
     if step.forced:
->>>>>>> 691cde1 (Interrupted work goes on only from what it has read; what was made again meanwhile is noticed; logs are no content)
         return step.state, step.reason
     return state_of(step.entry, plan.contents(step.node))
 
@@ -129,13 +124,14 @@ def _run_repairing(plan: Plan, step: Step, settings: Settings) -> None:
                 _remake(plan, owner, path, settings)
             else:
                 with _held(owner.entry, owner.node.name, settings.progress):
-<<<<<<< HEAD
                     _remake(plan, owner, path, settings)
-=======
-                    _remake(plan, owner, Path(str(error.path)), settings)
+                if not path.exists():
+                    raise UserError(
+                        f"{step.node.name} reads {error.path}, but {owner.node.name} makes no such file: is the image "
+                        f"in one of its splits ({', '.join(owner.node.splits)})?"
+                    ) from error
                 if step.entry.outdated(plan.contents(step.node)):
                     step = replace(step, state="computed")
->>>>>>> 691cde1 (Interrupted work goes on only from what it has read; what was made again meanwhile is noticed; logs are no content)
     raise UserError(f"{step.node.name}: artefacts it reads stay unreadable; check the disk")
 
 

@@ -5,14 +5,17 @@ Config: stage (component), splits.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from wsssbench.errors import CorruptArtefactError, UserError
-from wsssbench.interfaces import Artefact, Dataset, Stage
+from wsssbench.files.image_lists import first_few
+from wsssbench.interfaces import Artefact, Dataset, Photos, Stage
 from wsssbench.ops.label_map import label_map
 from wsssbench.parallel import ranks
 from wsssbench.plugins import load
@@ -71,7 +74,11 @@ class Custom(StageKind):
         if not (stage.parallel or ranks.is_main()):
             return {}
         photos = photos_of(work.dataset, work.config["splits"])
-        return dict(stage.run(photos, work.context) or {})
+        figures = _figures(stage.run(photos, work.context), f"stage '{work.name}'")
+        if stage.parallel:
+            ranks.barrier()  # every rank has left its files
+        _check_files(stage, photos, work)
+        return figures
 
     def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Artefact:
         cls = cast(type[Stage], load().registries.stage.get(config["stage"]["type"]))
@@ -91,6 +98,41 @@ class Custom(StageKind):
         except CorruptArtefactError:
             scores = ScoreFiles(directory).read(id)
             return label_map(scores.planes, scores.classes, scores.size)
+
+
+def _figures(result: Any, where: str) -> dict[str, Any]:
+    """Return what a stage of a plugin returned, as JSON has it: numbers and arrays of NumPy or torch as plain ones.
+
+    Raises:
+        UserError: it cannot be written as JSON.
+    """
+    if result is None:
+        return {}
+    if isinstance(result, Mapping):
+        with suppress(TypeError, ValueError, AttributeError, RecursionError):
+            plain: dict[str, Any] = json.loads(json.dumps(dict(result), default=_plain))
+            return plain
+    raise UserError(
+        f"{where} returned {result!r}, but has to return figures as JSON has them: a dict of names to numbers, texts, "
+        "lists or dicts"
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist()
+
+
+def _check_files(stage: Stage, photos: Photos, work: StageWork) -> None:
+    """Check that there is a file for every photo of what can be scored; UserError that names those that lack."""
+    if stage.makes not in FORMATS:
+        return
+    left: Any = files_of(stage.makes, work.directory)
+    missing = [path.name for id in photos.ids if not (path := left.path(id)).is_file()]
+    if missing:
+        raise UserError(
+            f"stage '{work.name}' ({work.config['stage']['type']}) has to leave {stage.makes.called}, but of "
+            f"{len(photos)} images it left no file for {len(missing)}: {first_few(missing)}"
+        )
 
 
 def _class(config: Mapping[str, Any], name: str) -> type[Stage]:

@@ -89,7 +89,7 @@ class Fit(StageKind):
             name=name,
             kind=self,
             config={"refinement": _component(section), "splits": splits},
-            inputs={"given": nodes.need(section["input"], by=name).name},
+            inputs={"given": _given(section["input"], name, nodes).name},
             splits=splits,
         )
 
@@ -140,7 +140,7 @@ class Refine(StageKind):
     def node(self, name: str, nodes: Nodes) -> Node:
         short = name.removeprefix(self.prefix)
         section = nodes.config[_SECTION][short]
-        given = nodes.need(section["input"], by=name)
+        given = _given(section["input"], name, nodes)
         inputs = {"given": given.name}
         cls = _class(nodes.config, short)
         if cls.fitted:
@@ -188,6 +188,16 @@ class Refine(StageKind):
             return None
         scores = files.read(id)
         return label_map(scores.planes, scores.classes, scores.size)
+
+
+def _given(source: str, name: str, nodes: Nodes) -> Node:
+    """The node called `source`, which the refinement node `name` reads; UserError if there is nothing to refine."""
+    given = nodes.need(source, by=name)
+    if given.makes not in (Cams, ScoreMaps):
+        made = given.makes.called if given.makes else "nothing to refine"
+        where = f"{_PREFIX}{name.rpartition('.')[2]}.input"
+        raise UserError(f"{where}='{source}' has to make CAMs or scores, but makes {made}")
+    return given
 
 
 def _component(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.training.schedule import Schedule
 
+ONE_EACH = "given"  # the role of an artefact of which a stage reads something for every image of its splits
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:

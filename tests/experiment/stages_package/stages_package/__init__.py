@@ -19,3 +19,12 @@ def register(registries: Any) -> None:
         "AboveMeanOf", "stages_package.stages:AboveMeanOf", summary="reads label maps"
     )
     registries.stage.add("Draw", "stages_package.stages:Draw", summary="a number from the seed")
+    registries.stage.add("Figures", "stages_package.figures:Figures", summary="returns anything")
+    registries.stage.add("OfVal", "stages_package.figures:OfVal", summary="scores of one split")
+    registries.stage.add(
+        "DenseCRF", "stages_package.figures:DenseCRF", summary="has the name of a refinement"
+    )
+    registries.refinement.add(
+        "Guided", "stages_package.guided:GuidedRefinement", summary="is given a stage"
+    )
+    registries.erasing.add("Guided", "stages_package.guided:GuidedErasing", summary="likewise")
