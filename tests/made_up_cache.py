@@ -51,7 +51,7 @@ def write_cached_run(work: Path, name: str = "tiny", seed: int = 0, **config: An
         for id in ids:
             write_label(places["predict"] / part / f"{id}.png", _label(rng))
     for place in places.values():
-        (place / "manifest.json").write_text("{}")
+        (place / "manifest.json").write_text(json.dumps({"config": {"split": "val"}}))
     return _write_run(work, name, seed, resolved, places, dataset, rng)
 
 

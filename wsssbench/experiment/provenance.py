@@ -115,8 +115,11 @@ def _run_by_importing(node: ast.AST) -> Iterator[ast.AST]:
     """
     for child in ast.iter_child_nodes(node):
         types_only = isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")
-        of_module = isinstance(node, ast.Module) and isinstance(child, ast.FunctionDef)
-        door = of_module and child.name == "__getattr__"
+        door = (
+            isinstance(node, ast.Module)
+            and isinstance(child, ast.FunctionDef)
+            and child.name == "__getattr__"
+        )
         if not (types_only or door):
             yield child
             yield from _run_by_importing(child)
