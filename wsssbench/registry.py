@@ -290,7 +290,9 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
     if isinstance(value, list):  # a config may write either
         value = tuple(value) if typing.get_origin(parameter.annotation) is tuple else value
     try:
-        adapter = TypeAdapter(parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        # A number that is none spoils a training without a word.
+        settings = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+        adapter = TypeAdapter(parameter.annotation, config=settings)
         return adapter.validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]["msg"].rstrip(".")

@@ -222,6 +222,11 @@ def test_no_advice_to_add_what_would_be_refused(tiny: dict[str, Any]) -> None:
         ("evaluate.threshold=2", ["threshold=2", "has to be float >= 0 and <= 1"]),
         ("classifier.schedule.iterations=5", ["exactly one"]),
         ("data=1", ["data"]),
+        ("name=../x", ["name='../x' has to be the name of a folder"]),
+        ("name=", ["name='' has to be the name of a folder"]),
+        ("name=" + "x" * 201, ["at most 200 bytes"]),
+        ("classifier.schedule.lr=nan", ["lr='nan'", "finite"]),
+        ("classifier.dropout=1e999", ["dropout=inf", "finite"]),
     ],
 )
 def test_wrong_configs(tiny: dict[str, Any], override: str, words: list[str]) -> None:

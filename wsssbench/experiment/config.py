@@ -10,7 +10,7 @@ from __future__ import annotations
 import pprint
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -60,6 +60,7 @@ class Top:
     smoke: dict[str, Any] | None = None
 
 
+LONGEST_NAME = 200  # bytes of the name of an experiment: file systems allow 255
 SECTIONS: dict[str, StageKind] = {kind.section: kind for kind in STAGES if kind.section}
 # Places of sections that are no components -> the class whose fields are their keys.
 PLAIN: dict[str, type] = {"splits": Splits}
@@ -119,6 +120,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"config: {unknown('parameter', key, keys)}")
     own = {key: value for key, value in config.items() if key not in SECTIONS}
     top = check_parameters(Top, own, "config")
+    _check_name(top["name"])
     splits = check_parameters(Splits, top["splits"] or {}, "splits")
     for name in ("train", "evaluate"):
         if not splits[name]:
@@ -127,6 +129,17 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, kind in SECTIONS.items():
         resolved[key] = kind.resolve(_section(config, key, kind), resolved, registries)
     return {**resolved, "reference": top["reference"] or {}}
+
+
+def _check_name(name: str) -> None:
+    """The name of an experiment is that of a folder in the work directory; UserError if it cannot be."""
+    path = PurePath(name)
+    inside = path.parts and ".." not in path.parts and not path.is_absolute()
+    if not (inside and name.isprintable() and len(name.encode()) <= LONGEST_NAME):
+        raise UserError(
+            f"config: name={name!r} has to be the name of a folder: at most {LONGEST_NAME} bytes of characters that "
+            "print, no leading / and no .."
+        )
 
 
 def _section(config: Mapping[str, Any], key: str, kind: StageKind) -> Any:
