@@ -103,3 +103,13 @@ def test_one_file(folder: Path) -> None:
     assert file_content(folder / "a") == expected
     (folder / "a").write_bytes(b"x" * 1000)
     assert file_content(folder / "a") != expected
+
+
+def test_what_cannot_be_remembered_is_read_again(folder: Path, tmp_path: Path) -> None:
+    """As in a folder that may only be read: a file stands where the memory should be."""
+    memory = tmp_path / "memory"
+    memory.write_text("")
+    contents._known.clear()
+    once = content_id(files_in(folder), memory)
+    contents._known.clear()
+    assert content_id(files_in(folder), memory) == once == content_id(files_in(folder))

@@ -14,10 +14,12 @@ import os
 from array import array
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
+from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_atomically
 from wsssbench.progress import Progress
 
@@ -153,7 +155,9 @@ def _remember(
 ) -> None:
     if memory is None:
         return
-    memory.mkdir(parents=True, exist_ok=True)
-    write_atomically(memory / f"{place}.files.json", json.dumps(files).encode())
-    content = {"state": known[0], "content": known[1]}
-    write_atomically(memory / f"{place}.json", json.dumps(content).encode())
+    # What cannot be remembered is read again: a plan of results in a read-only folder is a plan, too.
+    with suppress(OSError, UserError):
+        memory.mkdir(parents=True, exist_ok=True)
+        write_atomically(memory / f"{place}.files.json", json.dumps(files).encode())
+        content = {"state": known[0], "content": known[1]}
+        write_atomically(memory / f"{place}.json", json.dumps(content).encode())
