@@ -74,6 +74,13 @@ def test_a_torn_manifest_is_no_manifest(tmp_path: Path) -> None:
     assert entry.manifest() is None and entry.started()
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", '{"files": 3}', '{"files": {"a": 3}}'])
+def test_what_is_no_manifest_is_none(tmp_path: Path, text: str) -> None:
+    entry = made(tmp_path)
+    (entry.directory / "manifest.json").write_text(text)
+    assert entry.manifest() is None and entry.started() and entry.damage() == []
+
+
 def test_the_reason_tells_what_changed(tmp_path: Path) -> None:
     made(tmp_path)
     other = dataclasses.replace(KEY, config={"scales": (0.5, 1.0), "cam": {"flip": True}})

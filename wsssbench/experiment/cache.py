@@ -95,7 +95,12 @@ class Entry:
 
     def manifest(self) -> dict[str, Any] | None:
         """Return the manifest if the stage is complete, else None."""
-        return _read_json(self.directory / MANIFEST)
+        manifest = _read_json(self.directory / MANIFEST) or {}
+        files = manifest.get("files")
+        whole = isinstance(files, dict) and all(
+            isinstance(state, list) and len(state) == 3 for state in files.values()
+        )
+        return manifest if whole else None
 
     def started(self) -> bool:
         """Tell whether there is interrupted work."""
