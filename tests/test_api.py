@@ -169,7 +169,7 @@ def test_a_classifier_of_other_components_says_so(done: wsssbench.Run, tmp_path:
         (lambda run: run.label("val_00000"), "has nothing of an image 'val_00000'"),
         (lambda run: run.cam("train_00000", "crf"), "makes scores, not CAMs"),
         (lambda run: run.scores("train_00000", "rw"), "unknown stage 'rw'"),
-        (lambda run: run.prediction("val_00000"), "has no prediction of image 'val_00000'"),
+        (lambda run: run.prediction("val_00000"), "unknown stage 'predict'"),
         (lambda run: run.classifier("cam"), "stage cam of run .* makes CAMs, not a"),
         (lambda run: run.image("nope"), "nope"),
     ],

@@ -198,8 +198,13 @@ def compare(
     for name in options:
         if name not in known:
             raise UserError(f"compare: {unknown('option', name, known)}")
+    chosen = Options(**options)
+    if chosen.resamples < 1:
+        raise UserError(f"resamples={chosen.resamples} has to be at least 1")
+    if not 0 < chosen.confidence < 1:
+        raise UserError(f"confidence={chosen.confidence} has to be between 0 and 1")
     collection = load([Path(path) for path in paths])
-    return records(make_comparison(collection, Options(**options), progress or Silent()))
+    return records(make_comparison(collection, chosen, progress or Silent()))
 
 
 @dataclass(frozen=True)
@@ -291,9 +296,14 @@ class Run:
         Args:
             split: of the image, where several were predicted; by default the one that has it.
         """
+        self._artefact(node, LabelMaps)
         node = self.artefacts.full_name(node)
-        for name in [split] if split else self.config["splits"].values():
-            picture = self.artefacts.picture(node, id, name) if name else None
+        splits = [name for name in self.config["splits"].values() if name]
+        split = self.config["splits"].get(split, split)
+        if split and split not in splits:
+            raise UserError(unknown("split", split, splits))
+        for name in [split] if split else splits:
+            picture = self.artefacts.picture(node, id, name)
             if picture is not None:
                 return picture
         raise UserError(f"run {self.directory} has no prediction of image '{id}'")
@@ -338,13 +348,16 @@ class ReadyClassifier(nn.Module):
         """Classify an (H, W, 3) uint8 RGB image, or (N, 3, H, W) float32 ones that are ImageNet-normalised."""
         if isinstance(images, np.ndarray) and images.ndim == 3 and images.dtype == np.uint8:
             images = torch.from_numpy(normalise(images))[None]
-        images = torch.as_tensor(images)
+        try:
+            images = torch.as_tensor(images)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"the classifier was given no image: {error}") from error
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise UserError(
                 f"the classifier was given {images.dtype} of shape {tuple(images.shape)}: give an (H, W, 3) uint8 "
                 "image, or (N, 3, H, W) normalised float32 ones"
             )
-        output: Output = self.classifier(images.to(next(self.parameters()).device))
+        output: Output = self.classifier(images.to(next(self.parameters())))
         return output
 
 
@@ -372,8 +385,12 @@ def make_settings(
     if workers is not None and workers < 1:
         raise UserError(f"workers {workers}: has to be at least 1")
     shown = progress if progress is not None and ranks.is_main() else Silent()
+    directory = Path(work_dir)
+    there = next((place for place in (directory, *directory.parents) if place.exists()), directory)
+    if there.exists() and not there.is_dir():
+        raise UserError(f"work directory {directory} cannot be used: {there} is not a folder")
     return Settings(
-        Path(work_dir),
+        directory,
         pick_device(device),
         workers or ranks.default_workers(),
         shown,

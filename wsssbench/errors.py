@@ -88,8 +88,8 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
         given: what was given.
         allowed: every name that exists.
     """
-    names = sorted(allowed)
-    given = shortened(given, _LONGEST_NAME)
+    names = sorted(set(allowed))
+    given = shortened(str(given), _LONGEST_NAME)
     near = difflib.get_close_matches(given, names, n=3, cutoff=0.6) or [
         name for name in names if name.lower() == given.lower()
     ]

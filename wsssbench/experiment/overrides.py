@@ -11,6 +11,8 @@ import ast
 import copy
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import PurePath
 from typing import Any
 
 from wsssbench.errors import UserError, unknown
@@ -52,8 +54,25 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
 
 
 def as_overrides(values: Mapping[str, Any]) -> list[str]:
-    """Return overrides of keys to values: texts read as on the command line, anything else is a literal."""
-    return [f"{k}={v if isinstance(v, str) else repr(v)}" for k, v in values.items()]
+    """Return overrides of keys to values: texts are read as on the command line, anything else is taken as it is.
+
+    Raises:
+        UserError: a value that no config could have.
+    """
+    return [f"{k}={v if isinstance(v, str) else _literal(k, v)}" for k, v in values.items()]
+
+
+def _literal(key: str, value: Any) -> str:
+    """Return `value` as Python text: paths as texts, numbers and arrays of NumPy or torch as plain ones."""
+    plain = str(value) if isinstance(value, PurePath) else value
+    plain = plain.tolist() if hasattr(plain, "tolist") else plain
+    text = repr(plain)
+    with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        if ast.literal_eval(text) == plain:
+            return text
+    raise UserError(
+        f"set: {key}={text} has to be a number, a text, True, False, None, or lists, tuples and dicts of them"
+    )
 
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}

@@ -195,7 +195,7 @@ def _given(source: str, name: str, nodes: Nodes) -> Node:
     given = nodes.need(source, by=name)
     if given.makes not in (Cams, ScoreMaps):
         made = given.makes.called if given.makes else "nothing to refine"
-        where = f"{_PREFIX}{name.rpartition('.')[2]}.input"
+        where = f"{_SECTION}.{name.rpartition('.')[2]}.input"
         raise UserError(f"{where}='{source}' has to make CAMs or scores, but makes {made}")
     return given
 
