@@ -38,7 +38,8 @@ _FOLDER = "gallery"  # of the predictions for pictures
 _SECTION = "segmenter"
 _TRAINED_ON = ": THE SEGMENTER IS SCORED ON IMAGES IT WAS TRAINED ON"
 _NOT_UNSEEN = ": the test split is not unseen"
-PREDICTIONS = {"predict": "val", "predict.test": "test"}  # node -> key of its split
+PREDICT = "predict"
+PREDICTIONS = {PREDICT: "val", "predict.test": "test"}  # node -> key of its split
 
 
 class Segment(StageKind):

@@ -1,0 +1,123 @@
+"""Scoring a folder of anybody's files against a folder of masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsssbench.errors import UserError, unknown
+from wsssbench.evaluation.score_files import FORMATS, score_files, summarise, threshold_grid
+from wsssbench.files.cam_formats import MAX_CLASSES
+from wsssbench.files.image_lists import read_id_list
+from wsssbench.files.images import read_label
+from wsssbench.progress import Progress, Silent
+
+THRESHOLDS = (0.0, 0.6, 0.01)
+MIN_STEP = 0.0001  # thousands of thresholds say nothing more
+
+
+def evaluate(
+    files: str | Path,
+    masks: str | Path,
+    ids: str | Path | Iterable[str] | None = None,
+    *,
+    format: str = "png",
+    num_classes: int | None = None,
+    threshold: float | None = None,
+    thresholds: tuple[float, float, float] | None = None,
+    classes: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score anybody's files against masks.
+
+    Args:
+        files: the folder of ``<id>.png`` label maps or of CAM files.
+        masks: the folder of ``<id>.png`` masks.
+        ids: of the images, or a list file; by default every image that has a mask in `masks`.
+        format: ``png`` (label maps), ``cam`` (our artefacts), ``psa``, ``irn``.
+        num_classes: K; by default the number of `classes`, and without them any class up to 254 is accepted.
+        threshold: the background threshold of CAMs; by default the best of `thresholds`.
+        thresholds: (first, last, step) to score CAMs at, by default (0, 0.6, 0.01).
+        classes: the K names of the foreground classes, for the per-class IoU.
+        progress: told what is going on.
+
+    Returns:
+        ``images`` (their number), ``format``, ``miou``, ``precision``, ``recall`` (per cent, over the classes that
+        occur), ``iou`` by class, ``threshold``, ``threshold_choice`` (``fixed``, ``oracle``: the best, or ``none``)
+        and ``curve`` (the scores at every threshold).
+
+    Raises:
+        UserError: files that are missing, unreadable, or do not fit together.
+    """
+    folder = Path(masks)
+    if not folder.is_dir():
+        raise UserError(f"mask folder {folder} does not exist")
+    names = _ids(ids, folder)
+    missing = [id for id in names if not (folder / f"{id}.png").is_file()]
+    if missing:
+        raise UserError(
+            f"{folder} has no mask for {len(missing)} images of the list, the first is {missing[0]}.png"
+        )
+    allowed = [name for name in FORMATS if name != "scores"]
+    if format not in allowed:
+        raise UserError(f"format: {unknown('format', format, allowed)}")
+    grid = _grid(format, threshold, thresholds)
+    if classes is not None and num_classes not in (None, len(classes)):
+        raise UserError(
+            f"num_classes {num_classes}, but classes has {len(classes)} names: give one of them"
+        )
+    num_classes = len(classes) if classes is not None else num_classes
+    if num_classes is not None and not 1 <= num_classes <= MAX_CLASSES:
+        raise UserError(f"num_classes {num_classes}: has to be from 1 to {MAX_CLASSES}")
+    accumulator = score_files(
+        Path(files),
+        names,
+        lambda id: read_label(folder / f"{id}.png"),
+        format,
+        num_classes,
+        grid,
+        progress or Silent(),
+    )
+    scores = summarise(accumulator, threshold, classes)
+    if not scores["iou"]:
+        raise UserError(
+            f"the masks in {folder} hold nothing but 255 for these images, so there is no score"
+        )
+    return {"images": len(names), "format": format, **scores}
+
+
+def _ids(ids: str | Path | Iterable[str] | None, masks: Path) -> list[str]:
+    if ids is None:
+        names = sorted(path.stem for path in masks.glob("*.png"))
+        if not names:
+            raise UserError(f"mask folder {masks} has no .png file")
+        return names
+    if isinstance(ids, (str, Path)):
+        return read_id_list(Path(ids))
+    names = list(ids)
+    if not names:
+        raise UserError("ids is empty, so there is no image to score")
+    return names
+
+
+def _grid(
+    format: str, threshold: float | None, thresholds: tuple[float, float, float] | None
+) -> np.ndarray:
+    """The thresholds to score files of this format at, (T,) float32 ascending."""
+    if not FORMATS[format].thresholded and not (threshold is None and thresholds is None):
+        raise UserError(f"format {format}: label maps need no threshold; leave threshold(s) out")
+    if threshold is not None:
+        if thresholds is not None:
+            raise UserError("threshold and thresholds exclude each other: give one of them")
+        if not 0 <= threshold <= 1:
+            raise UserError(f"threshold {threshold}: has to be in [0, 1]")
+        return np.array([threshold], np.float32)
+    first, last, step = thresholds or THRESHOLDS
+    if not (0 <= first <= last <= 1 and MIN_STEP <= step <= 1):
+        raise UserError(
+            f"thresholds {first:g}:{last:g}:{step:g}: needs 0 <= A <= B <= 1 and {MIN_STEP} <= STEP <= 1"
+        )
+    return threshold_grid(first, last, step)
