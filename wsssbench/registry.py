@@ -264,27 +264,31 @@ def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dic
     return resolved
 
 
-def artefact_class(annotation: Any) -> Any:
-    """The `wsssbench.interfaces.Artefact` class in `annotation`, also in ``X | None`` and ``tuple[X, ...]``; else None.
+def artefact_classes(annotation: Any) -> tuple[Any, ...]:
+    """The `wsssbench.interfaces.Artefact` classes in `annotation`, e.g. in ``X | None`` and ``tuple[X | Y, ...]``.
 
-    A parameter with such an annotation is given as the name of a stage that makes it.
+    A parameter with such an annotation is given as the name of a stage that makes one of them.
     """
     interfaces = sys.modules.get("wsssbench.interfaces")
     if interfaces is None:  # then nobody can have used it in an annotation
-        return None
+        return ()
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
-        return annotation if issubclass(annotation, interfaces.Artefact) else None
-    parts = map(artefact_class, typing.get_args(annotation))
-    return next((part for part in parts if part is not None), None)
+        return (annotation,) if issubclass(annotation, interfaces.Artefact) else ()
+    return tuple(c for part in typing.get_args(annotation) for c in artefact_classes(part))
+
+
+def called(artefacts: tuple[Any, ...]) -> str:
+    """What artefacts of these classes are called in sentences."""
+    return " or ".join(artefact.called for artefact in artefacts)
 
 
 def check_value(parameter: Parameter, value: Any, where: str) -> Any:
     """`value` as its annotation has it (a list may become a tuple); UserError if it is of another type."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    artefact = artefact_class(parameter.annotation)
-    if artefact is not None:
-        return _check_reference(parameter, artefact, value, where)
+    artefacts = artefact_classes(parameter.annotation)
+    if artefacts:
+        return _check_reference(parameter, artefacts, value, where)
     if isinstance(value, bool) and not _accepts_bool(parameter.annotation):
         raise UserError(f"{where}: {parameter.name}={value!r} has to be {parameter.type_name}")
     if isinstance(value, list):  # a config may write either
@@ -302,17 +306,19 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
         ) from None
 
 
-def _check_reference(parameter: Parameter, artefact: Any, value: Any, where: str) -> Any:
+def _check_reference(
+    parameter: Parameter, artefacts: tuple[Any, ...], value: Any, where: str
+) -> Any:
     """The name of a stage, or what it has made; a tuple of them, or None, where the annotation has that."""
     parts = [parameter.annotation, *typing.get_args(parameter.annotation)]
     several = any(typing.get_origin(part) is tuple for part in parts)
     given = tuple(value) if several and isinstance(value, (list, tuple)) else (value,)
     if value is None and type(None) in parts:
         return None
-    if all(_names_stage(one) or isinstance(one, artefact) for one in given):
+    if all(_names_stage(one) or isinstance(one, artefacts) for one in given):
         return given if several else value
     raise UserError(
-        f"{where}: {parameter.name}={value!r} has to be the name of a stage that makes {artefact.called}"
+        f"{where}: {parameter.name}={value!r} has to be the name of a stage that makes {called(artefacts)}"
     )
 
 

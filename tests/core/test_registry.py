@@ -11,7 +11,13 @@ import pytest
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Cams
-from wsssbench.registry import KINDS, Registries, check_parameters, signature_parameters
+from wsssbench.registry import (
+    KINDS,
+    Parameter,
+    Registries,
+    check_parameters,
+    signature_parameters,
+)
 
 
 def sample(
@@ -191,3 +197,17 @@ def test_help_and_list_start_without_the_big_libraries(arguments: list[str]) -> 
         "assert not {'torch', 'mmengine', 'scipy'} & set(sys.modules), 'a slow import'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_reference_may_be_to_one_of_several_artefacts() -> None:
+    from wsssbench.interfaces import Cams, LabelMaps, ScoreMaps
+    from wsssbench.registry import artefact_classes, called, check_value
+
+    assert artefact_classes(Cams | None) == (Cams,)
+    assert artefact_classes(tuple[Cams | ScoreMaps, ...]) == (Cams, ScoreMaps)
+    assert artefact_classes(int | str) == ()
+    assert called((Cams, ScoreMaps)) == "CAMs or scores"
+    either = Parameter("given", Cams | ScoreMaps, None)
+    assert check_value(either, "crf", "here") == "crf"
+    with pytest.raises(UserError, match="makes CAMs or scores"):
+        check_value(either, LabelMaps, "here")

@@ -164,13 +164,13 @@ def _call(value: Any) -> str:
 
 def _value(parameter: Parameter, registries: Registries) -> Any:
     """A value that a required parameter accepts."""
-    from wsssbench.registry import KINDS, artefact_class
+    from wsssbench.registry import KINDS, artefact_classes
 
     if parameter.name in KINDS:
         return {"type": _simple(registries, parameter.name)}
     if parameter.name == "schedule":
         return {"batch_size": 8, "lr": 0.01, "epochs": 1}
-    if parameter.annotation is str or artefact_class(parameter.annotation) is not None:
+    if parameter.annotation is str or artefact_classes(parameter.annotation):
         return parameter.name.upper()
     plain = typing.get_origin(parameter.annotation) or parameter.annotation
     return plain() if plain in (int, float, bool, dict, list, tuple) else ...

@@ -37,7 +37,7 @@ from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel.jobs import single_thread, worker_pool
 from wsssbench.progress import Silent
-from wsssbench.registry import Component, Parameter, Registries, artefact_class, check_value
+from wsssbench.registry import Component, Parameter, Registries, artefact_classes, check_value
 
 T = TypeVar("T")
 Check = Callable[["Subject"], None]
@@ -227,8 +227,7 @@ class Subject:
         def make() -> dict[str, Any]:
             samples: dict[str, Any] = {}
             for name, parameter in self.registry.parameters(self.name).items():
-                artefact = artefact_class(parameter.annotation)
-                if artefact is not None:
+                for artefact in artefact_classes(parameter.annotation)[:1]:
                     sample = sample_artefact(artefact, self.rig.new_directory())
                     one = sample if _fits(parameter, sample) else (sample,)
                     samples |= {name: one} if sample is not None and _fits(parameter, one) else {}

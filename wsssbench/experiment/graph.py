@@ -10,6 +10,7 @@ from typing import Any
 from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.references import Reference, components, references, replaced
 from wsssbench.interfaces import Dataset
+from wsssbench.registry import called
 from wsssbench.stages.classify import Classify
 from wsssbench.stages.custom import Custom
 from wsssbench.stages.evaluate import Evaluate
@@ -153,12 +154,12 @@ class Graph:
     def _target(self, node: Node, reference: Reference) -> Node:
         where = f"{reference.path.rpartition('.')[2]} of {reference.component} in {node.name}"
         target = self.need(reference.target, by=where)
-        if target.makes is None or not issubclass(target.makes, reference.artefact):
+        if target.makes is None or not issubclass(target.makes, reference.artefacts):
             made = (
                 "leaves nothing to read" if target.makes is None else f"makes {target.makes.called}"
             )
             raise UserError(
-                f"{where}='{reference.target}' has to be the name of a stage that makes {reference.artefact.called}, "
+                f"{where}='{reference.target}' has to be the name of a stage that makes {called(reference.artefacts)}, "
                 f"but {target.name} {made}"
             )
         return target
@@ -166,7 +167,7 @@ class Graph:
 
 def hashed(node: Node) -> Any:
     """Return the part of a node's config that is hashed: references as what they have to make."""
-    return replaced(node.config, lambda reference: f"<{reference.artefact.called}>")
+    return replaced(node.config, lambda reference: f"<{called(reference.artefacts)}>")
 
 
 def ancestors(nodes: Iterable[Node], last: str) -> list[Node]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsssbench.interfaces import Artefact
 from wsssbench.plugins import load
-from wsssbench.registry import Component, artefact_class
+from wsssbench.registry import Component, artefact_classes
 
 
 @dataclass(frozen=True)
@@ -19,26 +19,26 @@ class Reference:
         path: where it stands, e.g. ``classifier.erasing.0.guide``; also the role under which the stage is read.
         component: the component that has the parameter.
         target: the stage's name.
-        artefact: what that stage has to make.
+        artefacts: what that stage has to make, one of them.
     """
 
     path: str
     component: str
     target: str
-    artefact: type[Artefact]
+    artefacts: tuple[type[Artefact], ...]
 
 
 def references(value: Any, path: str = "") -> Iterator[Reference]:
     """Yield every reference in `value`, a resolved config or a part of it."""
     if isinstance(value, Mapping):
-        for key, artefact in _annotated(value, path).items():
+        for key, artefacts in _annotated(value, path).items():
             given = value.get(key)
             place = f"{path}.{key}".lstrip(".")
             if isinstance(given, str):
-                yield Reference(place, value["type"], given, artefact)
+                yield Reference(place, value["type"], given, artefacts)
             elif isinstance(given, (list, tuple)):
                 for i, target in enumerate(given):
-                    yield Reference(f"{place}.{i}", value["type"], target, artefact)
+                    yield Reference(f"{place}.{i}", value["type"], target, artefacts)
         for key, item in value.items():
             yield from references(item, f"{path}.{key}".lstrip("."))
     elif isinstance(value, (list, tuple)):
@@ -74,13 +74,13 @@ def components(value: Any, path: str = "") -> Iterator[type]:
             yield from components(item, f"{path}.{i}")
 
 
-def _annotated(value: Mapping[str, Any], path: str) -> dict[str, type[Artefact]]:
+def _annotated(value: Mapping[str, Any], path: str) -> dict[str, tuple[type[Artefact], ...]]:
     """Return the parameters of the component `value` that are annotated with an artefact class."""
     return {
-        key: artefact
+        key: artefacts
         for component in _meant(value, path)
         for key, parameter in load().registries[component.kind].parameters(component.name).items()
-        if (artefact := artefact_class(parameter.annotation)) is not None
+        if (artefacts := artefact_classes(parameter.annotation))
     }
 
 
