@@ -144,7 +144,8 @@ def _zip(dice: random.Random, data: bytes, tokens: Sequence[bytes]) -> bytes:
     )
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in members.items():
-            archive.writestr(name, content)
+            # a member with a date of its own: the present one would be in the bytes
+            archive.writestr(zipfile.ZipInfo(name), content, compress_type=method)
     return buffer.getvalue()
 
 
