@@ -1,4 +1,4 @@
-"""Draw the README's picture of the synthetic scenes: every class once, then scenes with their truth.
+"""Draw the README's picture of the synthetic scenes: every class once, then scenes with their masks.
 
 python tools/draw_samples.py [docs/images/synthetic-samples.png]
 """
@@ -33,7 +33,7 @@ CLASSES_TITLE = (
     "Around an object, usually: the ground of its class."
 )
 SCENES_TITLE = (
-    "Scenes of the data set, and their truth, which is for evaluation only (white: ignored)."
+    "Scenes of the data set, and their masks, which are for evaluation only (white: ignored)."
 )
 
 

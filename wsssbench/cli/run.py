@@ -52,7 +52,8 @@ def run(
         bool, typer.Option("--dry-run", help="show what would run, and why")
     ] = False,
     force: Annotated[
-        list[str] | None, typer.Option(metavar="STAGE", help="compute it again")
+        list[str] | None,
+        typer.Option(metavar="STAGE", help="compute it again, and what descends from it"),
     ] = None,
     until: Annotated[
         str | None, typer.Option(metavar="STAGE", help="stop after this stage")

@@ -29,15 +29,14 @@ _BLOCK = 1 << 20
 _THREADS = 8
 _SHOWN_FROM = 2000  # files whose reading takes long enough to be shown
 
-_known: dict[
-    str, tuple[str, str]
-] = {}  # of this process: a list of files -> their state and content id
+# Of this process: a list of files -> their state and content id.
+_known: dict[str, tuple[str, str]] = {}
 
 
 def content_id(
     files: Mapping[str, str], memory: Path | None = None, progress: Progress | None = None
 ) -> str:
-    """16 hex digits over the names and contents of `files`.
+    """Return 16 hex digits over the names and contents of `files`.
 
     Args:
         files: name -> path, as texts; the name counts, the path does not. Files may be missing.
@@ -62,7 +61,7 @@ def content_id(
 
 
 def file_content(path: Path) -> str:
-    """The first 16 hex digits of the SHA-256 of one file; read once per process and state of the file."""
+    """Return the first 16 hex digits of the SHA-256 of one file; it is read once per process and state of the file."""
     key, state = f"file {path.resolve()}", str(_states([str(path)]))
     known = _known.get(key)
     if known is None or known[0] != state:
@@ -97,12 +96,12 @@ def _contents(
     unread = [p for p, s in zip(paths, states, strict=True) if before.get(p, ("", ""))[0] != s]
     read: dict[str, str] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = zip(unread, pool.map(_content, unread), strict=True)
+        contents = zip(unread, pool.map(_content, unread), strict=True)
         if progress is None or len(unread) < _SHOWN_FROM:
-            read.update(found)
+            read.update(contents)
         else:
             with progress.track("reading the data set once", total=len(unread)) as task:
-                for path, content in found:
+                for path, content in contents:
                     read[path] = content
                     task.advance()
     return [read[path] if path in read else before[path][1] for path in paths]
