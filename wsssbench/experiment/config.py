@@ -56,10 +56,11 @@ class Top:
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     splits: dict[str, Any] | None = None
-    reference: dict[str, float] | None = None
+    reference: dict[str, Percent] | None = None
     smoke: dict[str, Any] | None = None
 
 
+Percent = Annotated[float, Field(ge=0, le=100)]
 LONGEST_NAME = 200  # bytes of the name of an experiment: file systems allow 255
 SECTIONS: dict[str, StageKind] = {kind.section: kind for kind in STAGES if kind.section}
 # Places of sections that are no components -> the class whose fields are their keys.

@@ -32,7 +32,7 @@ from wsssbench.stages.handles import ClassifierFile
 from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import ImageLabels
-from wsssbench.training.schedule import Schedule, equal_share
+from wsssbench.training.schedule import BatchSize, Schedule, equal_share
 from wsssbench.training.task import TrainingTask
 from wsssbench.training.transforms import TrainTransform
 
@@ -49,9 +49,9 @@ class ClassifierSection:
     backbone: dict[str, Any]
     pooling: dict[str, Any]
     erasing: tuple[dict[str, Any], ...] = ()
-    dropout: float = 0.0
-    hidden: Annotated[int, Field(ge=0)] = 0
-    supervised_images: Annotated[int, Field(ge=1)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    hidden: Annotated[int, Field(ge=0, le=8192)] = 0
+    supervised_images: BatchSize | None = None
     transform: dict[str, Any]
     schedule: dict[str, Any]
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from wsssbench.errors import UserError, unknown
-from wsssbench.experiment.config import read_config
+from wsssbench.experiment.config import Percent, read_config
 from wsssbench.experiment.overrides import as_overrides
 from wsssbench.registry import check_parameters
 from wsssbench.results.sweep_record import Paper, Row
@@ -65,7 +65,7 @@ class RowSection:
     """One row of a matrix file: overrides, the paper's numbers by evaluation (per cent), whether it is run here."""
 
     set: dict[str, Any] | None = None
-    paper: dict[str, float] | None = None
+    paper: dict[str, Percent] | None = None
     run: bool = True
 
 
