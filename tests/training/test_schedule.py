@@ -43,7 +43,10 @@ def test_rounds(iterations, given, expected):
             "first_epochs=4 has to be less than epochs=4.0",
         ),
         ({"iterations": 4, "first_epochs": 2, "first_batch_size": 2}, "less than epochs=None"),
-        ({"epochs": 4, "first_epochs": -1.0, "first_batch_size": 2}, "first_epochs=-1.0 has to be float >= 0"),
+        (
+            {"epochs": 4, "first_epochs": -1.0, "first_batch_size": 2},
+            "first_epochs=-1.0 has to be float >= 0",
+        ),
         ({"epochs": 4, "first_epochs": 1, "first_batch_size": 0}, "first_batch_size=0 has to be"),
         ({"epochs": 1, "decay_batch_size": 0}, "decay_batch_size=0 has to be int >= 1"),
         ({"epochs": 1, "decay_batch_size": 5}, "decay_batch_size=5 is larger than the batches"),

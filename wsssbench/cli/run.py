@@ -98,12 +98,18 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def run_one(plan: Plan, settings: Settings, console: Console, log: Path) -> RunResult:
-    """Run `plan`, write its report and show its ladder."""
+    """Run `plan`, write its report and show its ladder; of a run that breaks off the part of it that is there."""
     from wsssbench import api
+    from wsssbench.results.collect import collect, finished_part
 
     if ranks.is_main():
         console.rule(f"{plan.config['name']}, seed {plan.config['seed']}", align="left")
-    run = api.run_plan(plan, settings)
+    try:
+        run = api.run_plan(plan, settings)
+    except UserError:
+        if ranks.is_main():
+            _show_ladder([collect(finished_part(plan), {})], console)
+        raise
     if ranks.is_main():
         _show_ladder([run.result], console)
         seconds = sum(time.seconds for time in run.result.times)
