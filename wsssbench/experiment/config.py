@@ -8,10 +8,12 @@ fills in every default, so that the resolved config says all there is to say abo
 from __future__ import annotations
 
 import pprint
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Annotated, Any
+from unittest.mock import patch
 
 from pydantic import Field
 
@@ -20,6 +22,9 @@ from wsssbench.experiment.graph import STAGES
 from wsssbench.plugins import load
 from wsssbench.registry import check_parameters, signature_parameters
 from wsssbench.stages.stage import StageKind
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +59,12 @@ class Top:
     """
 
     name: str
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
     splits: dict[str, Any] | None = None
     reference: dict[str, Percent] | None = None
     smoke: dict[str, Any] | None = None
 
 
-Percent = Annotated[float, Field(ge=0, le=100)]
 LONGEST_NAME = 200  # bytes of the name of an experiment: file systems allow 255
 SECTIONS: dict[str, StageKind] = {kind.section: kind for kind in STAGES if kind.section}
 # Places of sections that are no components -> the class whose fields are their keys.
@@ -79,7 +83,8 @@ def read_config(path: Path) -> dict[str, Any]:
     if path.suffix != ".py":
         raise UserError(f"config {path} is not a Python config file (*.py)")
     try:
-        loaded = Config.fromfile(path, lazy_import=False, import_custom_modules=False)
+        with patch.object(Config, "_merge_a_into_b", partial(_merged, Config._merge_a_into_b)):
+            loaded = Config.fromfile(path, lazy_import=False, import_custom_modules=False)
     # A config is the user's own Python: any error of it is reported as theirs.
     except Exception as error:
         reason = str(error).strip().splitlines()
@@ -87,6 +92,29 @@ def read_config(path: Path) -> dict[str, Any]:
             f"config {path} cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
         ) from error
     return _plain_values(loaded.to_dict())
+
+
+def _merged(
+    merge: Callable[..., dict[str, Any]],
+    given: Mapping[str, Any],
+    base: Mapping[str, Any],
+    *options: Any,
+) -> dict[str, Any]:
+    """Merge the section `given` into that of a base, as mmengine does, but a component of another type replaces."""
+    replacing = {
+        key: {**item, "_delete_": True} if _is_other_type(item, base.get(key)) else item
+        for key, item in given.items()
+    }
+    return merge(replacing, base, *options)
+
+
+def _is_other_type(given: Any, there: Any) -> bool:
+    return (
+        isinstance(given, Mapping)
+        and isinstance(there, Mapping)
+        and "type" in there
+        and given.get("type", there["type"]) != there["type"]
+    )
 
 
 def _plain_values(value: Any) -> Any:

@@ -151,7 +151,7 @@ def part_of(annotation: Any, key: str) -> Any:
         origin, parts = typing.get_origin(choice), typing.get_args(choice)
         if origin is dict and parts:
             return parts[1]
-        if origin in (tuple, list) and parts and key.isdigit():
+        if origin in (tuple, list) and parts and key.isascii() and key.isdigit():
             fixed = origin is tuple and parts[-1] is not Ellipsis
             if not fixed or int(key) < len(parts):
                 return parts[int(key)] if fixed else parts[0]
