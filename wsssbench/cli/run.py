@@ -71,7 +71,7 @@ def run(
     progress = ConsoleProgress(console)
     log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
     with log_noise(log, progress):
-        loaded = api.read(config, set_ or [], smoke)
+        loaded = api.read(config, set_ or [], smoke, seeded=bool(seeds))
         settings = api.make_settings(work_dir, device, workers, progress, force or (), until)
         wanted: list[int | None] = [*parse_seeds(seeds)] if seeds else [None]
         plans = [api.plan(loaded, settings, seed) for seed in wanted]

@@ -157,7 +157,19 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     resolved: dict[str, Any] = {"name": top["name"], "seed": top["seed"], "splits": splits}
     for key, kind in SECTIONS.items():
         resolved[key] = kind.resolve(_section(config, key, kind), resolved, registries)
+    _check_used(splits, resolved)
     return {**resolved, "reference": top["reference"] or {}}
+
+
+def _check_used(splits: Mapping[str, str], resolved: Mapping[str, Any]) -> None:
+    """Refuse a split that nobody has to give, and that no stage of this experiment reads; UserError names it."""
+    used = {key for kind in STAGES for key in kind.split_uses(resolved)}
+    for key, parameter in signature_parameters(Splits).items():
+        if splits[key] and not parameter.default and key not in used:
+            raise UserError(
+                f"splits.{key}='{splits[key]}' has no effect, since no stage of this experiment uses that split: leave "
+                "it out (a test split is predicted by a segmenter)"
+            )
 
 
 def _check_name(name: str) -> None:
