@@ -6,6 +6,8 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+WARNING = "warning: "  # begins the line of one
+
 
 class Task(Protocol):
     """One counted piece of work."""
