@@ -134,7 +134,9 @@ def test_a_config_in_a_checkpoint_is_not_run(tmp_path, unbroken):
     _run_until(tmp_path, 11)
     path = tmp_path / "checkpoints" / "iteration_0000008.pth"
     checkpoint = torch.load(path, weights_only=True)
-    checkpoint["meta"]["config"] = f"import pathlib\npathlib.Path({str(tmp_path / 'mark')!r}).touch()"
+    checkpoint["meta"]["config"] = (
+        f"import pathlib\npathlib.Path({str(tmp_path / 'mark')!r}).touch()"
+    )
     torch.save(checkpoint, path)
     weights, diary = run(tmp_path)
     assert not (tmp_path / "mark").exists()
