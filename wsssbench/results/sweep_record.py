@@ -218,4 +218,4 @@ def read_sweep(directory: Path) -> Sweep:
 def _is_inside(run: str) -> bool:
     """Is the folder of a cell's results, as in the file, one of the work directory's runs? Impossible ones have none."""
     folder = os.path.normpath(run)
-    return run == "" or (folder.startswith("../../runs/") and "\0" not in run)
+    return not run or (folder.startswith("../../runs/") and "\0" not in run)
