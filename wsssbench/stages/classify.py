@@ -30,7 +30,7 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import ClassifierFile
 from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
-from wsssbench.training.checkpoints import REMEDY, read_weights
+from wsssbench.training.checkpoints import REMEDY, load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import ImageLabels
 from wsssbench.training.schedule import BatchSize, Schedule, equal_share
@@ -153,7 +153,7 @@ class Classify(StageKind):
         )
         task = ClassificationTask(classifier, config["supervised_images"])
         weights = train(task, data, schedule, work.context, faster, title="classify")
-        task.load_state_dict(read_weights(weights))
+        load_weights(task, weights)
         return {"val mAP": _mean_average_precision(task.classifier, work)}
 
     def handle(
