@@ -48,7 +48,7 @@ def make_comparison(
     )
     footnotes = Footnotes()
     scores = {place: _score(runs, place) for place in layout.places}
-    scores = with_ranks(runs, layout, scores, footnotes)
+    scores, separations = with_ranks(runs, layout, scores, options.confidence, footnotes)
     for place, (difference, problems) in compared.items():
         numbers = footnotes.numbers(f"vs. {baseline}: {problem}" for problem in problems)
         scores[place] = replace(scores[place], difference=difference, difference_notes=numbers)
@@ -64,6 +64,7 @@ def make_comparison(
         tuple(lines),
         baseline if any(score.difference for score in scores.values()) else None,
         tuple(footnotes.texts),
+        separations=separations,
     )
     return replace(comparison, remarks=tuple(remarks(comparison, collection)))
 

@@ -12,9 +12,14 @@ JSON is one object; what is not there is null::
                            "difference": {"mean": float, "std": float, "n": int, "low": float, "high": float},
                            "paper": per cent, "card": {str: str | int | float | bool | null},
                            "notes": [int], "difference_notes": [int], "paper_notes": [int]}, ...]}, ...],
+     "separations": {column or line in which rows compete:
+                     {"best": str, "others": [{"row": str, "n": int, "mean": float, "low": float, "high": float,
+                                               "confidence": float}, ...],
+                      "ranks": {row: 1 | 2}, "reason": str}},
      "notes": [str, ...], "remarks": [str, ...]}
 
-``notes`` of a cell are indices into ``notes``. Numbers of a `std` are over the n seeds, `low` and `high` over images.
+``notes`` of a cell are indices into ``notes``. A `std` is over the n seeds, `low` and `high` of a difference
+over images, and those of a separation over seeds (see `wsssbench.results.separation`).
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from wsssbench.results.comparison import Comparison, Difference, Line, Score
@@ -106,6 +112,7 @@ def json_text(comparison: Comparison) -> str:
             }
             for line in comparison.lines
         ],
+        "separations": {heading: asdict(of) for heading, of in comparison.separations.items()},
         "notes": comparison.notes,
         "remarks": comparison.remarks,
     }
