@@ -115,7 +115,7 @@ def sweep(
         planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name)
         cells = _selected(planned, matrix, only or [])
         if dry_run:
-            show_forecast(planned, console)
+            show_forecast(planned, console, settings.device)
             return
         write(planned)
         for row, reason in planned.impossible():

@@ -28,12 +28,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def show_forecast(planned: PlannedSweep, console: Any) -> None:
+def show_forecast(planned: PlannedSweep, console: Any, device: str) -> None:
     """The plan of a sweep: its stages as a tree, what is cached, what will run, how often each is used, how long."""
     from wsssbench.sweep.forecast import forecast
 
     sweep = planned.sweep
-    ahead = forecast(sweep, planned.plans)
+    ahead = forecast(sweep, planned.plans, device)
     rows = {cell.row for cell in sweep.cells if cell.id in planned.plans}
     cells = len(planned.plans)
     console.print(
@@ -88,7 +88,7 @@ def _totals(forecast: Forecast, cells: int) -> list[str]:
         lines.append(f"time left, one after the other, by earlier runs: about {time_left}{rest}")
     elif to_run:
         lines.append(
-            "time left: unknown, since no stage like these has been run with this work folder"
+            "time left: unknown, since no stage with the same config has been run with this work folder"
         )
     if forecast.seconds_saved():
         lines.append(f"sharing stages saves about {duration(forecast.seconds_saved())}")
