@@ -21,7 +21,7 @@ from wsssbench.results.comparison import Comparison, Line, Score
 from wsssbench.results.differences import Sides, differences
 from wsssbench.results.layout import Layout, Options, Place, RungNames, Runs, lay_out
 from wsssbench.results.marks import with_paper, with_ranks
-from wsssbench.results.metrics import METRICS, Stat, point, thresholds_of
+from wsssbench.results.metrics import Stat, metric_at, point, thresholds_of
 from wsssbench.results.notes import nothing_scored, remarks
 from wsssbench.results.table import Footnotes
 
@@ -87,10 +87,10 @@ def _baseline(collection: Collection, layout: Layout, wanted: str | None) -> str
 
 def _sides(runs: Runs, layout: Layout, named: bool) -> dict[Place, Sides]:
     """Both sides of every difference: at one rung, or in every cell of a pivot if the baseline was `named`."""
-    choice = METRICS[layout.metric].choice
+    choice = metric_at(layout.metric).choice
     sides: dict[Place, Sides] = {}
     for place in layout.places:
-        of_rung = place.rung == layout.rung and METRICS[place.metric].choice == choice
+        of_rung = place.rung == layout.rung and metric_at(place.metric).choice == choice
         if place.row != runs.baseline and (named if layout.kind == "pivot" else of_rung):
             ours, theirs = runs.at(place), runs.of_baseline(place)
             if ours and theirs:
@@ -100,7 +100,7 @@ def _sides(runs: Runs, layout: Layout, named: bool) -> dict[Place, Sides]:
 
 def _score(runs: Runs, place: Place) -> Score:
     """The number of `place`, without what depends on its neighbours."""
-    metric = METRICS[place.metric]
+    metric = metric_at(place.metric)
     evaluations = {seed: one.evaluation for seed, one in runs.at(place).items()}
     values = {
         seed: value for seed, one in evaluations.items() if math.isfinite(value := metric.of(one))

@@ -31,10 +31,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from wsssbench.results.axes import CLASS
 from wsssbench.results.comparison import Comparison, Difference, Line, Score
 from wsssbench.results.formatting import MISSING, interval, number, signed, signs, thresholds_text
 from wsssbench.results.latex import latex
-from wsssbench.results.metrics import METRICS
+from wsssbench.results.metrics import metric_at
 from wsssbench.results.table import Column, Table, TableCell, markdown
 
 SCHEMA = "wsssbench.comparison/1"
@@ -154,7 +155,7 @@ def _difference_column(comparison: Comparison) -> list[tuple[Column, list[TableC
     for score in scores:
         text, *more = _signed(score.difference) if score.difference else [MISSING]
         cells.append(TableCell(text, signs(score.difference_notes), more=" ".join(more)))
-    title = METRICS[comparison.layout.metric].title
+    title = metric_at(comparison.layout.metric).title
     title = f"{comparison.layout.rung} {title}" if comparison.layout.kind == "rungs" else title
     title += f" vs. {comparison.baseline} [{100 * comparison.options.confidence:g} %]"
     return [(Column(title), cells)]
@@ -177,13 +178,14 @@ def _shared_notes(comparison: Comparison, line: Line) -> list[int]:
 
 
 def _title(comparison: Comparison) -> str:
-    metric = METRICS[comparison.layout.metric].title
+    metric = metric_at(comparison.layout.metric).title
     if comparison.layout.kind == "rungs":
         return f"{comparison.title}, {metric} (%)"
     if comparison.layout.kind == "rung":
         return f"{comparison.title}, {comparison.layout.rung} (%)"
     what = [comparison.layout.rung] if len({score.rung for score in comparison.cells}) == 1 else []
     what += [metric] if len({score.metric for score in comparison.cells}) == 1 else []
+    what += ["IoU"] if CLASS in (comparison.layout.corner, comparison.layout.across) else []
     of = f"{' '.join(what)} by " if what else ""
     return f"{comparison.title}, {of}{comparison.layout.corner} and {comparison.layout.across} (%)"
 

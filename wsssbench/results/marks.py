@@ -8,7 +8,7 @@ from dataclasses import replace
 from wsssbench.results.axes import NOT_OF_ROWS
 from wsssbench.results.comparison import Score
 from wsssbench.results.layout import Layout, Place, Runs
-from wsssbench.results.metrics import METRICS
+from wsssbench.results.metrics import metric_at
 from wsssbench.results.protocol import card_differences, mixed_protocols, paper_differences
 from wsssbench.results.run import Evaluation
 from wsssbench.results.separation import Separation, separate
@@ -59,9 +59,9 @@ def with_paper(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes)
     base = {place: _base(runs, group) for _, group in _groups(layout) for place in group}
     filled = dict(scores)
     for place, score in scores.items():
-        metric = METRICS[place.metric]
+        metric = metric_at(place.metric)
         paper = collection.paper.get(place.row or "", {}).get(place.rung + metric.paper)
-        asked = place.seed is None and metric.choice == METRICS[layout.metric].choice
+        asked = place.seed is None and metric.choice == metric_at(layout.metric).choice
         if paper is None or not asked:
             continue
         said = []

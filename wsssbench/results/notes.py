@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from wsssbench.results.collection import Collection, Missing
 from wsssbench.results.comparison import Comparison
 from wsssbench.results.formatting import listed, thresholds_text
-from wsssbench.results.metrics import METRICS
+from wsssbench.results.metrics import metric_at
 from wsssbench.results.protocol import threshold_origin
 
 ONE_SEED = "n = 1: the interval covers images, not seeds; with other seeds the order may be another"
@@ -42,6 +42,9 @@ def _order(comparison: Comparison) -> list[str]:
         headings.setdefault(separation.reason, []).append(heading)
     marked = headings.pop("", [])
     everywhere = not marked and len(headings) == 1
+    if len(headings) > MOST_NAMED:
+        every = [heading for of in headings.values() for heading in of]
+        headings = {"--format json has the interval of each": every}
     said = [
         f"not separable{'' if everywhere else f' ({listed(of)})'}: {reason}"
         for reason, of in headings.items()
@@ -59,7 +62,7 @@ def _thresholds(comparison: Comparison) -> list[str]:
     origins: dict[str, str] = {}
     for cell in comparison.cells:
         if cell.thresholds:
-            oracle = METRICS[cell.metric].choice == "oracle"
+            oracle = metric_at(cell.metric).choice == "oracle"
             name = f"{cell.rung}, oracle" if oracle else cell.rung
             fixed = f"at the threshold {thresholds_text(cell.thresholds)}, fixed beforehand"
             origins.setdefault(name, f"{name}: {threshold_origin(cell.card) or fixed}")
@@ -71,7 +74,7 @@ def _interval(comparison: Comparison) -> list[str]:
     if not differences:
         return []
     layout, options = comparison.layout, comparison.options
-    of_rung = f"{layout.rung} {METRICS[layout.metric].title}"
+    of_rung = f"{layout.rung} {metric_at(layout.metric).title}"
     what = "the number" if layout.kind == "pivot" else of_rung
     base = comparison.baseline
     text = f"vs. {base}: {what} minus that of {base}, over the seeds both have"
