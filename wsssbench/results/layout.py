@@ -229,7 +229,7 @@ def _kind(options: Options, rungs: int) -> tuple[str, str, str]:
         several = options.rung is None and rungs > 1
         return ("rungs", ROW, RUNG) if several else ("rung", ROW, METRIC)
     lines = options.rows or (ROW if options.columns != ROW else RUNG)
-    columns = options.columns or (RUNG if lines != RUNG else ROW)
+    columns = options.columns or (RUNG if lines not in (RUNG, CLASS) else ROW)
     if CLASS in (lines, columns) and (METRIC in (lines, columns) or options.metric != "miou"):
         raise UserError(
             f"--rows {lines} --columns {columns}: classes have their IoU at the fixed or selected threshold only: "
