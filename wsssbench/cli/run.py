@@ -71,7 +71,7 @@ def run(
     progress = ConsoleProgress(console)
     log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
     with log_noise(log, progress):
-        loaded = api.read(config, set_ or [], smoke)
+        loaded = api.read(config, set_ or [], smoke, seeded=bool(seeds))
         settings = api.make_settings(work_dir, device, workers, progress, force or (), until)
         wanted: list[int | None] = [*parse_seeds(seeds)] if seeds else [None]
         plans = [api.plan(loaded, settings, seed) for seed in wanted]
@@ -98,12 +98,18 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def run_one(plan: Plan, settings: Settings, console: Console, log: Path) -> RunResult:
-    """Run `plan`, write its report and show its ladder."""
+    """Run `plan`, write its report and show its ladder; of a run that breaks off the part of it that is there."""
     from wsssbench import api
+    from wsssbench.results.collect import collect, finished_part
 
     if ranks.is_main():
         console.rule(f"{plan.config['name']}, seed {plan.config['seed']}", align="left")
-    run = api.run_plan(plan, settings)
+    try:
+        run = api.run_plan(plan, settings)
+    except UserError:
+        if ranks.is_main():
+            _show_ladder([collect(finished_part(plan), {})], console)
+        raise
     if ranks.is_main():
         _show_ladder([run.result], console)
         seconds = sum(time.seconds for time in run.result.times)

@@ -51,7 +51,9 @@ def sweep(
             autocompletion=complete.grids,
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="comma-separated; default: the matrix's, or 0")] = "",
+    seeds: Annotated[
+        str, typer.Option(help="comma-separated; default: the matrix's, or the base's")
+    ] = "",
     base: Annotated[str, typer.Option(help="a matrix's base by name, e.g. voc; or a config")] = "",
     set_: Annotated[
         list[str] | None,
@@ -100,6 +102,13 @@ def sweep(
 
     if executor not in EXECUTORS:
         raise UserError(f"--executor: {unknown('executor', executor, EXECUTORS)}")
+    for idle, why in (
+        (jobs > 1 and executor != "here", f"--jobs {jobs}: {executor} runs all cells at once"),
+        (retry and collect, "--retry: --collect runs nothing"),
+        (dry_run and collect, "--dry-run: --collect runs nothing, but shows results"),
+    ):
+        if idle:
+            raise UserError(f"{why}; give one of the two")
     if ranks.world_size() > 1:
         raise UserError(
             "sweep starts the processes of its cells itself: leave torchrun out and give --ranks"
@@ -115,7 +124,8 @@ def sweep(
         planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name)
         cells = _selected(planned, matrix, only or [])
         if dry_run:
-            show_forecast(planned, console, settings.device)
+            shown = replace(planned, plans={c.id: planned.plans[c.id] for c in cells})
+            show_forecast(shown, console, settings.device)
             return
         write(planned)
         for row, reason in planned.impossible():
