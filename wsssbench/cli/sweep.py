@@ -124,9 +124,8 @@ def sweep(
         planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name)
         cells = _selected(planned, matrix, only or [])
         if dry_run:
-            show_forecast(
-                replace(planned, plans={c.id: planned.plans[c.id] for c in cells}), console
-            )
+            shown = replace(planned, plans={c.id: planned.plans[c.id] for c in cells})
+            show_forecast(shown, console, settings.device)
             return
         write(planned)
         for row, reason in planned.impossible():
