@@ -44,10 +44,13 @@ class Backbone(nn.Module, ABC):
     Attributes:
         channels: channels of each returned feature map, coarse last.
         strides: stride of each returned feature map w.r.t. the image, coarse last.
+        new_layers: first parts of the dotted names of its parameters that no pretraining has seen, e.g. ``("neck",)``;
+            they learn at the rate of new layers, as the head does.
     """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
+    new_layers: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -118,14 +121,10 @@ class Classifier(nn.Module):
             output = replace(output, maps=maps)
         return output.maps
 
-    @staticmethod
-    def new_parameters() -> tuple[str, ...]:
-        """Return the prefixes of parameters that no ImageNet training has seen: for a higher learning rate.
-
-        No backbone of the core has a parameter whose name contains one of them, so they also serve
-        as substrings.
-        """
-        return ("hidden.", "head.", "pooling.", "erasing.")
+    def new_layers(self) -> tuple[str, ...]:
+        """Return the first parts of the names of parameters that no pretraining has seen; they learn faster."""
+        of_backbone = (f"backbone.{path}" for path in self.backbone.new_layers)
+        return ("hidden", "head", "pooling", "erasing", *of_backbone)
 
 
 def _convolution(given: int, out: int) -> nn.Conv2d:

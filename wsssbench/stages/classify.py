@@ -147,7 +147,7 @@ class Classify(StageKind):
         )
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         faster = dict.fromkeys(
-            (f"classifier.{prefix}" for prefix in classifier.new_parameters()),
+            (f"classifier.{path}" for path in classifier.new_layers()),
             schedule.new_layers_lr,
         )
         task = ClassificationTask(classifier, config["supervised_images"])
