@@ -94,9 +94,7 @@ def load_entry_points(points: tuple[EntryPoint, ...], also: tuple[EntryPoint, ..
     registries = Registries()
     ordered = sorted([*chosen, *also], key=lambda p: (p.name != "core", p.name))
     plugins = [_load_one(point, manager, registries) for point in ordered]
-    plugins += [
-        _load_file(*file, manager, registries) for file in plugin_files.modules().items()
-    ]
+    plugins += [_load_file(*file, manager, registries) for file in plugin_files.modules().items()]
     return Loaded(tuple(plugins), registries, manager.hook)
 
 
@@ -163,9 +161,7 @@ def _load_file(
     return Plugin(path.name, str(path), version)
 
 
-def _register(
-    registries: Registries, module: Any, found: dict[str, tuple[str, type]]
-) -> None:
+def _register(registries: Registries, module: Any, found: dict[str, tuple[str, type]]) -> None:
     for name, (kind, cls) in found.items():
         lines = (cls.__doc__ or "").strip().splitlines()
         summary = lines[0].rstrip(".") if lines else "without a docstring"

@@ -33,7 +33,6 @@ def build_app() -> typer.Typer:
         sweep,
         weights,
     )
-
     from wsssbench.cli.plugin_option import with_plugin_files
 
     app = typer.Typer(

@@ -29,7 +29,11 @@ REPORTED = (
 
 
 _WORDING = frozenset(
-    f"wsssbench.{name}" for name in ("errors", "hookspecs", "plugins", "progress", "registry")
+    f"wsssbench.{name}"
+    for name in (
+        *("errors", "hookspecs", "plugins", "plugin_files", "progress", "registry"),
+        *("interfaces.requirements", "parallel.plugin_errors"),
+    )
 )
 
 
@@ -46,7 +50,8 @@ def code_version(modules: Iterable[str]) -> dict[str, str]:
     result: dict[str, str] = {}
     sources: dict[str, list[Path]] = {}
     files = []
-    for module in sorted(_closure(tuple(modules))):
+    files_named = os.environ.get(plugin_files.VARIABLE, "")
+    for module in sorted(_closure(tuple(modules), files_named)):
         package = module.partition(".")[0]
         path = _source(module)
         if plugin_files.is_plugin_file(module):
@@ -85,7 +90,7 @@ def _top_level() -> dict[str, list[str]]:
 
 
 @cache
-def _closure(modules: tuple[str, ...]) -> frozenset[str]:
+def _closure(modules: tuple[str, ...], files_named: str) -> frozenset[str]:
     """Return `modules` and everything they import, statically, from the same top-level packages or wsssbench."""
     roots = {module.partition(".")[0] for module in modules} | {"wsssbench"}
     closure: set[str] = set()
@@ -97,7 +102,9 @@ def _closure(modules: tuple[str, ...]) -> frozenset[str]:
         path = _source(module)
         if path is None:
             continue
-        if plugin_files.is_plugin_file(module):  # what lies beside it can be imported from its folder
+        if plugin_files.is_plugin_file(
+            module
+        ):  # what lies beside it can be imported from its folder
             roots |= {other.stem for other in path.parent.glob("*.py")}
         closure.add(module)
         waiting.extend(_imports(module, path))
@@ -135,8 +142,14 @@ def _run_by_importing(node: ast.AST) -> Iterator[ast.AST]:
             yield from _run_by_importing(child)
 
 
-@cache
 def _source(module: str) -> Path | None:
+    if plugin_files.is_plugin_file(module):
+        return plugin_files.modules().get(module)
+    return _installed_source(module)
+
+
+@cache
+def _installed_source(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, AttributeError, ValueError):

@@ -60,7 +60,7 @@ def source(module: str) -> bytes:
     """The source of the plugin file whose module has the full name `module`, as it is on disk.
 
     Raises:
-        UserError: it has changed since this process loaded it, so that results would be taken for those of another code.
+        UserError: it has changed since it was loaded: results would be taken for those of another code.
     """
     path = modules()[module]
     content = path.read_bytes()
