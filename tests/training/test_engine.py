@@ -213,8 +213,8 @@ def test_steps_are_those_of_a_plain_loop(tmp_path, optimizer):
             seen.append(draw)
             return super().__getitem__(draw)
 
-    # "body.1" is the longer part of "body.1.weight", so it counts
-    multipliers = {"head": 10.0, "body": 2.0, "body.1": 0.0}
+    # "body.1" is the longer way to "body.1.weight", so it counts; "weight" and "bod" lead to nothing
+    multipliers = {"head": 10.0, "body": 2.0, "*.1": 0.0, "weight": 3.0, "bod": 3.0}
     path = train(task, Watched(), schedule, context(tmp_path), multipliers)
 
     fast, slow = list(reference.head.parameters()), list(reference.body[0].parameters())

@@ -19,6 +19,7 @@ from wsssbench.experiment.references import Reference, components, replaced
 from wsssbench.files.ground_truth import allow_masks
 from wsssbench.files.image_lists import first_few
 from wsssbench.interfaces import Dataset
+from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.progress import Progress
 from wsssbench.stages.generate import build_dataset, data_of, located
 from wsssbench.stages.stage import ONE_EACH, Node
@@ -104,6 +105,7 @@ class Plan:
         return node.kind.card(self.with_artefacts(node), above)
 
 
+@plugin_errors()
 def make_plan(
     config: Mapping[str, Any], settings: Settings, checked: set[str] | None = None
 ) -> Plan:
@@ -114,6 +116,7 @@ def make_plan(
 
     Raises:
         IncompatibleError: components that do not go together.
+        PluginError: the code of a plugin raised an exception.
         UserError: the data set or a component of the config cannot be used; an unknown --force or --until.
     """
     dataset = build_dataset(config)

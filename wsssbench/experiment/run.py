@@ -27,6 +27,7 @@ from wsssbench.experiment.plan import Plan, Settings, State, Step, state_of
 from wsssbench.files.ground_truth import allow_masks, forbid
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
+from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.stages.stage import StageWork
@@ -34,6 +35,7 @@ from wsssbench.stages.stage import StageWork
 _LOCK_POLL_SECONDS = 5.0  # between two looks at a lock that another process holds
 
 
+@plugin_errors()
 def execute(
     plan: Plan, settings: Settings, only: Collection[str] | None = None
 ) -> dict[str, State]:
@@ -46,6 +48,10 @@ def execute(
 
     Returns:
         What happened to each node.
+
+    Raises:
+        PluginError: the code of a plugin raised an exception.
+        UserError: a stage cannot do its work.
     """
     ranks.init(settings.device)
     happened: dict[str, State] = {}

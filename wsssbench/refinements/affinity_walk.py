@@ -120,8 +120,9 @@ class AffinityWalk(Refinement):
             seed=context.seed,
         )
         seed_everything(context.seed)
-        task = AffinityTask(self._build(), self.offsets)
-        faster = {"network.embed": self.schedule.new_layers_lr}
+        network = self._build()
+        task = AffinityTask(network, self.offsets)
+        faster = {f"network.{path}": self.schedule.new_layers_lr for path in network.new_layers()}
         train(task, data, self.schedule, context, faster, title="AffinityNet")
 
     def load(self, directory: Path, device: str) -> None:

@@ -22,6 +22,7 @@ from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.evaluation.ranking import average_precision
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Batch, Classifier, Dataset, Erasing, Losses, TrainedClassifier
+from wsssbench.interfaces.requirements import need_losses
 from wsssbench.models.classifier import build_classifier
 from wsssbench.models.preprocess import normalise
 from wsssbench.parallel import ranks
@@ -148,7 +149,7 @@ class Classify(StageKind):
         )
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         faster = dict.fromkeys(
-            (f"classifier.{prefix}" for prefix in classifier.new_parameters()),
+            (f"classifier.{path}" for path in classifier.new_layers()),
             schedule.new_layers_lr,
         )
         task = ClassificationTask(classifier, config["supervised_images"])
@@ -193,6 +194,7 @@ class ClassificationTask(TrainingTask):
         for i, erasing in enumerate(self.classifier.erasing):
             assert isinstance(erasing, Erasing)
             added = erasing.losses(self.classifier, given, output)
+            need_losses(added, component=f"erasing {type(erasing).__name__}")
             tag = f"{i}." if len(self.classifier.erasing) > 1 else ""
             terms.update({f"{tag}{name}": value for name, value in added.terms.items()})
             log.update({f"{tag}{name}": value for name, value in added.log.items()})

@@ -144,7 +144,7 @@ class TrainingJob:
         dataset: answers ``dataset[(index, position)]``; all its randomness comes from `position`.
         collate: list of samples -> batch.
         weights: what to save in the end.
-        lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
+        lr_multipliers: first parts of names of parameters -> factor on their learning rate; see `build_optimizer`.
         on_progress: called before each iteration with the share of the schedule that is done, in [0, 1).
     """
 
