@@ -22,10 +22,3 @@ reference = {  # the paper's Tables 4 and 5, which choose thresholds and alphas 
     "DeepLab val": 70.9,
     "DeepLab test": 71.7,
 }
-smoke = {  # --smoke on six of VOC's images; from the root of the repository
-    "data.lists": dict(
-        train_aug="configs/_base_/smoke/voc12_train.txt",
-        train="configs/_base_/smoke/voc12_train.txt",
-        val="configs/_base_/smoke/voc12_val.txt",
-    ),
-}

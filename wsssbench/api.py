@@ -21,9 +21,10 @@ import torch
 from wsssbench.errors import UserError, unknown
 from wsssbench.evaluation.score_folder import evaluate
 from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides, apply_smoke, as_overrides
+from wsssbench.experiment.overrides import apply_overrides, as_overrides
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
+from wsssbench.experiment.trial import tried
 from wsssbench.pages import run_page
 from wsssbench.pages.gallery import OF_RUN, run_gallery
 from wsssbench.pages.html import write_page
@@ -49,6 +50,7 @@ def run(
     until: str | None = None,
     force: Sequence[str] | str = (),
     smoke: bool = False,
+    limit: int | None = None,
     work_dir: str | Path = "work",
     device: str = "auto",
     workers: int | None = None,
@@ -62,7 +64,8 @@ def run(
         seed: by default the config's.
         until: the last stage, e.g. ``cam``.
         force: a stage, or several, to compute again, with all that descends from them.
-        smoke: all stages on a handful of images.
+        smoke: all stages on a handful of images, with tiny trainings; the numbers mean nothing.
+        limit: at most so many images of each split, the first ones.
         work_dir: where the cache and the results are.
         device: ``auto``, ``cpu`` or ``cuda``.
         workers: processes; by default the CPU cores.
@@ -73,7 +76,7 @@ def run(
         UserError: whatever is wrong with the config, the data, or these arguments.
     """
     settings = make_settings(work_dir, device, workers, progress, force, until)
-    planned = plan(read(config, set, smoke), settings, seed)
+    planned = plan(read(config, set, smoke, limit, settings.progress), settings, seed)
     return run_plan(planned, settings)
 
 
@@ -122,12 +125,14 @@ def read(
     config: str | Path | Mapping[str, Any],
     set: Mapping[str, Any] | Sequence[str] | str = (),
     smoke: bool = False,
+    limit: int | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """A config with overrides, not resolved yet; arguments as of `run`."""
     loaded = dict(config) if isinstance(config, Mapping) else read_config(Path(config))
-    if smoke:
-        loaded = apply_smoke(loaded)
-    return apply_overrides(loaded, as_overrides(set) if isinstance(set, Mapping) else _texts(set))
+    overrides = as_overrides(set) if isinstance(set, Mapping) else _texts(set)
+    changed = apply_overrides(loaded, overrides)
+    return tried(changed, loaded, smoke, limit, overrides, (progress or Silent()).warn)
 
 
 def make_settings(

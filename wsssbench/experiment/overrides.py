@@ -1,4 +1,4 @@
-"""Changes a config from the command line: ``--set a.b=value`` and ``--smoke``.
+"""Changes a config from the command line: ``--set a.b=value``.
 
 One rule merges what is given with what is there: a bare name keeps the parameters of a component of the same type (in
 a list: of the item of that type), ``Name()`` has its defaults, a dict is merged key by key, a list replaces, a
@@ -20,16 +20,6 @@ from wsssbench.experiment.config import PLAIN, SECTIONS, Top
 from wsssbench.plugins import load
 from wsssbench.registry import signature_parameters
 from wsssbench.stages import places
-
-
-def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config with its own ``smoke`` overrides: the same stages on a handful of images."""
-    if not config.get("smoke"):
-        raise UserError(
-            "this config has no smoke=dict(...) section of overrides, so --smoke cannot shrink it; "
-            "add one or use --set"
-        )
-    return apply_overrides(config, [f"+{key}={value!r}" for key, value in config["smoke"].items()])
 
 
 def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.experiment.cache import Entry
 from wsssbench.experiment.plan import Plan, Settings, State, Step, state_of
+from wsssbench.experiment.weight_files import refuse
 from wsssbench.files.ground_truth import allow_masks, forbid
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
@@ -45,7 +46,11 @@ def execute(
 
     Returns:
         What happened to each node.
+
+    Raises:
+        UserError: a weight file is missing, or whatever stops a stage.
     """
+    refuse(plan.missing)
     ranks.init(settings.device)
     happened: dict[str, State] = {}
     steps = [step for step in plan.steps if only is None or step.node.name in only]

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides, apply_smoke
+from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.experiment.plan import Plan, Settings, make_plan
+from wsssbench.experiment.trial import trial_of, tried
 from wsssbench.results.sweep_record import Row, Sweep, SweepCell
 from wsssbench.sweep.matrix import Matrix
 
@@ -38,22 +39,25 @@ def plan_cells(
     overrides: Sequence[str] = (),
     smoke: bool = False,
     name: str = "",
+    limit: int | None = None,
 ) -> PlannedSweep:
     """Resolve and plan every cell.
 
     Args:
         overrides: ``key=value`` of every row, before the rows' own.
-        smoke: with the base's own smoke overrides.
+        smoke: on a handful of images, with tiny trainings.
         name: of the sweep; by default the matrix's.
+        limit: at most so many images of each split.
 
     Raises:
         UserError: a row that no config can be made of. Components that are fine but do not go together make their
             cells impossible instead, unless that is true of every cell.
     """
-    name = name or matrix.name + ("-smoke" if smoke else "")
-    directory = settings.work_dir / "sweeps" / _folder(name)
-    base = read_config(matrix.base)
-    base = apply_overrides(apply_smoke(base) if smoke else base, overrides)
+    name = name or matrix.name
+    written = read_config(matrix.base)
+    base = apply_overrides(written, overrides)
+    trial = trial_of(smoke, limit)
+    directory = settings.work_dir / "sweeps" / _folder(trial.marked(name) if trial else name)
     checked: set[str] = set()
     cells: list[SweepCell] = []
     plans: dict[str, Plan] = {}
@@ -61,7 +65,9 @@ def plan_cells(
         if not row.run:
             continue
         with _in_row(row):
+            given = (*overrides, *row.set)
             config = apply_overrides(base, row.set)
+            config = tried(config, written, smoke, limit, given, settings.progress.warn)
         # The base's published numbers are its own method's; a row has its own, which the comparison shows.
         config = {**config, "name": f"{name}-{slug}", "reference": {}}
         for seed in seeds:
@@ -80,7 +86,7 @@ def plan_cells(
         raise UserError(f"no row of {name} can run; the first: {cells[0].impossible}")
     sweep = Sweep(
         directory=directory,
-        name=name,
+        name=directory.name,
         title=matrix.title,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         base=_as_typed(matrix.base),
