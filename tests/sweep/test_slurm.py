@@ -106,11 +106,12 @@ def test_before_its_time_limit_a_job_goes_back_into_the_queue(
 ) -> None:
     """submitit's local executor warns a job as Slurm does, and runs it again."""
     cell, first = sweep.cells[0], sweep.directory / "first"
-    code = f"import pathlib, time; p = pathlib.Path({str(first)!r})\nif not p.exists(): p.touch(); time.sleep(600)\n"
+    code = f"import os, pathlib, time; p = pathlib.Path({str(first)!r})\n"
+    code += "if not p.exists(): p.write_text(f'{os.getppid()} '); time.sleep(600)\n"
     monkeypatch.setattr(slurm, "command", lambda *_: script(code + leaves_results(sweep, cell)))
     jobs = submit(sweep, [cell], options, "local", {})
-    wait_until(first.exists)
-    jobs[cell.id]._interrupt()
+    wait_until(lambda: first.exists() and first.read_text().endswith(" "))
+    os.kill(int(first.read_text()), signal.SIGUSR2)
     display = Events()
     wait_for(sweep, [cell], jobs, display)
     assert display.events[-1] == ("done", cell.id)
