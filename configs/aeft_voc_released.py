@@ -72,5 +72,5 @@ classifier = dict(
 cam = dict(relu="image")  # 18
 smoke = {
     "classifier.supervised_images": 2,
-    "classifier.schedule.first_batch_size": 2,
+    "classifier.schedule.first_batch_size": 4,
 }

@@ -191,19 +191,38 @@ def test_what_a_run_does_not_have(
         ({"force": "camm"}, "camm"),
         ({"seed": "first"}, "seed"),
         ({"device": "tpu"}, "auto, cpu or cuda"),
-        ({"workers": -1}, "workers -1: has to be at least 1"),
-        ({"smoke": True}, "has no smoke"),
+        ({"workers": -1}, "workers=-1 has to be int >= 1 and <= 1024"),
+        ({"workers": 1.5}, r"workers=1\.5 has to be int"),
+        ({"workers": True}, "workers=True has to be int"),
+        ({"workers": "two"}, "workers='two' has to be int"),
+        ({"until": 3}, r"until=3 has to be str \| None"),
+        ({"force": 3}, "force=3 has to be"),
+        ({"force": [3]}, r"force=\[3\] has to be"),
+        ({"set": 3}, "set=3 has to be"),
+        ({"set": [None]}, r"set=\[None\] has to be"),
+        ({"device": 3}, "auto, cpu or cuda"),
+        ({"work_dir": None}, "work_dir=None has to be str"),
+        ({"smoke": "perhaps"}, "smoke='perhaps' has to be bool"),
+        ({"config": None}, "config=None has to be str"),
+        ({"config": 3}, "config=3 has to be str"),
+        ({"seed": 1, "set": "seed=2"}, "the seed is given twice"),
+        ({"seed": True}, "seed=True has to be int"),
+        ({"set": ["cam.flip=true", "cam.flip=false"]}, "is given 2 times"),
+        ({"force": "label", "until": "cam"}, "--force label has no effect, since --until cam"),
+        ({"limit": 0}, "--limit 0: has to be at least 1"),
+        ({"limit": "9"}, "limit='9' has to be int"),
     ],
 )
 def test_wrong_arguments_of_a_run(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        wsssbench.run(CONFIG, work_dir=tmp_path, **changes)
+        wsssbench.run(**{"config": CONFIG, "work_dir": tmp_path, **changes})
 
 
 def test_folders_that_are_no_runs(tmp_path: Path) -> None:
     for ask in (wsssbench.open_run, wsssbench.compare):
-        with pytest.raises(UserError):
-            ask(tmp_path)
+        for wrong in (tmp_path, None, 3):
+            with pytest.raises(UserError):
+                ask(wrong)
     with pytest.raises(UserError, match=r"unknown config 'no\.py'"):
         wsssbench.run(tmp_path / "no.py")
 
@@ -354,7 +373,7 @@ def test_the_command_line_says_the_same(
         ({"threshold": 0.3}, "label maps need no threshold"),
         ({"format": "cam", "threshold": 3.0}, "threshold 3.0: has to be in"),
         ({"format": "cam", "threshold": 0.3, "thresholds": (0, 1, 0.1)}, "exclude each other"),
-        ({"format": "cam", "thresholds": (0, 1, 0)}, "needs 0 <= A <= B <= 1"),
+        ({"format": "cam", "thresholds": (0, 1, 0)}, "0 <= first <= last <= 1"),
         ({"classes": ["cat"]}, "2 is outside 0..1"),
         ({"classes": ["cat"], "num_classes": 2}, "num_classes 2, but classes has 1 names"),
         ({"num_classes": 0}, "num_classes 0: has to be from 1 to 254"),

@@ -24,7 +24,7 @@ def show(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="as --smoke of a run makes it")] = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="as --limit of a run makes it")
+        int | None, typer.Option(metavar="N", help="as --limit of a run makes it")
     ] = None,
 ) -> None:
     """Print the resolved config: bases merged, overrides applied, checked, every default filled in."""

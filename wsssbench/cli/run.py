@@ -50,7 +50,7 @@ def run(
         bool, typer.Option("--smoke", help="all stages on a handful of images, tiny trainings")
     ] = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="the first N images of each split only")
+        int | None, typer.Option(metavar="N", help="the first N images of each split only")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="show what would run, and why")
@@ -76,7 +76,7 @@ def run(
     progress = ConsoleProgress(console)
     log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
     with log_noise(log, progress):
-        loaded = api.read(config, set_ or [], smoke, limit, progress)
+        loaded = api.read(config, set_ or [], smoke, limit, bool(seeds), progress)
         settings = api.make_settings(work_dir, device, workers, progress, force or (), until)
         wanted: list[int | None] = [*parse_seeds(seeds)] if seeds else [None]
         plans = [api.plan(loaded, settings, seed) for seed in wanted]
@@ -106,13 +106,19 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def run_one(plan: Plan, settings: Settings, console: Console, log: Path) -> RunResult:
-    """Run `plan`, write its report and show its ladder."""
+    """Run `plan`, write its report and show its ladder; of a run that breaks off the part of it that is there."""
     from wsssbench import api
+    from wsssbench.results.collect import collect, finished_part
     from wsssbench.results.formatting import trial_text
 
     if ranks.is_main():
         console.rule(f"{plan.config['name']}, seed {plan.config['seed']}", align="left")
-    run = api.run_plan(plan, settings)
+    try:
+        run = api.run_plan(plan, settings)
+    except UserError:
+        if ranks.is_main():
+            _show_ladder([collect(finished_part(plan), {})], console)
+        raise
     if ranks.is_main():
         _show_ladder([run.result], console)
         seconds = sum(time.seconds for time in run.result.times)

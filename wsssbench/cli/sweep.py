@@ -52,7 +52,9 @@ def sweep(
             autocompletion=complete.grids,
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="comma-separated; default: the matrix's, or 0")] = "",
+    seeds: Annotated[
+        str, typer.Option(help="comma-separated; default: the matrix's, or the base's")
+    ] = "",
     base: Annotated[str, typer.Option(help="a matrix's base by name, e.g. voc; or a config")] = "",
     set_: Annotated[
         list[str] | None,
@@ -78,7 +80,7 @@ def sweep(
         bool, typer.Option("--smoke", help="on a handful of images, tiny trainings")
     ] = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="the first N images of each split only")
+        int | None, typer.Option(metavar="N", help="the first N images of each split only")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="cells at the same time on this machine")] = 1,
     executor: Annotated[
@@ -107,6 +109,13 @@ def sweep(
 
     if executor not in EXECUTORS:
         raise UserError(f"--executor: {unknown('executor', executor, EXECUTORS)}")
+    for idle, why in (
+        (jobs > 1 and executor != "here", f"--jobs {jobs}: {executor} runs all cells at once"),
+        (retry and collect, "--retry: --collect runs nothing"),
+        (dry_run and collect, "--dry-run: --collect runs nothing, but shows results"),
+    ):
+        if idle:
+            raise UserError(f"{why}; give one of the two")
     if ranks.world_size() > 1:
         raise UserError(
             "sweep starts the processes of its cells itself: leave torchrun out and give --ranks"
@@ -127,8 +136,10 @@ def sweep(
         planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name, limit)
         cells = _selected(planned, matrix, only or [])
         if dry_run:
-            show_forecast(planned, console)
-            show_missing(planned.plans.values(), console)
+            show_forecast(
+                replace(planned, plans={c.id: planned.plans[c.id] for c in cells}), console
+            )
+            show_missing((planned.plans[cell.id] for cell in cells), console)
             return
         if not collect:
             refuse({file: of for c in cells for file, of in planned.plans[c.id].missing.items()})

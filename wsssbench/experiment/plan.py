@@ -163,10 +163,29 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
             settings.progress.warn(
                 f"stage '{name}' is read by no other stage, so it is not made; --until {name} makes it"
             )
+    _check_reference(graph, settings)
     if settings.until is None:
         return nodes
     last = graph.need(settings.until)
-    return ancestors(graph.nodes(), last.name)
+    wanted = ancestors(graph.nodes(), last.name)
+    names = [node.name for node in wanted]
+    for name in settings.force:
+        if graph.full_name(name) not in names:
+            raise UserError(
+                f"--force {name} has no effect, since --until {settings.until} leaves that stage out: leave one of the "
+                f"two out (what is made: {', '.join(names)})"
+            )
+    return wanted
+
+
+def _check_reference(graph: Graph, settings: Settings) -> None:
+    """Tell of published numbers that belong to no evaluation of the experiment, so they would not be shown."""
+    titles = {node.scored_title or node.title for node in graph.nodes() if node.scored}
+    for title in graph.config["reference"]:
+        if title not in titles:
+            settings.progress.warn(
+                f"reference: {unknown('evaluation', title, titles)}; its number is not shown"
+            )
 
 
 def _steps(

@@ -13,7 +13,7 @@ from typing import Any
 from wsssbench.datasets.subset import Trial
 from wsssbench.errors import UserError, shortened
 from wsssbench.experiment.config import SECTIONS, resolve
-from wsssbench.experiment.overrides import apply_overrides
+from wsssbench.experiment.overrides import apply_overrides, as_overrides
 
 SMOKE_IMAGES = 8  # of each split
 _LENGTHS = {"epochs": "iterations", "iterations": "epochs"}
@@ -45,10 +45,10 @@ def tried(
         smoke: tiny trainings on images that show as many classes as possible.
         limit: at most so many images of each split.
         given: the overrides, ``key=value``.
-        warn: told what smoke has replaced of these.
+        warn: told what smoke has replaced of these, and what of the config's own smoke fits nowhere.
 
     Raises:
-        UserError: a limit below 1; the config's own smoke has a key that the config does not have.
+        UserError: a limit below 1; the config's own smoke has a value that does not fit.
     """
     trial = trial_of(smoke, limit)
     if trial is None:
@@ -62,11 +62,15 @@ def tried(
         if whole[section] is not None:
             small[section] = kind.smoke(whole[section])
     own = config.get("smoke") or {}
-    wanted = {key: value for key, value in own.items() if _has_place(key, small, config, written)}
+    wanted = {key: value for key, value in own.items() if _has_place(key, small, config)}
+    for key in (key for key in own if key not in wanted):
+        place = key.rpartition(".")[0]
+        if _at(written, place) == _at(config, place):  # no override has put something else there
+            warn(f"smoke: the config has no {key}, so that is left out")
     # Of the two ways to say how long a training is there is one at a time.
     other = {key: _other_length(key) for key, value in wanted.items() if value is not None}
     wanted = {**{key: None for key in other.values() if key}, **wanted}
-    small = apply_overrides(small, [f"{key}={value!r}" for key, value in wanted.items()])
+    small = apply_overrides(small, as_overrides(wanted))
     for key in dict.fromkeys(one.partition("=")[0].removeprefix("+").strip() for one in given):
         before, after = _at(whole, key), _at(small, key)
         if before != after and key not in ("name", "reference"):
@@ -74,35 +78,18 @@ def tried(
     return small
 
 
-def _has_place(
-    key: str, resolved: Mapping[str, Any], config: Mapping[str, Any], written: Mapping[str, Any]
-) -> bool:
-    """Tell whether the config has the `key` of its own smoke; False if overrides have removed or replaced its place.
-
-    Raises:
-        UserError: it never had it.
-    """
-    if _at(resolved, key) is not _NOTHING:
-        return True
-    parents = key.split(".")[:-1]
-    for depth in range(1, len(parents) + 1):
-        place = ".".join(parents[:depth])
-        if _kind_of(_at(config, place)) != _kind_of(_at(written, place)):
-            return False
-    raise UserError(f"smoke: the config has no '{key}', so it cannot be another in a smoke run")
+def _has_place(key: str, resolved: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Tell whether there is a `key` of the config's own smoke to set: a row of a sweep may have another component."""
+    section = key.partition(".")[0]
+    replacing = (other for other, kind in SECTIONS.items() if section in kind.replaces)
+    unread = any(config.get(other) is not None for other in replacing)
+    return not unread and _at(resolved, key) is not _NOTHING
 
 
 def _other_length(key: str) -> str:
     """Return the key that must be None where `key` of a schedule has a value; empty for any other key."""
     place, _, last = key.rpartition(".")
     return f"{place}.{_LENGTHS[last]}" if place and last in _LENGTHS else ""
-
-
-def _kind_of(value: Any) -> Any:
-    """Return what decides which keys there can be at a place: a component's name, or the keys of a section."""
-    if isinstance(value, Mapping):
-        return value.get("type") or sorted(value)
-    return len(value) if isinstance(value, (list, tuple)) else value
 
 
 def _at(config: Any, path: str) -> Any:

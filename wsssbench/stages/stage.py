@@ -140,6 +140,7 @@ class StageKind(ABC):
         taints: what it makes from masks carries them on, so no image-level stage may descend from it.
         follows: it only tells something about what it reads, so ``--until`` includes it behind that.
         title: names its result in pictures if the node does not.
+        replaces: sections that are not read in an experiment which gives this kind's own.
     """
 
     name: ClassVar[str]
@@ -155,6 +156,7 @@ class StageKind(ABC):
     taints: ClassVar[bool] = True
     follows: ClassVar[bool] = False
     title: ClassVar[str] = ""
+    replaces: ClassVar[tuple[str, ...]] = ()
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         """Check the section that was `given` and fill in its defaults.

@@ -132,8 +132,8 @@ def request(launch: LaunchOptions, options: Mapping[str, Any]) -> dict[str, Any]
     for name in ("nodes", "tasks_per_node"):
         if options.get(name, options.get(f"slurm_{name}", 1)) != 1:
             raise UserError(
-                f"--slurm {name}: a cell is one task on one node, which starts --ranks processes; a run on several nodes "
-                "is started by torchrun in a batch script of yours, see docs/clusters.md"
+                f"--slurm {name}: a cell is one task on one node, which starts --ranks processes; a run on several "
+                "nodes is started by torchrun in a batch script of yours, see docs/clusters.md"
             )
     own_gpus = names & {"gres", "gpus_per_node", "gpus_per_task", "num_gpus"}
     if launch.device != "cpu" and not own_gpus:

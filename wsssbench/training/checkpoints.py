@@ -13,13 +13,21 @@ from typing import Any
 
 import torch
 
+from wsssbench.errors import UserError
+
+REMEDY = "a lower learning rate, a warm-up (warmup_iterations) or clip_grad usually helps"
 KEPT = 2  # the newest may turn out damaged
 _NAME = re.compile(r"iteration_(\d+)\.pth")
 _PART = ".part"
 
 
-def write_weights(state: Mapping[str, Any], path: Path) -> None:
-    """Save a state dict as `path`, on the CPU; `path` is there complete or not at all."""
+def write_weights(state: Mapping[str, Any], path: Path, title: str) -> None:
+    """Save a state dict as `path`, on the CPU; `path` is there complete or not at all.
+
+    Raises:
+        UserError: a weight is NaN or infinite; `title` names the training.
+    """
+    _check_finite(state, f"{title}: after the last iteration")
     buffer = io.BytesIO()
     torch.save({name: value.detach().cpu() for name, value in state.items()}, buffer)
     part = path.with_name(path.name + _PART)
@@ -29,9 +37,22 @@ def write_weights(state: Mapping[str, Any], path: Path) -> None:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict that `write_weights` saved, on the CPU."""
+    """The state dict that `write_weights` saved, on the CPU.
+
+    Raises:
+        UserError: a weight is NaN or infinite, as earlier versions may have saved it.
+    """
     state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    _check_finite(state, f"{path}:")
     return state
+
+
+def _check_finite(state: Mapping[str, Any], where: str) -> None:
+    for name, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UserError(
+                f"{where} the weights {name} are not finite, so the training has diverged: {REMEDY}"
+            )
 
 
 class Checkpoints:

@@ -150,7 +150,8 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
     """Train `job` and save its weights as ``weights.pth`` in the context's directory; resume if interrupted.
 
     Raises:
-        UserError: the loss is no longer finite, the schedule does not fit the ranks, mixed precision without a GPU.
+        UserError: the training has diverged (loss or weights), the schedule does not fit the ranks, mixed precision
+            without a GPU.
     """
     if schedule.amp and context.device != "cuda":
         raise UserError(
@@ -174,7 +175,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
             scalars.close()
     path = context.directory / WEIGHTS
     if ranks.is_main():
-        write_weights(job.weights(), path)
+        write_weights(job.weights(), path, title)
         checkpoints.remove()
     ranks.barrier()
     return path
