@@ -24,6 +24,7 @@ from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.experiment.cache import Entry
 from wsssbench.experiment.estimate import images_of
 from wsssbench.experiment.plan import Plan, Settings, State, Step, state_of
+from wsssbench.experiment.weight_files import refuse
 from wsssbench.files.ground_truth import allow_masks, forbid
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
@@ -51,8 +52,9 @@ def execute(
 
     Raises:
         PluginError: the code of a plugin raised an exception.
-        UserError: a stage cannot do its work.
+        UserError: a weight file is missing, or a stage cannot do its work.
     """
+    refuse(plan.missing)
     ranks.init(settings.device)
     happened: dict[str, State] = {}
     steps = [step for step in plan.steps if only is None or step.node.name in only]

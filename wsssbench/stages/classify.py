@@ -30,7 +30,15 @@ from wsssbench.parallel.jobs import single_thread
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import ClassifierFile
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
+from wsssbench.stages.stage import (
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    distinct,
+    with_short_training,
+)
 from wsssbench.training.checkpoints import REMEDY, load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import ImageLabels
@@ -89,6 +97,9 @@ class Classify(StageKind):
             checked[part] = check_parameters(cls, checked[part], f"classifier.{part}")
         Schedule.from_config(checked["schedule"], "classifier.schedule")
         return checked
+
+    def smoke(self, section: Any) -> Any:
+        return with_short_training(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return () if nodes.config["import_cams"] else (NODE,)

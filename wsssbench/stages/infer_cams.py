@@ -22,7 +22,15 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import classify
 from wsssbench.stages.handles import CamFiles, photos_of
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
+from wsssbench.stages.stage import (
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    at_one_scale,
+    distinct,
+)
 
 NODE = "cam"
 LOOKED_AT = 50  # images, to tell a classifier that sees nothing
@@ -87,6 +95,9 @@ class InferCams(CamStage):
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         return registries.cam.resolve(given, self.section)
+
+    def smoke(self, section: Any) -> Any:
+        return at_one_scale(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return () if nodes.config["import_cams"] else (NODE,)

@@ -31,7 +31,15 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import infer_cams
 from wsssbench.stages.handles import ScoreFiles, photos_of
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct, with_nested
+from wsssbench.stages.stage import (
+    Node,
+    Nodes,
+    StageKind,
+    StageWork,
+    distinct,
+    with_nested,
+    with_short_training,
+)
 from wsssbench.training.schedule import Schedule
 
 _SECTION = "refine"
@@ -138,6 +146,9 @@ class Refine(StageKind):
             resolved[name] = {"input": source, **with_nested(component, where, registries)}
             previous = name
         return resolved
+
+    def smoke(self, section: Any) -> Any:
+        return {name: with_short_training(one) for name, one in section.items()}
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return [f"{self.prefix}{name}" for name in nodes.config[_SECTION]]
