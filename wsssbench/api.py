@@ -12,7 +12,7 @@ caller is a `wsssbench.errors.UserError` of one sentence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,17 +22,11 @@ from pydantic import Field
 from wsssbench.errors import UserError, unknown
 from wsssbench.evaluation.score_folder import evaluate
 from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import (
-    apply_overrides,
-    apply_smoke,
-    as_overrides,
-    refuse_repeated,
-)
+from wsssbench.experiment.overrides import apply_overrides, as_overrides, refuse_repeated
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
-from wsssbench.pages import run_page
-from wsssbench.pages.gallery import OF_RUN, run_gallery
-from wsssbench.pages.html import write_page
+from wsssbench.experiment.trial import tried
+from wsssbench.pages.run_report import write_run_page
 from wsssbench.parallel import ranks
 from wsssbench.progress import Progress, Silent
 from wsssbench.registry import Parameter, check_value
@@ -42,7 +36,7 @@ from wsssbench.results.compare import make_comparison
 from wsssbench.results.finished_run import REPORT, Run
 from wsssbench.results.formats import records
 from wsssbench.results.layout import Options
-from wsssbench.results.run import read_run
+from wsssbench.results.run import RunResult, read_run
 from wsssbench.results.run_artefacts import RunArtefacts
 
 MOST_WORKERS = 1024
@@ -57,6 +51,7 @@ def run(
     until: str | None = None,
     force: Sequence[str] | str = (),
     smoke: bool = False,
+    limit: int | None = None,
     work_dir: str | Path = "work",
     device: str = "auto",
     workers: int | None = None,
@@ -70,7 +65,8 @@ def run(
         seed: by default the config's.
         until: the last stage, e.g. ``cam``.
         force: a stage, or several, to compute again, with all that descends from them.
-        smoke: all stages on a handful of images.
+        smoke: all stages on a handful of images, with tiny trainings; the numbers mean nothing.
+        limit: at most so many images of each split, the first ones.
         work_dir: where the cache and the results are.
         device: ``auto``, ``cpu`` or ``cuda``.
         workers: processes; by default the CPU cores.
@@ -81,7 +77,8 @@ def run(
         UserError: whatever is wrong with the config, the data, or these arguments.
     """
     settings = make_settings(work_dir, device, workers, progress, force, until)
-    planned = plan(read(config, set, smoke, seeded=seed is not None), settings, seed)
+    loaded = read(config, set, smoke, limit, seed is not None, settings.progress)
+    planned = plan(loaded, settings, seed)
     return run_plan(planned, settings)
 
 
@@ -130,27 +127,29 @@ def read(
     config: str | Path | Mapping[str, Any],
     set: Mapping[str, Any] | Sequence[str] | str = (),
     smoke: bool = False,
+    limit: int | None = None,
     seeded: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """A config with overrides, not resolved yet.
 
     Args:
-        config, set, smoke: as of `run`.
+        config, set, smoke, limit, progress: as of `run`.
         seeded: the seed is given besides, so an override of it would have no effect.
     """
     if isinstance(config, Mapping):
         loaded = dict(config)
     else:
         loaded = read_config(Path(_checked("config", config, str | Path | dict[str, Any])))
-    if _checked("smoke", smoke, bool):
-        loaded = apply_smoke(loaded)
     given = as_overrides(set) if isinstance(set, Mapping) else _texts("set", set)
     refuse_repeated(given)
     if seeded and any(text.partition("=")[0].strip() == "seed" for text in given):
         raise UserError(
             "the seed is given twice, with --seeds and with --set seed: give one of them"
         )
-    return apply_overrides(loaded, given)
+    changed = apply_overrides(loaded, given)
+    small, few = _checked("smoke", smoke, bool), _checked("limit", limit, int | None)
+    return tried(changed, loaded, small, few, given, (progress or Silent()).warn)
 
 
 def make_settings(
@@ -204,10 +203,20 @@ def run_plan(planned: Plan, settings: Settings) -> Run:
     directory = planned.directory(settings.work_dir)
     if ranks.is_main():
         write_run(result, planned, directory)
-        gallery = run_gallery(RunArtefacts.of_plan(planned), OF_RUN)
-        write_page(directory / REPORT, run_page.render(replace(result, gallery=gallery)))
+        _report(result, planned, directory, settings.progress)
     ranks.barrier()
     return Run(directory, result)
+
+
+def _report(result: RunResult, planned: Plan, directory: Path, progress: Progress) -> None:
+    """Write the page of a run; whatever is wrong with it costs a warning, since the run itself has finished."""
+    try:
+        write_run_page(directory / REPORT, result, lambda: RunArtefacts.of_plan(planned))
+    except Exception as error:  # a chart, a picture, the disk
+        progress.warn(
+            f"the run is finished, but its report could not be written ({type(error).__name__}: {error}); "
+            f"make it again with 'wsssbench report {directory}'"
+        )
 
 
 def _texts(name: str, given: Sequence[str] | str) -> Sequence[str]:

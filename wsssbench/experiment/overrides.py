@@ -1,4 +1,4 @@
-"""Changes a config from the command line: ``--set a.b=value`` and ``--smoke``.
+"""Changes a config from the command line: ``--set a.b=value``.
 
 One rule merges what is given with what is there: a bare name keeps the parameters of a component of the same type (in
 a list: of the item of that type), ``Name()`` has its defaults, a dict is merged key by key, a list replaces, a
@@ -21,22 +21,6 @@ from wsssbench.experiment.override_values import parse, settled
 from wsssbench.plugins import load
 from wsssbench.registry import Parameter, part_of, signature_parameters
 from wsssbench.stages import places
-
-
-def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config with its own ``smoke`` overrides: the same stages on a handful of images."""
-    if not config.get("smoke"):
-        raise UserError(
-            "this config has no smoke=dict(...) section of overrides, so --smoke cannot shrink it; "
-            "add one or use --set"
-        )
-    try:
-        return apply_overrides(config, as_overrides(config["smoke"]))
-    except UserError as error:
-        raise UserError(
-            f"--smoke: {error} (from the section 'smoke', which may be that of a file in _base_: give the config one "
-            "of its own, smoke=dict(_delete_=True, ...))"
-        ) from error
 
 
 def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

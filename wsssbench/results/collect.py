@@ -54,6 +54,7 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
         reference=dict(plan.config["reference"]),
         class_names=list(plan.dataset.classes),
         training=[curve for step in plan.steps for curve in _training(step)],
+        trial=plan.trial.mark if plan.trial else "",
     )
 
 
@@ -97,6 +98,8 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         "run_id": result.run_id,
         "created": result.created,
         "seed": plan.config["seed"],
+        "smoke": bool(plan.trial and plan.trial.smoke),
+        "limit": plan.trial.images if plan.trial else None,
         "environment": result.environment,
         "stages": stages,
     }

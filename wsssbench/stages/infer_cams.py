@@ -14,6 +14,7 @@ import numpy as np
 from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Cam, Cams, Dataset, TrainedClassifier
+from wsssbench.interfaces.requirements import need_cam
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
@@ -21,7 +22,15 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import classify
 from wsssbench.stages.handles import CamFiles, photos_of
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
+from wsssbench.stages.stage import (
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    at_one_scale,
+    distinct,
+)
 
 NODE = "cam"
 LOOKED_AT = 50  # images, to tell a classifier that sees nothing
@@ -51,7 +60,11 @@ class CamJob(ImageJob[CamItem]):
         read_cam(path)
 
     def run(self, item: CamItem) -> None:
-        cam = self.method.infer(self.classifier, read_image(item.image), item.labels)
+        image = read_image(item.image)
+        cam = self.method.infer(self.classifier, image, item.labels)
+        present = tuple((np.flatnonzero(item.labels) + 1).tolist())
+        name = f"cam {self.cam['type']} on image '{item.target.stem}'"
+        need_cam(cam, image.shape[:2], present, name)
         write_cam(item.target, cam)
 
 
@@ -82,6 +95,9 @@ class InferCams(CamStage):
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         return registries.cam.resolve(given, self.section)
+
+    def smoke(self, section: Any) -> Any:
+        return at_one_scale(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return () if nodes.config["import_cams"] else (NODE,)

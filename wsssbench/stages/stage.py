@@ -17,7 +17,7 @@ import numpy as np
 from wsssbench.interfaces import Artefact, Dataset, RunContext
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
-from wsssbench.training.schedule import Schedule
+from wsssbench.training.schedule import Schedule, short
 
 ONE_EACH = "given"  # the role of an artefact of which a stage reads something for every image of its splits
 
@@ -171,6 +171,14 @@ class StageKind(ABC):
         """
         return given
 
+    def smoke(self, section: Any) -> Any:
+        """Return the resolved `section` so that the stage takes moments: ``--smoke`` shows that things work together.
+
+        By default it is unchanged: on a handful of images most stages take no time. What comes out has to be a section,
+        too, and the same one if it is given here again.
+        """
+        return section
+
     @abstractmethod
     def names(self, nodes: Nodes) -> Iterable[str]:
         """Return the nodes of this kind that an experiment has, in order."""
@@ -261,6 +269,18 @@ def with_nested(component: dict[str, Any], where: str, registries: Registries) -
     if isinstance(schedule, Mapping):
         filled["schedule"] = check_parameters(Schedule, schedule, f"{where}.schedule")
     return filled
+
+
+def with_short_training(component: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `component` with a schedule, if it has one, of very few iterations."""
+    schedule = component.get("schedule")
+    return {**component, "schedule": short(schedule)} if schedule else dict(component)
+
+
+def at_one_scale(component: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `component` with the smallest of its scales alone, if it has scales."""
+    scales = component.get("scales")
+    return {**component, "scales": (min(scales),)} if scales else dict(component)
 
 
 def ids_of(dataset: Dataset, splits: Iterable[str]) -> list[tuple[str, str]]:
