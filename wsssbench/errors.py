@@ -62,6 +62,10 @@ class IncompatibleError(UserError):
     """Components that are fine by themselves do not go together."""
 
 
+class MissingWeightsError(UserError):
+    """A weight file that the config names is not there. A plan can still be shown; a run cannot begin."""
+
+
 class CorruptArtefactError(Exception):
     """A stored artefact cannot be read back; the stage that wrote it makes it again.
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wsssbench.errors import UserError
+from wsssbench.errors import MissingWeightsError, UserError
 from wsssbench.files.mxnet_params import begins_as_params, read_params
 
 _SHOWN = 3  # names per kind of mismatch in the sentence
@@ -44,12 +44,13 @@ def load_state_dict_file(
             to refuse.
 
     Raises:
-        UserError: missing, unreadable, or no state dict.
+        MissingWeightsError: there is no such file.
+        UserError: unreadable, or no state dict.
     """
     file = Path(path)
     if not file.is_file():
         kinds = "a PyTorch state dict" + (" or of MXNet's .params file" if from_mxnet else "")
-        raise UserError(
+        raise MissingWeightsError(
             f"weight file {file} does not exist (looked in {file.parent.absolute()}): give the path of {kinds}, "
             "e.g. with --set classifier.backbone.weights=PATH, wherever the config names it"
         )

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from wsssbench.errors import UserError, unknown
+from wsssbench.errors import MissingWeightsError, unknown
 from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.models.staged import StagedBackbone
 
@@ -85,7 +85,7 @@ def fetch_weights(name: str, choice: str) -> dict[str, Tensor]:
             )
     except (OSError, RuntimeError) as error:
         cache = Path(torch.hub.get_dir()) / "checkpoints"
-        raise UserError(
+        raise MissingWeightsError(
             f"the ImageNet weights of {name} could not be fetched ({error}): download {url} "
             f"elsewhere and put it into {cache}, or name it as weights=FILE"
         ) from error
