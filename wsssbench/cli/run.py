@@ -124,6 +124,8 @@ def _show_plan(plan: Plan, console: Console) -> None:
         reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
         table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)
     console.print(table)
+    for error in plan.missing:
+        console.print(f"missing: {error}", style="yellow", markup=False)
 
 
 def _show_ladder(results: list[RunResult], console: Console) -> None:

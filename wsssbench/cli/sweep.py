@@ -116,7 +116,11 @@ def sweep(
         cells = _selected(planned, matrix, only or [])
         if dry_run:
             show_forecast(planned, console)
+            for error in planned.missing():
+                console.print(f"missing: {error}", style="yellow", markup=False)
             return
+        if missing := planned.missing():
+            raise missing[0]
         write(planned)
         for row, reason in planned.impossible():
             progress.warn(f"row {row!r} cannot run: {reason}")

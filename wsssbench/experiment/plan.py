@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wsssbench.datasets.check import check_dataset, check_masks
-from wsssbench.errors import UserError, unknown
+from wsssbench.errors import MissingWeightsError, UserError, unknown
 from wsssbench.experiment.cache import Entry, Key, canonical
 from wsssbench.experiment.fingerprint import data_fingerprint, with_checksums
 from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
 from wsssbench.experiment.provenance import code_version
 from wsssbench.experiment.references import Reference, components, replaced
+from wsssbench.experiment.rehearsal import rehearse
 from wsssbench.files.ground_truth import allow_masks
 from wsssbench.files.image_lists import first_few
 from wsssbench.interfaces import Dataset
@@ -63,6 +64,9 @@ class Plan:
     config: Mapping[str, Any]
     dataset: Dataset
     steps: tuple[Step, ...]
+    missing: tuple[
+        MissingWeightsError, ...
+    ] = ()  # weight files that it needs and that are not there
 
     def __getitem__(self, name: str) -> Step:
         return next(step for step in self.steps if step.node.name == name)
@@ -75,6 +79,11 @@ class Plan:
         """Names the run by what it computes, so that the same command again is the same run."""
         digest = hashlib.sha256("".join(s.entry.key.hash for s in self.steps).encode()).hexdigest()
         return f"{digest[:8]}-seed{self.config['seed']}"
+
+    def require_weights(self) -> None:
+        """Raise the first of what is `missing`, if anything is: it can be shown, but not run."""
+        if self.missing:
+            raise self.missing[0]
 
     def directory(self, work_dir: Path) -> Path:
         """Return the folder for the results of this run."""
@@ -140,7 +149,8 @@ def make_plan(
     if not dataset.generated and any(made and made.slow for made in computed):
         once(lambda: _check_masks(nodes, dataset, settings), {**on_data, "masks": True})
     directories = {step.node.name: step.entry.directory for step in steps}
-    return Plan(config, located(dataset, directories) or dataset, steps)
+    plan = Plan(config, located(dataset, directories) or dataset, steps)
+    return replace(plan, missing=rehearse(plan, settings))
 
 
 def _wanted(graph: Graph, settings: Settings) -> list[Node]:

@@ -45,7 +45,11 @@ def execute(
 
     Returns:
         What happened to each node.
+
+    Raises:
+        MissingWeightsError: before any work.
     """
+    plan.require_weights()
     ranks.init(settings.device)
     happened: dict[str, State] = {}
     steps = [step for step in plan.steps if only is None or step.node.name in only]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from wsssbench.errors import IncompatibleError, UserError
+from wsssbench.errors import IncompatibleError, MissingWeightsError, UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides, apply_smoke
 from wsssbench.experiment.plan import Plan, Settings, make_plan
@@ -29,6 +29,11 @@ class PlannedSweep:
         """List (row, reason) for the rows with components that do not go together."""
         cells = self.sweep.cells
         return list(dict.fromkeys((c.row, c.impossible) for c in cells if c.impossible))
+
+    def missing(self) -> list[MissingWeightsError]:
+        """List the weight files that cells need and that are not there, each once."""
+        errors = [error for plan in self.plans.values() for error in plan.missing]
+        return list({str(error): error for error in errors}.values())
 
 
 def plan_cells(

@@ -1,0 +1,139 @@
+"""Rehearses the stages that a run will compute: what cannot work is told before the first one, not after hours.
+
+Each kind of stage that trains does one step on two tiny images (`StageKind.rehearse`). What a rehearsal does leaves no
+trace: it writes into a folder that is thrown away, and random numbers go on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from wsssbench.errors import MissingWeightsError, UserError
+from wsssbench.experiment.cache import canonical
+from wsssbench.experiment.graph import hashed
+from wsssbench.experiment.references import components, references, replaced
+from wsssbench.files.ground_truth import forbid
+from wsssbench.interfaces import RunContext, TrainedClassifier
+from wsssbench.parallel import ranks
+from wsssbench.stages.stage import Node, StageKind, StageWork
+from wsssbench.training.quiet import isolated, log_file, quiet
+from wsssbench.training.rehearsal import reason
+
+if TYPE_CHECKING:
+    from wsssbench.experiment.plan import Plan, Settings, Step
+
+_passed: set[str] = (
+    set()
+)  # what this process has rehearsed: several seeds or rows have most of it in common
+
+
+def rehearse(plan: Plan, settings: Settings) -> tuple[MissingWeightsError, ...]:
+    """Rehearse every stage of `plan` that is not in the cache.
+
+    Returns:
+        The weight files that are not there; the stages that need them were rehearsed with random weights.
+
+    Raises:
+        IncompatibleError: components that do not go together.
+        UserError: a stage that cannot be computed.
+    """
+    rehearsal = _Rehearsal(plan, settings)
+    for step in plan.steps:
+        key = rehearsal.key(step)
+        if step.state != "reused" and key not in _passed:
+            rehearsal.artefact(step)
+            if not rehearsal.missing:
+                _passed.add(key)
+    return tuple({str(error): error for error in rehearsal.missing}.values())
+
+
+class _Rehearsal:
+    """One rehearsal of a plan; what a stage leaves in it is kept for the stages that read it."""
+
+    def __init__(self, plan: Plan, settings: Settings) -> None:
+        self.plan = plan
+        self.settings = settings
+        self.missing: list[MissingWeightsError] = []
+        self._made: dict[str, Any] = {}
+
+    def key(self, step: Step) -> str:
+        """Return what the rehearsal of `step` depends on; of what it reads, only a classifier has a part in it."""
+        config = {key: value for key, value in hashed(step.node).items() if key != "seed"}
+        above = [self.plan[name] for name in step.node.inputs.values()]
+        return canonical(
+            [
+                *(step.node.kind.name, config, self.plan.dataset.classes),
+                *(self.settings.device, ranks.world_size()),
+                [self.key(one) for one in above if one.node.makes is TrainedClassifier],
+            ]
+        )
+
+    def artefact(self, step: Step) -> Any:
+        """Return what `step` makes: from the cache, a stand-in that its rehearsal left, or None."""
+        name = step.node.name
+        if step.state == "reused":
+            return self.plan.artefact(name)
+        if name not in self._made:
+            self._made[name] = self._rehearsed(step.node)
+        return self._made[name]
+
+    def _rehearsed(self, node: Node) -> Any:
+        if type(node.kind).rehearse is StageKind.rehearse:
+            return None
+        made = {role: self.artefact(self.plan[name]) for role, name in node.inputs.items()}
+        lost = [one.path for one in references(node.config) if made[one.path] is None]
+        if any(not _in_list(path) for path in lost):
+            return None  # it is given something that only the stage itself makes
+        config = _without(replaced(node.config, lambda reference: made[reference.path]), lost)
+        masks = self.plan.dataset.mask_directories()
+        with TemporaryDirectory() as folder, isolated(), quiet(log_file(Path(folder))):
+            context = RunContext(Path(folder), self.settings.device, 0, 0, self.settings.progress)
+            work = StageWork(node.name, config, made, node.outside, self.plan.dataset, context)
+            try:
+                with forbid(masks, node.name):
+                    return self._try(node, work)
+            except UserError:
+                raise
+            except Exception as error:  # whatever a component raises
+                raise UserError(_sentence(node, error)) from error
+
+    def _try(self, node: Node, work: StageWork) -> Any:
+        try:
+            return node.kind.rehearse(work, pretrained=True)
+        except MissingWeightsError as error:
+            self.missing.append(error)
+        try:
+            return node.kind.rehearse(work, pretrained=False)
+        except MissingWeightsError:
+            return None  # a network that does not go without
+
+
+def _in_list(path: str) -> bool:
+    """Tell whether the reference at `path` is of a component in a list, such as ``classifier.erasing.0.guide``."""
+    return any(part.isdigit() for part in path.split(".")[:-1])
+
+
+def _without(value: Any, lost: Sequence[str], path: str = "") -> Any:
+    """Return the config `value` without those components of its lists that have one of the references `lost`."""
+    if isinstance(value, Mapping):
+        return {key: _without(item, lost, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        kept = [not any(one.startswith(f"{path}.{i}.") for one in lost) for i in range(len(value))]
+        return type(value)(item for item, stays in zip(value, kept, strict=True) if stays)
+    return value
+
+
+def _sentence(node: Node, error: Exception) -> str:
+    """Say which component of which stage failed: the one whose code was entered last."""
+    own = {cls.__module__: cls.__name__ for cls in components(node.config)}
+    names, place = ", ".join(dict.fromkeys(own.values())), ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
+        if module in own:
+            names = own[module]
+            place = f" ({Path(frame.f_code.co_filename).name}, line {line})"
+    return f"{node.name}: {names} fails in a training step on tiny images{place}: {reason(error)}"
