@@ -7,32 +7,39 @@ trace: it writes into a folder that is thrown away, and random numbers go on as 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wsssbench.errors import MissingWeightsError, UserError
 from wsssbench.experiment.cache import canonical
 from wsssbench.experiment.graph import hashed
 from wsssbench.experiment.references import components, references, replaced
 from wsssbench.files.ground_truth import forbid
-from wsssbench.interfaces import RunContext, TrainedClassifier
+from wsssbench.interfaces import Dataset, RunContext, TrainedClassifier
 from wsssbench.parallel import ranks
+from wsssbench.progress import Progress
 from wsssbench.stages.stage import Node, StageKind, StageWork
 from wsssbench.training.quiet import isolated, log_file, quiet
 from wsssbench.training.rehearsal import reason
 
-if TYPE_CHECKING:
-    from wsssbench.experiment.plan import Plan, Settings, Step
-
-_passed: set[str] = (
-    set()
-)  # what this process has rehearsed: several seeds or rows have most of it in common
+# What this process has rehearsed: several seeds or rows have most of it in common.
+_passed: set[str] = set()
 
 
-def rehearse(plan: Plan, settings: Settings) -> tuple[MissingWeightsError, ...]:
-    """Rehearse every stage of `plan` that is not in the cache.
+def rehearse(
+    nodes: Iterable[Node],
+    cached: Mapping[str, Callable[[], Any]],
+    dataset: Dataset,
+    device: str,
+    progress: Progress,
+) -> tuple[MissingWeightsError, ...]:
+    """Rehearse every one of `nodes` that is not in the cache.
+
+    Args:
+        nodes: of a plan, each behind what it reads.
+        cached: name of a node that is in the cache -> a function that returns its artefact.
 
     Returns:
         The weight files that are not there; the stages that need them were rehearsed with random weights.
@@ -41,58 +48,62 @@ def rehearse(plan: Plan, settings: Settings) -> tuple[MissingWeightsError, ...]:
         IncompatibleError: components that do not go together.
         UserError: a stage that cannot be computed.
     """
-    rehearsal = _Rehearsal(plan, settings)
-    for step in plan.steps:
-        key = rehearsal.key(step)
-        if step.state != "reused" and key not in _passed:
-            rehearsal.artefact(step)
+    rehearsal = _Rehearsal({node.name: node for node in nodes}, cached, dataset, device, progress)
+    for name in rehearsal.nodes:
+        key = rehearsal.key(name)
+        if name not in cached and key not in _passed:
+            rehearsal.artefact(name)
             if not rehearsal.missing:
                 _passed.add(key)
     return tuple({str(error): error for error in rehearsal.missing}.values())
 
 
 class _Rehearsal:
-    """One rehearsal of a plan; what a stage leaves in it is kept for the stages that read it."""
+    """One rehearsal; what a stage leaves in it is kept for the stages that read it."""
 
-    def __init__(self, plan: Plan, settings: Settings) -> None:
-        self.plan = plan
-        self.settings = settings
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        cached: Mapping[str, Callable[[], Any]],
+        dataset: Dataset,
+        device: str,
+        progress: Progress,
+    ) -> None:
+        self.nodes = nodes
+        self.cached = cached
+        self.dataset = dataset
+        self.device = device
+        self.progress = progress
         self.missing: list[MissingWeightsError] = []
         self._made: dict[str, Any] = {}
 
-    def key(self, step: Step) -> str:
-        """Return what the rehearsal of `step` depends on; of what it reads, only a classifier has a part in it."""
-        config = {key: value for key, value in hashed(step.node).items() if key != "seed"}
-        above = [self.plan[name] for name in step.node.inputs.values()]
-        return canonical(
-            [
-                *(step.node.kind.name, config, self.plan.dataset.classes),
-                *(self.settings.device, ranks.world_size()),
-                [self.key(one) for one in above if one.node.makes is TrainedClassifier],
-            ]
-        )
+    def key(self, name: str) -> str:
+        """Return what the rehearsal of a node depends on; of what it reads, only a classifier has a part in it."""
+        node = self.nodes[name]
+        config = {key: value for key, value in hashed(node).items() if key != "seed"}
+        above = [one for one in node.inputs.values() if self.nodes[one].makes is TrainedClassifier]
+        own = [node.kind.name, config, self.dataset.classes, self.device, ranks.world_size()]
+        return canonical([*own, [self.key(one) for one in above]])
 
-    def artefact(self, step: Step) -> Any:
-        """Return what `step` makes: from the cache, a stand-in that its rehearsal left, or None."""
-        name = step.node.name
-        if step.state == "reused":
-            return self.plan.artefact(name)
+    def artefact(self, name: str) -> Any:
+        """Return what a node makes: from the cache, a stand-in that its rehearsal left, or None."""
         if name not in self._made:
-            self._made[name] = self._rehearsed(step.node)
+            cached = self.cached.get(name)
+            self._made[name] = cached() if cached else self._rehearsed(self.nodes[name])
         return self._made[name]
 
     def _rehearsed(self, node: Node) -> Any:
         if type(node.kind).rehearse is StageKind.rehearse:
             return None
-        made = {role: self.artefact(self.plan[name]) for role, name in node.inputs.items()}
+        made = {role: self.artefact(name) for role, name in node.inputs.items()}
         lost = [one.path for one in references(node.config) if made[one.path] is None]
         if any(not _in_list(path) for path in lost):
             return None  # it is given something that only the stage itself makes
         config = _without(replaced(node.config, lambda reference: made[reference.path]), lost)
-        masks = self.plan.dataset.mask_directories()
+        masks = self.dataset.mask_directories()
         with TemporaryDirectory() as folder, isolated(), quiet(log_file(Path(folder))):
-            context = RunContext(Path(folder), self.settings.device, 0, 0, self.settings.progress)
-            work = StageWork(node.name, config, made, node.outside, self.plan.dataset, context)
+            context = RunContext(Path(folder), self.device, 0, 0, self.progress)
+            work = StageWork(node.name, config, made, node.outside, self.dataset, context)
             try:
                 with forbid(masks, node.name):
                     return self._try(node, work)
@@ -120,7 +131,9 @@ def _in_list(path: str) -> bool:
 def _without(value: Any, lost: Sequence[str], path: str = "") -> Any:
     """Return the config `value` without those components of its lists that have one of the references `lost`."""
     if isinstance(value, Mapping):
-        return {key: _without(item, lost, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
+        return {
+            key: _without(item, lost, f"{path}.{key}".lstrip(".")) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         kept = [not any(one.startswith(f"{path}.{i}.") for one in lost) for i in range(len(value))]
         return type(value)(item for item, stays in zip(value, kept, strict=True) if stays)
@@ -136,4 +149,4 @@ def _sentence(node: Node, error: Exception) -> str:
         if module in own:
             names = own[module]
             place = f" ({Path(frame.f_code.co_filename).name}, line {line})"
-    return f"{node.name}: {names} fails in a training step on tiny images{place}: {reason(error)}"
+    return f"{node.name}: {names} fails when it is tried on tiny images{place}: {reason(error)}"

@@ -81,4 +81,4 @@ def reason(error: Exception) -> str:
             "batch normalisation needs more than one value per channel: choose a batch_size of at least 2 images per "
             "process, or a larger crop"
         )
-    return f"{type(error).__name__}: {first}"
+    return first if type(error) is ValueError else f"{type(error).__name__}: {first}"
