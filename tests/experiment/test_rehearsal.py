@@ -122,9 +122,9 @@ def test_missing_weights_are_listed_by_a_plan_and_stop_a_run(
     asked = ("run", file, "--work-dir", work, "--device", "cpu")
     outcome = call(*asked, "--dry-run")
     assert outcome.code == 0
-    assert "file walk.pth does not exist" in " ".join(outcome.out.split())
-    assert "file segmenter.pth does not exist" in " ".join(outcome.out.split())
-    assert "weight file walk.pth does not exist" in refused(*asked)
+    for line in ("walk.pth, for fit.rw, refine.rw", "segmenter.pth, for segment"):
+        assert f"missing weight file: {line}" in " ".join(outcome.out.split())
+    assert "weight files walk.pth, segmenter.pth do not exist" in refused(*asked)
     assert not (work / "cache").exists()
     # What else is wrong is found without the weights.
     config["segmenter"]["crop"] = 16

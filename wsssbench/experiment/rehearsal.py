@@ -12,17 +12,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from wsssbench.errors import MissingWeightsError, UserError
+from wsssbench.errors import MissingWeightsError, PluginError, UserError
 from wsssbench.experiment.cache import canonical
 from wsssbench.experiment.graph import hashed
 from wsssbench.experiment.references import components, references, replaced
 from wsssbench.files.ground_truth import forbid
 from wsssbench.interfaces import Dataset, RunContext, TrainedClassifier
 from wsssbench.parallel import ranks
+from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.progress import Progress
 from wsssbench.stages.stage import Node, StageKind, StageWork
 from wsssbench.training.quiet import isolated, log_file, quiet
-from wsssbench.training.rehearsal import reason
+from wsssbench.training.rehearsal import is_lone_value, reason
 
 # What this process has rehearsed: several seeds or rows have most of it in common.
 _passed: set[str] = set()
@@ -34,7 +35,7 @@ def rehearse(
     dataset: Dataset,
     device: str,
     progress: Progress,
-) -> tuple[MissingWeightsError, ...]:
+) -> dict[str, tuple[str, ...]]:
     """Rehearse every one of `nodes` that is not in the cache.
 
     Args:
@@ -42,7 +43,7 @@ def rehearse(
         cached: name of a node that is in the cache -> a function that returns its artefact.
 
     Returns:
-        The weight files that are not there; the stages that need them were rehearsed with random weights.
+        The weight files that are not there, with the stages that need them, which were rehearsed without.
 
     Raises:
         IncompatibleError: components that do not go together.
@@ -55,7 +56,7 @@ def rehearse(
             rehearsal.artefact(name)
             if not rehearsal.missing:
                 _passed.add(key)
-    return tuple({str(error): error for error in rehearsal.missing}.values())
+    return rehearsal.missing
 
 
 class _Rehearsal:
@@ -74,7 +75,7 @@ class _Rehearsal:
         self.dataset = dataset
         self.device = device
         self.progress = progress
-        self.missing: list[MissingWeightsError] = []
+        self.missing: dict[str, tuple[str, ...]] = {}
         self._made: dict[str, Any] = {}
 
     def key(self, name: str) -> str:
@@ -110,13 +111,13 @@ class _Rehearsal:
             except UserError:
                 raise
             except Exception as error:  # whatever a component raises
-                raise UserError(_sentence(node, error)) from error
+                raise _told(node, error) from error
 
     def _try(self, node: Node, work: StageWork) -> Any:
         try:
             return node.kind.rehearse(work, pretrained=True)
         except MissingWeightsError as error:
-            self.missing.append(error)
+            self.missing[error.file] = (*self.missing.get(error.file, ()), node.name)
         try:
             return node.kind.rehearse(work, pretrained=False)
         except MissingWeightsError:
@@ -140,8 +141,16 @@ def _without(value: Any, lost: Sequence[str], path: str = "") -> Any:
     return value
 
 
-def _sentence(node: Node, error: Exception) -> str:
-    """Say which component of which stage failed: the one whose code was entered last."""
+def _told(node: Node, error: Exception) -> UserError:
+    """Return an error that names the stage and its component: of a plugin's code, or the one entered last."""
+    if not is_lone_value(error):
+        try:
+            with plugin_errors():
+                raise error
+        except PluginError as told:
+            return PluginError(f"{node.name}: {told.sentence}", told.details)
+        except Exception:  # not of a plugin
+            pass
     own = {cls.__module__: cls.__name__ for cls in components(node.config)}
     names, place = ", ".join(dict.fromkeys(own.values())), ""
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -149,4 +158,6 @@ def _sentence(node: Node, error: Exception) -> str:
         if module in own:
             names = own[module]
             place = f" ({Path(frame.f_code.co_filename).name}, line {line})"
-    return f"{node.name}: {names} fails when it is tried on tiny images{place}: {reason(error)}"
+    return UserError(
+        f"{node.name}: {names} fails when it is tried on tiny images{place}: {reason(error)}"
+    )

@@ -44,16 +44,12 @@ def load_state_dict_file(
             to refuse.
 
     Raises:
-        MissingWeightsError: there is no such file.
-        UserError: unreadable, or no state dict.
+        UserError: missing, unreadable, or no state dict.
     """
     file = Path(path)
     if not file.is_file():
         kinds = "a PyTorch state dict" + (" or of MXNet's .params file" if from_mxnet else "")
-        raise MissingWeightsError(
-            f"weight file {file} does not exist (looked in {file.parent.absolute()}): give the path of {kinds}, "
-            "e.g. with --set classifier.backbone.weights=PATH, wherever the config names it"
-        )
+        raise MissingWeightsError(str(path), kinds)
     if is_mxnet(file):
         if from_mxnet is None:
             raise UserError(

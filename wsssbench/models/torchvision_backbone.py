@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torchvision
+from pydantic import Field
 from torch import Tensor, nn
 
-from wsssbench.errors import MissingWeightsError, unknown
+from wsssbench.errors import UserError, unknown
 from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.models.staged import StagedBackbone
 
@@ -48,8 +50,8 @@ class TorchvisionBackbone(StagedBackbone):
         name: str = "resnet50",
         pretrained: bool | str = True,
         weights: str | None = None,
-        output_stride: int = 16,
-        frozen_stages: int = 0,
+        output_stride: Annotated[int, Field(ge=8, le=32)] = 16,
+        frozen_stages: Annotated[int, Field(ge=0, le=100)] = 0,
         frozen_norm: bool = False,
     ) -> None:
         known = torchvision.models.list_models(module=torchvision.models)
@@ -85,7 +87,7 @@ def fetch_weights(name: str, choice: str) -> dict[str, Tensor]:
             )
     except (OSError, RuntimeError) as error:
         cache = Path(torch.hub.get_dir()) / "checkpoints"
-        raise MissingWeightsError(
+        raise UserError(
             f"the ImageNet weights of {name} could not be fetched ({error}): download {url} "
             f"elsewhere and put it into {cache}, or name it as weights=FILE"
         ) from error

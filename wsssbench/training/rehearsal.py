@@ -73,12 +73,17 @@ def tiny_photo(side: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
+def is_lone_value(error: Exception) -> bool:
+    """Tell whether a batch normalisation had a single value per channel."""
+    return isinstance(error, ValueError) and str(error).startswith(_LONE_VALUE)
+
+
 def reason(error: Exception) -> str:
     """Say in a few words why a step failed."""
-    first = next(iter(str(error).strip().splitlines()), "")
-    if _LONE_VALUE in first:
+    if is_lone_value(error):
         return (
             "batch normalisation needs more than one value per channel: choose a batch_size of at least 2 images per "
             "process, or a larger crop"
         )
+    first = next(iter(str(error).strip().splitlines()), "")
     return first if type(error) is ValueError else f"{type(error).__name__}: {first}"
