@@ -27,6 +27,7 @@ def build_app() -> typer.Typer:
         evaluate,
         export,
         import_cams,
+        import_labels,
         plugins,
         report,
         run,
@@ -50,6 +51,9 @@ def build_app() -> typer.Typer:
     app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
     app.command("import-cams", epilog=import_cams.EXAMPLES)(
         with_plugin_files(import_cams.import_cams)
+    )
+    app.command("import-labels", epilog=import_labels.EXAMPLES)(
+        with_plugin_files(import_labels.import_labels)
     )
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(config.app, name="config")

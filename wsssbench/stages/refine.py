@@ -31,7 +31,15 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import infer_cams
 from wsssbench.stages.handles import ScoreFiles, photos_of
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct, with_nested
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    StageKind,
+    StageWork,
+    distinct,
+    with_nested,
+)
 from wsssbench.training.schedule import Schedule
 
 _SECTION = "refine"
@@ -140,6 +148,8 @@ class Refine(StageKind):
         return resolved
 
     def names(self, nodes: Nodes) -> Iterable[str]:
+        if nodes.config[IMPORTED_LABELS]:
+            return ()
         return [f"{self.prefix}{name}" for name in nodes.config[_SECTION]]
 
     def node(self, name: str, nodes: Nodes) -> Node:
