@@ -19,6 +19,9 @@ Example:
   wsssbench export cams work/runs/aeft_voc/0a1b2c3d-seed0 --format psa --out out_cam
 """
 MARK = ".cams.json"  # in the folder that is written: which CAMs, in which format
+_LAYOUTS = {
+    "irn": 2
+}  # changes of what a format's files hold, which does not mix: IRNet asks for tensors
 
 
 def export_cams(
@@ -43,7 +46,8 @@ def export_cams(
         if split
         else sorted(p.stem for p in directory.glob("*.npz"))
     )
-    _open_folder(out, {"cams": directory.name, "format": format_})
+    layout = {"layout": _LAYOUTS[format_]} if format_ in _LAYOUTS else {}
+    _open_folder(out, {"cams": directory.name, "format": format_, **layout})
     progress = ConsoleProgress(make_console())
     context = RunContext(out, "cpu", workers or default_workers(), 0, progress)
     write_cams(directory, ids, format_, context)
@@ -51,11 +55,11 @@ def export_cams(
 
 
 def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
-    from wsssbench.experiment.config import read_config
     from wsssbench.files.image_lists import first_few
+    from wsssbench.results.run_files import read_config
     from wsssbench.stages.generate import build_dataset
 
-    ids = build_dataset(read_config(run / "config.py")).ids(split)
+    ids = build_dataset(read_config(run)).ids(split)
     missing = [id for id in ids if not (directory / f"{id}.npz").is_file()]
     if missing:
         raise UserError(
@@ -64,7 +68,7 @@ def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
     return ids
 
 
-def _open_folder(out: Path, mark: dict[str, str]) -> None:
+def _open_folder(out: Path, mark: dict[str, str | int]) -> None:
     """Make `out` a folder that holds nothing but files of this export, or that is to."""
     from wsssbench.files.atomic import remove_partials, write_atomically
 

@@ -15,16 +15,13 @@ def result_folder(run: Path, node: str, what: str) -> Path:
     """
     from wsssbench.results.run_files import read_stages, stage_directory
 
-    try:
-        stage = read_stages(run)[node]
-    except (UserError, KeyError):
-        raise UserError(
-            f"{run} is not the folder of a run with {what}: give one such as work/runs/<name>/<id>"
-        ) from None
-    directory = stage_directory(run, stage)
+    stages = read_stages(run)
+    if node not in stages:
+        raise UserError(f"{run} is a run without {what}: its stages are {', '.join(stages)}")
+    directory = stage_directory(run, stages[node])
     if directory is None:
         raise UserError(
-            f"the {what} of {run} are not in {stage['directory']} any more: "
+            f"the {what} of {run} are not in {stages[node].directory} any more: "
             f"run the experiment again with --until {node}"
         )
     return directory

@@ -19,7 +19,7 @@ from wsssbench.segmenters.data import Items, test_pipeline, training_pipeline
 from wsssbench.segmenters.network import build_network
 from wsssbench.segmenters.predictor import AveragedProbabilities, WrittenIoU
 from wsssbench.segmenters.settings import DeepLabSettings
-from wsssbench.training.checkpoints import read_weights
+from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything
 from wsssbench.training.loading import plain_errors, start_method, start_worker
 from wsssbench.training.quiet import isolated, log_file, quiet
@@ -63,7 +63,7 @@ def predict(
                 return metric.evaluate(0)
             data = Items(todo, settings.names, test_pipeline(settings.test), test_mode=True)
             model = _network(settings, context.device, pretrained=False)
-            model.load_state_dict(read_weights(weights))
+            load_weights(model, weights)
             views = AveragedProbabilities(model, settings.test.average)
             metrics: dict[str, float] = _runner(views, data, metric, context).test()
             return metrics

@@ -38,10 +38,12 @@ from wsssbench.stages.stage import (
     StageKind,
     StageWork,
     distinct,
+    with_short_training,
 )
+from wsssbench.training.checkpoints import REMEDY, load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import ImageLabels
-from wsssbench.training.schedule import Schedule, equal_share
+from wsssbench.training.schedule import BatchSize, Schedule, equal_share
 from wsssbench.training.task import TrainingTask
 from wsssbench.training.transforms import TrainTransform
 
@@ -58,9 +60,9 @@ class ClassifierSection:
     backbone: dict[str, Any]
     pooling: dict[str, Any]
     erasing: tuple[dict[str, Any], ...] = ()
-    dropout: float = 0.0
-    hidden: Annotated[int, Field(ge=0)] = 0
-    supervised_images: Annotated[int, Field(ge=1)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    hidden: Annotated[int, Field(ge=0, le=8192)] = 0
+    supervised_images: BatchSize | None = None
     transform: dict[str, Any]
     schedule: dict[str, Any]
 
@@ -96,6 +98,9 @@ class Classify(StageKind):
             checked[part] = check_parameters(cls, checked[part], f"classifier.{part}")
         Schedule.from_config(checked["schedule"], "classifier.schedule")
         return checked
+
+    def smoke(self, section: Any) -> Any:
+        return with_short_training(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
@@ -162,7 +167,7 @@ class Classify(StageKind):
         )
         task = ClassificationTask(classifier, config["supervised_images"])
         weights = train(task, data, schedule, work.context, faster, title="classify")
-        task.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        load_weights(task, weights)
         return {"val mAP": _mean_average_precision(task.classifier, work)}
 
     def handle(
@@ -238,6 +243,11 @@ def _mean_average_precision(classifier: Classifier, work: StageWork) -> float | 
             task.advance()
     merged = {i: row for part in ranks.gather(logits) for i, row in part.items()}
     scores = np.stack([merged[i] for i in range(len(ids))])
+    if not np.isfinite(scores).all():
+        raise UserError(
+            f"{NODE}: its logits for images of '{config['val']}' are not finite, so the training has diverged: "
+            f"{REMEDY}"
+        )
     per_class = [
         average_precision(scores[:, k], labels[:, k] > 0)
         for k in range(labels.shape[1])

@@ -24,6 +24,8 @@ from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
+from wsssbench.stages.classify import Classify
+from wsssbench.stages.custom import Custom
 from wsssbench.stages.handles import LabelFiles, photos_of
 from wsssbench.stages.importing import (
     collect_notes,
@@ -31,7 +33,9 @@ from wsssbench.stages.importing import (
     require_files,
     write_note,
 )
-from wsssbench.stages.label import NODE
+from wsssbench.stages.infer_cams import InferCams
+from wsssbench.stages.label import NODE, Label
+from wsssbench.stages.refine import Refine
 from wsssbench.stages.segment import spread
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
@@ -71,6 +75,7 @@ class ImportLabels(StageKind):
 
     name = "import_labels"
     section = IMPORTED_LABELS
+    replaces = tuple(kind.section for kind in (Classify, InferCams, Custom, Refine, Label))
     plain = {"import_labels": LabelImport}
     title = "pseudo-label"
 

@@ -15,6 +15,7 @@ from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Cam, Cams, Dataset, TrainedClassifier
 from wsssbench.interfaces.requirements import need_cam
+from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
@@ -28,10 +29,12 @@ from wsssbench.stages.stage import (
     SplitUse,
     StageKind,
     StageWork,
+    at_one_scale,
     distinct,
 )
 
 NODE = "cam"
+LOOKED_AT = 50  # images, to tell a classifier that sees nothing
 
 
 class CamItem(NamedTuple):
@@ -94,6 +97,9 @@ class InferCams(CamStage):
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         return registries.cam.resolve(given, self.section)
 
+    def smoke(self, section: Any) -> Any:
+        return at_one_scale(section)
+
     def names(self, nodes: Nodes) -> Iterable[str]:
         imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
         return () if imported else (NODE,)
@@ -124,6 +130,13 @@ class InferCams(CamStage):
         device = work.context.device
         job = CamJob(work.config["cam"], work.inputs["classifier"], device)
         run_images(job, items, work.context, "cam", in_process=device == "cuda")
+        ranks.barrier()
+        looked_at = [item.target for item in items if item.labels.any()][:LOOKED_AT]
+        if looked_at and not any(read_cam(path).maps.any() for path in looked_at):
+            work.context.progress.warn(
+                f"the CAMs of {len(looked_at)} of {len(items)} images are empty: the classifier responds nowhere to "
+                "the classes of its images. Has its training diverged? Its loss is in the report"
+            )
         return {"images": len(items)}
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from wsssbench.ops.label_map import label_map, thresholded
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages import infer_cams, select_threshold
+from wsssbench.stages.evaluate import Threshold
 from wsssbench.stages.handles import LabelFiles
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
@@ -48,7 +49,7 @@ class LabelSection:
 
     input: str
     confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
-    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["otsu"] | None = None
+    threshold: Threshold | Literal["otsu"] | None = None
 
 
 class LabelItem(NamedTuple):

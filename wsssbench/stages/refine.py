@@ -39,6 +39,7 @@ from wsssbench.stages.stage import (
     StageWork,
     distinct,
     with_nested,
+    with_short_training,
 )
 from wsssbench.training.schedule import Schedule
 
@@ -146,6 +147,9 @@ class Refine(StageKind):
             resolved[name] = {"input": source, **with_nested(component, where, registries)}
             previous = name
         return resolved
+
+    def smoke(self, section: Any) -> Any:
+        return {name: with_short_training(one) for name, one in section.items()}
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         if nodes.config[IMPORTED_LABELS]:

@@ -30,8 +30,10 @@ from wsssbench.stages.stage import (
     SplitUse,
     StageKind,
     StageWork,
+    at_one_scale,
     distinct,
     with_nested,
+    with_short_training,
 )
 from wsssbench.training.schedule import Schedule
 
@@ -65,6 +67,10 @@ class Segment(StageKind):
         if config[label.Label.section] is None and not config.get(IMPORTED_LABELS):
             raise UserError("segmenter needs pseudo-labels: add label=dict(input='<refinement>')")
         return with_nested(component, _SECTION, registries)
+
+    def smoke(self, section: Any) -> Any:
+        small = with_short_training(section)
+        return {**small, "test": at_one_scale(small["test"])} if small.get("test") else small
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return (NODE,) if nodes.config[_SECTION] else ()

@@ -50,7 +50,8 @@ def train(
         title: the name of the task in messages.
 
     Raises:
-        UserError: empty data set, loss no longer finite, batch size that the ranks cannot share, amp without a GPU.
+        UserError: empty data set, the training has diverged (loss or weights), batch size that the ranks cannot
+            share, amp without a GPU.
     """
     ranks.init(context.device)
     weights = context.directory / "weights.pth"
