@@ -29,6 +29,7 @@ def build_app() -> typer.Typer:
         import_cams,
         import_labels,
         plugins,
+        predict,
         report,
         run,
         sweep,
@@ -49,6 +50,7 @@ def build_app() -> typer.Typer:
     app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
     app.command("report", epilog=report.EXAMPLES)(with_plugin_files(report.report))
     app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+    app.command("predict", epilog=predict.EXAMPLES)(with_plugin_files(predict.predict))
     app.command("import-cams", epilog=import_cams.EXAMPLES)(
         with_plugin_files(import_cams.import_cams)
     )

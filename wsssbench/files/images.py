@@ -203,6 +203,17 @@ def _refuse_pictures(image: Image.Image) -> None:
     )
 
 
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write `image` (H, W, 3) uint8 RGB as a PNG.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    write_atomically(Path(path), buffer.getvalue())
+
+
 def write_label(path: str | Path, label: np.ndarray, coloured: bool = True) -> None:
     """Write `label` (H, W) uint8 as a palette PNG in VOC colours; equal labels give equal bytes.
 
