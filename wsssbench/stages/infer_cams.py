@@ -23,6 +23,7 @@ from wsssbench.registry import Registries
 from wsssbench.stages import classify
 from wsssbench.stages.handles import CamFiles, photos_of
 from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
     Node,
     Nodes,
     SplitUse,
@@ -101,7 +102,8 @@ class InferCams(CamStage):
         return at_one_scale(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return () if nodes.config["import_cams"] else (NODE,)
+        imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
+        return () if imported else (NODE,)
 
     def node(self, name: str, nodes: Nodes) -> Node:
         splits = distinct(nodes.split(key) for key in ("train", "evaluate", "heldout"))

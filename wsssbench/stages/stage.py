@@ -19,6 +19,8 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.training.schedule import Schedule, short
 
+# The section of an experiment that starts from somebody else's label maps, so that nothing above those is made.
+IMPORTED_LABELS = "import_labels"
 ONE_EACH = "given"  # the role of an artefact of which a stage reads something for every image of its splits
 
 
