@@ -50,6 +50,7 @@ def evaluate(
     if json_ is not None:
         check_output(json_, "--json")
     console = make_console()
+    progress = ConsoleProgress(console)
     scores = api.evaluate(
         pred,
         gt,
@@ -58,13 +59,15 @@ def evaluate(
         num_classes=num_classes,
         threshold=threshold,
         thresholds=_parts(thresholds),
-        progress=ConsoleProgress(console),
+        progress=progress,
     )
     result = {"images": scores.pop("images"), "format": scores.pop("format")}
     result |= {"split_list": str(list_), **scores}
     if json_ is not None:
         json_.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     _show(result, console)
+    for text in result["warnings"]:  # below the number that they are about
+        progress.warn(text)
 
 
 def _parts(text: str | None) -> tuple[float, float, float] | None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.evaluation.doubts import Names
 from wsssbench.evaluation.score_files import FORMATS, score_files, summarise, threshold_grid
 from wsssbench.files.cam_formats import MAX_CLASSES
+from wsssbench.files.ground_truth import read_mask_file
 from wsssbench.files.image_lists import read_id_list
-from wsssbench.files.images import read_label
 from wsssbench.progress import Progress, Silent
 
 THRESHOLDS = (0.0, 0.6, 0.01)
@@ -47,12 +48,13 @@ def evaluate(
     Returns:
         ``images`` (their number), ``format``, ``miou``, ``precision``, ``recall`` (per cent, over the classes that
         occur), ``iou`` by class, ``threshold``, ``threshold_choice`` (``fixed``, ``oracle``: the best, or ``none``)
-        and ``curve`` (the scores at every threshold).
+        and ``curve`` (the scores at every threshold), and ``warnings``: what is odd about the files.
 
     Raises:
-        UserError: files that are missing, unreadable, or do not fit together.
+        UserError: files that are missing, unreadable, or do not fit together; masks without any class 1..K; class
+            indices that are shifted against the masks'.
     """
-    folder = Path(masks)
+    folder, progress = Path(masks), progress or Silent()
     if not folder.is_dir():
         raise UserError(f"mask folder {folder} does not exist")
     names = _ids(ids, folder)
@@ -75,18 +77,28 @@ def evaluate(
     accumulator = score_files(
         Path(files),
         names,
-        lambda id: read_label(folder / f"{id}.png"),
+        lambda id: read_mask_file(folder / f"{id}.png", num_classes),
         format,
         num_classes,
         grid,
-        progress or Silent(),
+        progress,
     )
     scores = summarise(accumulator, threshold, classes)
     if not scores["iou"]:
         raise UserError(
             f"the masks in {folder} hold nothing but 255 for these images, so there is no score"
         )
-    return {"images": len(names), "format": format, **scores}
+    called = Names(
+        mask=lambda id: folder / f"{id}.png",
+        file=lambda id: Path(files) / f"{id}{FORMATS[format].suffix}",
+        classes=classes,
+    )
+    doubts = accumulator.doubts(called, open_ended=num_classes is None)
+    for doubt in doubts:
+        if doubt.certain:
+            raise UserError(doubt.text)
+    warnings = [doubt.text for doubt in doubts]
+    return {"images": len(names), "format": format, **scores, "warnings": warnings}
 
 
 def _ids(ids: str | Path | Iterable[str] | None, masks: Path) -> list[str]:
