@@ -45,7 +45,6 @@ def evaluate(
 ) -> None:
     """Score predictions: mIoU, precision, recall in per cent, over the classes that occur."""
     from wsssbench import api
-    from wsssbench.files.image_lists import read_id_list
 
     if json_ is not None:
         check_output(json_, "--json")
@@ -54,7 +53,7 @@ def evaluate(
     scores = api.evaluate(
         pred,
         gt,
-        read_id_list(list_),
+        list_,
         format=format_,
         num_classes=num_classes,
         threshold=threshold,

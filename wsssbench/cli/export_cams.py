@@ -62,27 +62,24 @@ def cam_directory(run: Path) -> Path:
     from wsssbench.results.run_files import read_stages, stage_directory
     from wsssbench.stages.infer_cams import NODE
 
-    try:
-        stage = read_stages(run)[NODE]
-    except (UserError, KeyError):
-        raise UserError(
-            f"{run} is not the folder of a run with CAMs: give one such as work/runs/<name>/<id>"
-        ) from None
-    directory = stage_directory(run, stage)
+    stages = read_stages(run)
+    if NODE not in stages:
+        raise UserError(f"{run} is a run without CAMs: its stages are {', '.join(stages)}")
+    directory = stage_directory(run, stages[NODE])
     if directory is None:
         raise UserError(
-            f"the CAMs of {run} are not in {stage['directory']} any more: "
+            f"the CAMs of {run} are not in {stages[NODE].directory} any more: "
             f"run the experiment again with --until {NODE}"
         )
     return directory
 
 
 def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
-    from wsssbench.experiment.config import read_config
     from wsssbench.files.image_lists import first_few
+    from wsssbench.results.run_files import read_config
     from wsssbench.stages.generate import build_dataset
 
-    ids = build_dataset(read_config(run / "config.py")).ids(split)
+    ids = build_dataset(read_config(run)).ids(split)
     missing = [id for id in ids if not (directory / f"{id}.npz").is_file()]
     if missing:
         raise UserError(
