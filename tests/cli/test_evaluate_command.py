@@ -181,8 +181,12 @@ def test_a_mistake_in_a_process_of_its_own(files: Files, command: Callable[..., 
         ("psaa", [], "did you mean psa"),
         ("png", ["--json", "no/such/folder.json"], "the folder no/such does not exist"),
         ("png", ["--json", "."], "is a folder"),
-        ("png", ["--num-classes", "2"], "3 is outside 0..2"),
-        ("psa", ["--num-classes", "2"], "3 is outside"),
+        (
+            "png",
+            ["--num-classes", "2"],
+            "gt/2007_000032.png has the label 3, but there are 2 classes",
+        ),
+        ("psa", ["--num-classes", "2"], "255, which alone is ignored"),
     ],
 )
 def test_wrong_options(files: Files, form: str, options: list[str], sentence: str) -> None:
