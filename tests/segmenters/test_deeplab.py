@@ -148,7 +148,7 @@ def test_nothing_reaches_the_terminal(tmp_path, items, capfd):
         ({"dilations": (1, 2)}, "one atrous convolution"),
         ({"test": {"scale": (1.0,)}}, "did you mean scales"),
         ({"test": {"crf": "deeplb"}}, "did you mean deeplab"),
-        ({"test": {"scales": ()}}, "at least one scale"),
+        ({"test": {"scales": ()}}, "of at least 1"),
         ({"schedule": {"batch_size": 4, "lr": 0.1}}, "exactly one of the two"),
         ({"backbone": {"type": "TinyBackbon"}}, "did you mean TinyBackbone"),
         ({"backbone": {"type": "TinyBackbone", "marked": "perhaps"}}, "marked='perhaps'"),
