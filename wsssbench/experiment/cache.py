@@ -59,6 +59,9 @@ class Manifest(TypedDict, total=False):
     node: str
     seconds: Amount
     peak_mib: Amount
+    device: str
+    images: int | None
+    whole: bool
     result: dict[str, Any]
     read: dict[str, str | None]
     content: str
