@@ -67,7 +67,7 @@ def render(
     seeds = [f"seed {card['seed']}" for card in cards[:1] if card.get("seed") is not None]
     classes = [_class_view(result.name, one, details) for one in first_and_last(evaluations)]
     made = together("made in this run", (time for time in result.times if not time.reused))
-    styles = {one.name: RowStyle(one.name, at, 0) for at, one in enumerate(evaluations, 1)}
+    marks = [RowStyle(one.name, at, 0) for at, one in enumerate(evaluations, 1)]
     ladder = aggregate([result])
     trainings = {
         (one.node, one.series): [Curve(RowStyle(one.series, 0, 0), one.points)]
@@ -80,13 +80,13 @@ def render(
         facts=_facts(result, made),
         summary=[*summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
         table=ladder_table(ladder),
-        styles=styles,
+        marks=marks,
         bars=_ladder_bars(result),
         has_oracle=any(one.chosen and one.oracle for one in evaluations),
         has_paper=any(one.name in result.reference for one in evaluations),
         ladder_files=[csv_file(f"{result.name}-ladder", ladder_records(ladder))],
         curves=_curves(result),
-        scatter=_scatter(result, list(styles.values())),
+        scatter=_scatter(result, marks),
         classes=[view for view in classes if view.classes],
         gallery=_gallery(result, palette, progress),
         picture_note=note,
@@ -101,7 +101,7 @@ def render(
 def _class_view(name: str, one: Evaluation, details: RunDetails) -> ClassView:
     """What is known of the classes of a rung: of old runs, the IoU alone."""
     classes = details.classes.get(one.node) or [
-        ClassScores(key, value, None, None, None, None, None) for key, value in one.iou.items()
+        ClassScores(key, value if finite(value) else None) for key, value in one.iou.items()
     ]
     stem, matrix = f"{name}-{one.node}", details.confusion.get(one.node)
     files = [csv_file(f"{stem}-classes", map(vars, classes), "CSV of the table")]
@@ -196,19 +196,22 @@ def _curves(result: RunResult) -> list[tuple[Evaluation, Markup, list[Download]]
 
 def _scatter(result: RunResult, styles: Sequence[RowStyle]) -> tuple[Markup, list[Download]] | None:
     """Precision and recall of every rung; a line goes from the rung that it was made from, on the same images."""
-    dots: dict[str, Dot] = {}
-    joined = []
+    dots = {}
     for one, style in zip(result.evaluations, styles, strict=True):
         point = one.best_known
         if point and finite(point.precision) and finite(point.recall):
-            dots[one.node] = Dot(style, point.precision, point.recall)
-    splits = {one.node: one.split for one in result.evaluations}
-    for one in result.evaluations:
-        if one.node in dots and one.after in dots and splits[one.after] == one.split:
-            joined.append((dots[one.after], dots[one.node]))
+            dots[style.number] = (one, Dot(style, point.precision, point.recall))
+    of_nodes = {one.node: (one.split, dot) for one, dot in dots.values()}
+    joined = [
+        (of_nodes[one.after][1], dot)
+        for one, dot in dots.values()
+        if one.after in of_nodes and of_nodes[one.after][0] == one.split
+    ]
     if not dots:
         return None
-    chart = scatter_chart(list(dots.values()), "Precision and recall, per cent", joined)
+    chart = scatter_chart(
+        [dot for _, dot in dots.values()], "Precision and recall, per cent", joined
+    )
     return chart, [svg_file(f"{result.name}-precision-recall", chart)]
 
 

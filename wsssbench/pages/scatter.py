@@ -42,7 +42,9 @@ def scatter_chart(
     parts = frame.axes("recall, per cent", "precision, per cent", (6, 6), grid=False)
     parts += _guides(frame)
     parts += [frame.path("way", [(d.recall, d.precision) for d in pair]) for pair in joined]
-    places = _apart([(frame.across(dot.recall), frame.up(dot.precision)) for dot in dots])
+    places = _apart(
+        [(frame.across(dot.recall), frame.up(dot.precision)) for dot in dots], frame.end
+    )
     order = sorted(range(len(dots)), key=lambda place: dots[place].style.emphasised)
     for dot, (x, y) in ((dots[place], places[place]) for place in order):
         told = f"{dot.style.title}: precision {dot.precision:.1f}, recall {dot.recall:.1f}"
@@ -51,12 +53,16 @@ def scatter_chart(
     return svg(frame.width, frame.height, f"{title}: {said}", parts)
 
 
-def _apart(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Where the discs go so that every number can be read: beside those that they would lie on."""
+def _apart(places: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:
+    """Where the discs go so that every number can be read: beside those that they would lie on, and before `end`."""
     found: list[tuple[float, float]] = []
     for x, y in places:
-        while near := [other for other in found if math.dist((x, y), other) < _DISC]:
-            x = max(other[0] for other in near) + _DISC
+        step = _DISC
+        while near := [other for other in found if math.dist((x, y), other) < _DISC - 0.1]:
+            outermost = max(near) if step > 0 else min(near)
+            x = outermost[0] + step
+            if x > end - _DISC / 2:
+                x, step = min(near)[0] - _DISC, -_DISC
         found.append((x, y))
     return found
 

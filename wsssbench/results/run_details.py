@@ -30,11 +30,11 @@ class ClassScores:
 
     name: str
     iou: float | None
-    precision: float | None
-    recall: float | None
-    images: int | None
-    true: int | None
-    predicted: int | None
+    precision: float | None = None
+    recall: float | None = None
+    images: int | None = None
+    true: int | None = None
+    predicted: int | None = None
 
 
 @dataclass(frozen=True)
