@@ -22,10 +22,3 @@ reference = {
     "+ random walk + CRF": 71.0,
     "DeepLab val": 70.9,
 }
-smoke = {  # --smoke on six of VOC's images; from the root of the repository
-    "data.lists": dict(
-        train_aug="configs/_base_/smoke/voc12_train.txt",
-        train="configs/_base_/smoke/voc12_train.txt",
-        val="configs/_base_/smoke/voc12_val.txt",
-    ),
-}

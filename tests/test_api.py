@@ -267,7 +267,8 @@ def test_what_a_run_does_not_have(
         ({"seed": True}, "seed=True has to be int"),
         ({"set": ["cam.flip=true", "cam.flip=false"]}, "is given 2 times"),
         ({"force": "label", "until": "cam"}, "--force label has no effect, since --until cam"),
-        ({"smoke": True}, "has no smoke"),
+        ({"limit": 0}, "--limit 0: has to be at least 1"),
+        ({"limit": "9"}, "limit='9' has to be int"),
     ],
 )
 def test_wrong_arguments_of_a_run(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

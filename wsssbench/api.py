@@ -22,14 +22,10 @@ from pydantic import Field
 from wsssbench.errors import UserError, unknown
 from wsssbench.evaluation.score_folder import evaluate
 from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import (
-    apply_overrides,
-    apply_smoke,
-    as_overrides,
-    refuse_repeated,
-)
+from wsssbench.experiment.overrides import apply_overrides, as_overrides, refuse_repeated
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
+from wsssbench.experiment.trial import tried
 from wsssbench.pages.run_report import write_run_page
 from wsssbench.parallel import ranks
 from wsssbench.progress import Progress, Silent
@@ -55,6 +51,7 @@ def run(
     until: str | None = None,
     force: Sequence[str] | str = (),
     smoke: bool = False,
+    limit: int | None = None,
     work_dir: str | Path = "work",
     device: str = "auto",
     workers: int | None = None,
@@ -68,7 +65,8 @@ def run(
         seed: by default the config's.
         until: the last stage, e.g. ``cam``.
         force: a stage, or several, to compute again, with all that descends from them.
-        smoke: all stages on a handful of images.
+        smoke: all stages on a handful of images, with tiny trainings; the numbers mean nothing.
+        limit: at most so many images of each split, the first ones.
         work_dir: where the cache and the results are.
         device: ``auto``, ``cpu`` or ``cuda``.
         workers: processes; by default the CPU cores.
@@ -79,7 +77,8 @@ def run(
         UserError: whatever is wrong with the config, the data, or these arguments.
     """
     settings = make_settings(work_dir, device, workers, progress, force, until)
-    planned = plan(read(config, set, smoke, seeded=seed is not None), settings, seed)
+    loaded = read(config, set, smoke, limit, seed is not None, settings.progress)
+    planned = plan(loaded, settings, seed)
     return run_plan(planned, settings)
 
 
@@ -128,27 +127,29 @@ def read(
     config: str | Path | Mapping[str, Any],
     set: Mapping[str, Any] | Sequence[str] | str = (),
     smoke: bool = False,
+    limit: int | None = None,
     seeded: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """A config with overrides, not resolved yet.
 
     Args:
-        config, set, smoke: as of `run`.
+        config, set, smoke, limit, progress: as of `run`.
         seeded: the seed is given besides, so an override of it would have no effect.
     """
     if isinstance(config, Mapping):
         loaded = dict(config)
     else:
         loaded = read_config(Path(_checked("config", config, str | Path | dict[str, Any])))
-    if _checked("smoke", smoke, bool):
-        loaded = apply_smoke(loaded)
     given = as_overrides(set) if isinstance(set, Mapping) else _texts("set", set)
     refuse_repeated(given)
     if seeded and any(text.partition("=")[0].strip() == "seed" for text in given):
         raise UserError(
             "the seed is given twice, with --seeds and with --set seed: give one of them"
         )
-    return apply_overrides(loaded, given)
+    changed = apply_overrides(loaded, given)
+    small, few = _checked("smoke", smoke, bool), _checked("limit", limit, int | None)
+    return tried(changed, loaded, small, few, given, (progress or Silent()).warn)
 
 
 def make_settings(

@@ -162,7 +162,6 @@ def test_a_stopped_sweep_says_how_to_go_on(
         (["--grid", "pooling=GAP", "--executor", "slrm"], ["did you mean slurm"]),
         (["--grid", "pooling=GAP", "--slurm", "a=1"], ["goes with --executor"]),
         (["--grid", "pooling=GAP", "--base", "voc"], ["--base is for matrix files"]),
-        (["--grid", "pooling=GAP", "--smoke"], ["no smoke=dict(...)"]),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(

@@ -9,7 +9,7 @@ import pytest
 
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides, apply_smoke, refuse_repeated
+from wsssbench.experiment.overrides import apply_overrides, refuse_repeated
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(path.name for path in CONFIGS.glob("*.py"))
@@ -63,15 +63,6 @@ def test_a_component_of_another_type_replaces_that_of_the_base(
     assert read_config(tmp_path / "top.py")["classifier"]["pooling"] == {
         "type": "GPP", "bins": (2,), "aggregation": "average"
     }  # fmt: skip
-
-
-def test_smoke_overrides_of_a_base_with_other_components(tiny: dict[str, Any]) -> None:
-    tiny["data"] = {"type": "FolderDataset", "images": "a", "labels": "b"}
-    tiny["smoke"] = {"data.train_images": 4}
-    with pytest.raises(UserError) as error:
-        apply_smoke(tiny)
-    for words in ("--smoke", "data.train_images", "_base_", "smoke=dict(_delete_=True"):
-        assert words in str(error.value)
 
 
 def test_an_override_that_would_have_no_effect(tiny: dict[str, Any]) -> None:
@@ -313,15 +304,6 @@ def test_a_segmenter_needs_labels(tiny: dict[str, Any]) -> None:
     config = resolve(read_config(CONFIGS / "gap_synthetic.py"))
     with pytest.raises(UserError, match="needs pseudo-labels"):
         resolve({**config, "label": None})
-
-
-def test_smoke_overrides_come_from_the_config(tiny: dict[str, Any]) -> None:
-    smoke = {"data.train_images": 2, "classifier.schedule.epochs": 0.5}
-    done = apply_smoke({**tiny, "smoke": smoke})
-    assert done["data"]["train_images"] == 2
-    assert done["classifier"]["schedule"]["epochs"] == 0.5
-    with pytest.raises(UserError, match="no smoke"):
-        apply_smoke(tiny)
 
 
 @pytest.mark.parametrize(

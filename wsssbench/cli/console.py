@@ -30,8 +30,8 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Text
 
-from wsssbench.errors import escaped, one_line
-from wsssbench.progress import Pace, duration
+from wsssbench.errors import PluginError, escaped, one_line
+from wsssbench.progress import WARNING, Pace, duration
 
 PLAIN_INTERVAL = 10.0  # seconds between the lines of one task when there is no terminal
 
@@ -119,7 +119,7 @@ class ConsoleProgress:
     def warn(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            self.console.print(f"warning: {one_line(text)}", style="yellow")
+            self.console.print(f"{WARNING}{one_line(text)}", style="yellow")
 
     @contextmanager
     def track(self, title: str, total: int, done: int = 0) -> Iterator[_Task]:
@@ -214,5 +214,9 @@ def log_noise(path: Path, progress: ConsoleProgress) -> Iterator[None]:
         sys.stdout = sys.stderr = log
         try:
             yield
+        except PluginError as error:
+            log.write(error.details)
+            whereabouts = f"; the whole traceback is in {path}" if path.is_file() else ""
+            raise PluginError(error.sentence + whereabouts, error.details) from error
         finally:
             sys.stdout, sys.stderr, warnings.showwarning, root.handlers[:] = before

@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 from pydantic import Field
 
+from wsssbench.datasets.subset import Trial
 from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.graph import STAGES
 from wsssbench.plugins import load
@@ -55,7 +56,9 @@ class Top:
         seed: of everything random but the data set.
         splits: see `Splits`.
         reference: title of an evaluation -> published mIoU in per cent, shown beside ours.
-        smoke: overrides that make ``--smoke`` of it: the same stages on a handful of images.
+        smoke: what ``--smoke`` sets beyond what the kinds of stages say, as ``{"cam.flip": False}``: e.g. what makes a
+            network too large for a laptop.
+        trial: images of a run that is only a trial, see `Trial`; ``--smoke`` and ``--limit`` set it.
     """
 
     name: str
@@ -63,12 +66,13 @@ class Top:
     splits: dict[str, Any] | None = None
     reference: dict[str, Percent] | None = None
     smoke: dict[str, Any] | None = None
+    trial: dict[str, Any] | None = None
 
 
 LONGEST_NAME = 200  # bytes of the name of an experiment: file systems allow 255
 SECTIONS: dict[str, StageKind] = {kind.section: kind for kind in STAGES if kind.section}
 # Places of sections that are no components -> the class whose fields are their keys.
-PLAIN: dict[str, type] = {"splits": Splits}
+PLAIN: dict[str, type] = {"splits": Splits, "trial": Trial}
 for _kind in STAGES:
     PLAIN.update(_kind.plain)
 
@@ -149,12 +153,16 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"config: {unknown('parameter', key, keys)}")
     own = {key: value for key, value in config.items() if key not in SECTIONS}
     top = check_parameters(Top, own, "config")
-    _check_name(top["name"])
+    name, trial = top["name"], {}
+    if top["trial"] is not None:
+        trial = {"trial": check_parameters(Trial, top["trial"], "trial")}
+        name = Trial(**trial["trial"]).marked(name)
+    _check_name(name)
     splits = check_parameters(Splits, top["splits"] or {}, "splits")
-    for name in ("train", "evaluate"):
-        if not splits[name]:
-            raise UserError(f"splits.{name} is empty, but has to name a split")
-    resolved: dict[str, Any] = {"name": top["name"], "seed": top["seed"], "splits": splits}
+    for use in ("train", "evaluate"):
+        if not splits[use]:
+            raise UserError(f"splits.{use} is empty, but has to name a split")
+    resolved: dict[str, Any] = {"name": name, "seed": top["seed"], "splits": splits, **trial}
     for key, kind in SECTIONS.items():
         resolved[key] = kind.resolve(_section(config, key, kind), resolved, registries)
     _check_used(splits, resolved)

@@ -1,4 +1,4 @@
-"""Changes a config from the command line: ``--set a.b=value`` and ``--smoke``.
+"""Changes a config from the command line: ``--set a.b=value``.
 
 One rule merges what is given with what is there: a bare name keeps the parameters of a component of the same type (in
 a list: of the item of that type), ``Name()`` has its defaults, a dict is merged key by key, a list replaces, a
@@ -23,22 +23,6 @@ from wsssbench.registry import Parameter, part_of, signature_parameters
 from wsssbench.stages import places
 
 
-def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config with its own ``smoke`` overrides: the same stages on a handful of images."""
-    if not config.get("smoke"):
-        raise UserError(
-            "this config has no smoke=dict(...) section of overrides, so --smoke cannot shrink it; "
-            "add one or use --set"
-        )
-    try:
-        return apply_overrides(config, as_overrides(config["smoke"]))
-    except UserError as error:
-        raise UserError(
-            f"--smoke: {error} (from the section 'smoke', which may be that of a file in _base_: give the config one "
-            "of its own, smoke=dict(_delete_=True, ...))"
-        ) from error
-
-
 def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return `config` with ``a.b=value`` applied in order.
 
@@ -49,7 +33,7 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     Raises:
         UserError: not of that form, an unknown key (with near matches), or an override that would have no effect.
     """
-    result: dict[str, Any] = copy.deepcopy(dict(config))
+    result: dict[str, Any] = _unshared(config)
     for override in overrides:
         key, equals, text = override.partition("=")
         add = key.startswith("+")
@@ -60,6 +44,15 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     for override in overrides:
         _refuse_idle(override.partition("=")[0].removeprefix("+").strip(), result)
     return result
+
+
+def _unshared(value: Any) -> Any:
+    """Copy dicts and lists: one that stands at two places becomes two, of which an override changes one."""
+    if isinstance(value, Mapping):
+        return {key: _unshared(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_unshared(item) for item in value)
+    return value
 
 
 def refuse_repeated(overrides: Iterable[str]) -> None:

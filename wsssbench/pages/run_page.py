@@ -22,7 +22,7 @@ from wsssbench.pages.scatter import Dot, scatter_chart
 from wsssbench.pages.svg import finite
 from wsssbench.pages.thumbnails import Thumbnail
 from wsssbench.progress import Progress, duration
-from wsssbench.results.formatting import number
+from wsssbench.results.formatting import number, trial_text
 from wsssbench.results.ladder import aggregate, ladder_records, ladder_table
 from wsssbench.results.protocol import side_by_side
 from wsssbench.results.run import CardValue, Evaluation, RunResult, StageTime
@@ -65,6 +65,7 @@ def render(
     evaluations = result.evaluations
     cards = [one.card for one in evaluations]
     seeds = [f"seed {card['seed']}" for card in cards[:1] if card.get("seed") is not None]
+    trial = [trial_text(result.trial)] if result.trial else []
     classes = [_class_view(result.name, one, details) for one in first_and_last(evaluations)]
     made = together("made in this run", (time for time in result.times if not time.reused))
     marks = [RowStyle(one.name, at, 0) for at, one in enumerate(evaluations, 1)]
@@ -78,7 +79,7 @@ def render(
         result=result,
         title=result.name,
         facts=_facts(result, made),
-        summary=[*summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
+        summary=[*trial, *summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
         table=ladder_table(ladder),
         marks=marks,
         bars=_ladder_bars(result),

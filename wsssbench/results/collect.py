@@ -16,6 +16,7 @@ from wsssbench.experiment.config import config_text
 from wsssbench.experiment.plan import Plan, State, Step, state_of
 from wsssbench.experiment.provenance import environment
 from wsssbench.files.atomic import write_atomically, write_json
+from wsssbench.results.artefact_links import FOLDER, artefacts_of, write_links
 from wsssbench.results.card import card_of
 from wsssbench.results.run import (
     Evaluation,
@@ -60,6 +61,8 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
             for step in plan.steps
             if not is_evaluation(step) and (found := _figures(manifests[step.node.name]))
         },
+        trial=plan.trial.mark if plan.trial else "",
+        artefacts=artefacts_of(plan),
     )
 
 
@@ -96,6 +99,9 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
             "directory": str(step.entry.directory),
             "title": step.node.title,
             "kind": step.node.kind.name,
+            "artefact": f"{FOLDER}/{step.node.name}"
+            if step.node.name in result.artefacts
+            else None,
             **{k: v for k, v in vars(time).items() if k != "node"},
             "result": (step.entry.manifest() or {}).get("result", {}),
         }
@@ -106,10 +112,13 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         "run_id": result.run_id,
         "created": result.created,
         "seed": plan.config["seed"],
+        "smoke": bool(plan.trial and plan.trial.smoke),
+        "limit": plan.trial.images if plan.trial else None,
         "environment": result.environment,
         "stages": stages,
     }
     write_json(directory / RUN, content)
+    write_links(plan, directory)
 
 
 def _training(step: Step) -> Iterator[TrainingCurve]:

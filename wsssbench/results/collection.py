@@ -17,7 +17,7 @@ from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.evaluation.image_counts import ImageCounts, read_image_counts
 from wsssbench.results.config_differences import variant_names
 from wsssbench.results.run import FILE as METRICS
-from wsssbench.results.run import CardValue, RunResult, read_run
+from wsssbench.results.run import SMOKE, CardValue, RunResult, read_run
 from wsssbench.results.run_files import config_values, image_counts_path
 from wsssbench.results.sweep_record import FILE as SWEEP_FILE
 from wsssbench.results.sweep_record import read_sweep
@@ -100,7 +100,7 @@ def load(paths: Sequence[Path]) -> Collection:
     because the code changed or one of them went further, the earlier one is in a row of its own.
 
     Raises:
-        UserError: a path is none of these, or holds no finished run.
+        UserError: a path is none of these, or holds no finished run; smoke runs are among others.
     """
     if not paths:
         raise UserError(
@@ -115,7 +115,22 @@ def load(paths: Sequence[Path]) -> Collection:
             runs |= {run.resolve(): run for run in _runs(path)}
     if runs:
         parts["runs"] = _of_runs(list(runs.values()))
-    return next(iter(parts.values())) if len(parts) == 1 else _merged(parts)
+    collection = next(iter(parts.values())) if len(parts) == 1 else _merged(parts)
+    _check_smoke(collection)
+    return collection
+
+
+def _check_smoke(collection: Collection) -> None:
+    """Numbers of smoke runs mean nothing beside those of other runs; UserError if there are both."""
+    smoke: list[Member] = []
+    others: list[Member] = []
+    for member in collection.members:
+        (smoke if member.result.trial == SMOKE else others).append(member)
+    if smoke and others:
+        raise UserError(
+            f"{smoke[0].directory} is a smoke run (few images, tiny trainings) and {others[0].directory} is none, so "
+            "that their numbers cannot be compared: leave one of the kinds out"
+        )
 
 
 def _runs(path: Path) -> list[Path]:

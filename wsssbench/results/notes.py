@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from wsssbench.results.collection import Collection, Missing
 from wsssbench.results.comparison import Comparison
-from wsssbench.results.formatting import listed, thresholds_text
+from wsssbench.results.formatting import listed, thresholds_text, trial_text
 from wsssbench.results.metrics import metric_at
 from wsssbench.results.protocol import threshold_origin
 
@@ -16,7 +16,8 @@ MOST_NAMED = 4  # cells without results that are named one by one
 
 def remarks(comparison: Comparison, collection: Collection) -> list[str]:
     """Spread, thresholds, the interval, the paper, and what is missing; one sentence each."""
-    said = []
+    trials = dict.fromkeys(member.result.trial for member in collection.members)
+    said = [trial_text(trial) for trial in trials if trial]
     counts = [cell.stat.n for cell in comparison.cells if cell.stat]
     if max(counts, default=1) > 1:
         n = f"n = {max(counts)}" if comparison.layout.kind == "pivot" else "n"

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides, apply_smoke, refuse_repeated
+from wsssbench.experiment.overrides import apply_overrides, refuse_repeated
 from wsssbench.experiment.plan import Plan, Settings, make_plan
+from wsssbench.experiment.trial import trial_of, tried
 from wsssbench.results.sweep_record import Row, Sweep, SweepCell
 from wsssbench.sweep.matrix import Matrix
 
@@ -38,25 +39,28 @@ def plan_cells(
     overrides: Sequence[str] = (),
     smoke: bool = False,
     name: str = "",
+    limit: int | None = None,
 ) -> PlannedSweep:
     """Resolve and plan every cell.
 
     Args:
         seeds: by default the base's own one.
         overrides: ``key=value`` of every row, before the rows' own.
-        smoke: with the base's own smoke overrides.
+        smoke: on a handful of images, with tiny trainings.
         name: of the sweep; by default the matrix's.
+        limit: at most so many images of each split.
 
     Raises:
         UserError: a row that no config can be made of; something given that would have no effect. Components that are
             fine but do not go together make their cells impossible instead, unless that is true of every cell.
     """
-    name = name or matrix.name + ("-smoke" if smoke else "")
-    directory = settings.work_dir / "sweeps" / _folder(name)
+    name = name or matrix.name
+    trial = trial_of(smoke, limit)
+    directory = settings.work_dir / "sweeps" / _folder(trial.marked(name) if trial else name)
     refuse_repeated(overrides)
     _refuse_own(overrides)
-    base = read_config(matrix.base)
-    base = apply_overrides(apply_smoke(base) if smoke else base, overrides)
+    written = read_config(matrix.base)
+    base = apply_overrides(written, overrides)
     checked: set[str] = set()
     cells: list[SweepCell] = []
     plans: dict[str, Plan] = {}
@@ -65,7 +69,9 @@ def plan_cells(
             continue
         with _in_row(row):
             _refuse_own(row.set)
+            given = (*overrides, *row.set)
             config = apply_overrides(base, row.set)
+            config = tried(config, written, smoke, limit, given, settings.progress.warn)
         # The base's published numbers are its own method's; a row has its own, which the comparison shows.
         config = {**config, "name": f"{name}-{slug}", "reference": {}}
         for seed in seeds or [config.get("seed", 0)]:
@@ -86,7 +92,7 @@ def plan_cells(
     _check_different(matrix, runs, settings)
     sweep = Sweep(
         directory=directory,
-        name=name,
+        name=directory.name,
         title=matrix.title,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         base=_as_typed(matrix.base),

@@ -14,6 +14,8 @@ from wsssbench.registry import check_parameters
 
 # Iterations between checkpoints, unless the user says otherwise.
 LONGEST_ROUND = 1000
+# Iterations and images per iteration of a training that only shows that it works; 8 ranks can share these.
+SHORT, SMALL_BATCH = 2, 8
 
 LONGEST = 10_000_000  # iterations
 BatchSize = Annotated[int, Field(ge=1, le=16_384)]
@@ -200,6 +202,35 @@ class Schedule:
         if self.first_batch_size is not None:
             equal_share("first_batch_size", self.first_batch_size, world)
         return equal_share("batch_size", self.batch_size, world)
+
+
+def check_schedule(schedule: Schedule, world: int, device: str, where: str) -> None:
+    """Refuse a schedule, given at `where`, that cannot be trained by `world` ranks on `device`."""
+    if schedule.amp and device != "cuda":
+        raise UserError(
+            f"{where}.amp=True needs a GPU, but the device is '{device}': set amp=False"
+        )
+    schedule.per_rank(world)
+
+
+def short(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of `schedule`, a complete one, for a training of a few iterations with the same phases."""
+    sizes = {
+        key: min(schedule[key], SMALL_BATCH)
+        for key in ("batch_size", "first_batch_size")
+        if schedule[key] is not None
+    }
+    phases = bool(schedule["first_epochs"])
+    return {
+        **schedule,
+        **sizes,
+        "epochs": 2.0 if phases else None,
+        "first_epochs": 1.0 if phases else 0.0,
+        "iterations": None if phases else SHORT,
+        "decay_batch_size": None,
+        "warmup_iterations": min(schedule["warmup_iterations"], 1),
+        "checkpoint_every": LONGEST_ROUND,  # of a large network one weighs more than a gigabyte
+    }
 
 
 def equal_share(name: str, total: int, world: int) -> int:

@@ -62,6 +62,7 @@ class SyntheticScenes(Dataset):
     """
 
     generated = True
+    sizes = ("train_images", "val_images")
 
     def __init__(
         self,
