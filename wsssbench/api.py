@@ -211,7 +211,8 @@ def run_plan(planned: Plan, settings: Settings) -> Run:
 def _report(result: RunResult, planned: Plan, directory: Path, progress: Progress) -> None:
     """Write the page of a run; whatever is wrong with it costs a warning, since the run itself has finished."""
     try:
-        write_run_page(directory / REPORT, result, lambda: RunArtefacts.of_plan(planned))
+        target = directory / REPORT
+        write_run_page(target, directory, result, lambda: RunArtefacts.of_plan(planned))
     except Exception as error:  # a chart, a picture, the disk
         progress.warn(
             f"the run is finished, but its report could not be written ({type(error).__name__}: {error}); "
