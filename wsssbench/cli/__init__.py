@@ -20,6 +20,7 @@ _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR
 def build_app() -> typer.Typer:
     """Return the typer application with every command."""
     from wsssbench.cli import (
+        cache,
         compare,
         config,
         data,
@@ -30,6 +31,7 @@ def build_app() -> typer.Typer:
         plugins,
         report,
         run,
+        runs,
         sweep,
         weights,
     )
@@ -48,6 +50,8 @@ def build_app() -> typer.Typer:
     app.command("report", epilog=report.EXAMPLES)(report.report)
     app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
     app.command("import-cams", epilog=import_cams.EXAMPLES)(import_cams.import_cams)
+    app.add_typer(runs.app, name="runs")
+    app.add_typer(cache.app, name="cache")
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(config.app, name="config")
     app.add_typer(data.app, name="data")

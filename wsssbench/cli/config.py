@@ -1,7 +1,8 @@
-"""``wsssbench config``: an experiment with every default filled in."""
+"""``wsssbench config``: an experiment with every default filled in, and what two of them set differently."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -35,3 +36,51 @@ def show(
     with log_noise(Path(os.devnull), ConsoleProgress(console)):
         resolved = resolve(api.read(config, set_ or [], smoke, limit))
     console.print(config_text(resolved), markup=False, end="")
+
+
+DIFF_EXAMPLES = """Exit code 0 if nothing differs, 1 if something does, 2 if one of them cannot be read.
+
+Examples:
+
+  wsssbench config diff configs/aeft_voc.py configs/aeft_voc_released.py
+
+  wsssbench config diff configs/aeft_synthetic.py work/runs/aeft_synthetic/1f0c2a9b-seed0
+"""
+
+
+@app.command("diff", epilog=DIFF_EXAMPLES)
+def diff(
+    a: Annotated[Path, typer.Argument(help="a config file, or the folder of a run")],
+    b: Annotated[Path, typer.Argument(help="another one")],
+    json_: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Show the values in which two experiments differ, with every default filled in; nothing of a run is executed."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from wsssbench.results.config_diff import ABSENT, differences, resolved_values
+
+    console = make_console()
+    with log_noise(Path(os.devnull), ConsoleProgress(console)):
+        found = differences(resolved_values(a), resolved_values(b))
+    if json_:
+        sides = ("a", "b")
+        records = {
+            key: {side: v for side, v in zip(sides, values, strict=True) if v is not ABSENT}
+            for key, values in found.items()
+        }
+        print(json.dumps(records, indent=1, ensure_ascii=False, default=list))
+    elif found:
+        console.print(f"A: {a}\nB: {b}", markup=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("key", overflow="fold", min_width=40)
+        for side in ("A", "B"):
+            table.add_column(side, overflow="fold")
+        for key, values in found.items():
+            table.add_row(Text(key), *(Text("–" if v is ABSENT else repr(v)) for v in values))
+        console.print(table)
+    else:
+        console.print("no value differs")
+    if found:
+        raise typer.Exit(1)

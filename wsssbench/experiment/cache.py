@@ -229,6 +229,15 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
+def read_entry_sizes(directory: Path) -> list[int] | None:
+    """Return the bytes of each file of the complete result in `directory` by its manifest; None if that is damaged."""
+    files = (_read_json(directory / MANIFEST) or {}).get("files")
+    try:
+        return [int(state[0]) for state in files.values()]  # type: ignore[union-attr]
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return None
+
+
 def _summary(path: Path) -> dict[str, Any] | None:
     """Return a manifest without its list of files; a matrix looks at the same ones again and again."""
     try:
