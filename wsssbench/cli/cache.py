@@ -29,8 +29,8 @@ Examples:
 
   wsssbench cache size --work-dir /data/work --json
 """
-CLEAN_EXAMPLES = """What the runs of 'wsssbench runs list' need stays, and so does what a process is making. To give up a
-run, remove its folder first.
+CLEAN_EXAMPLES = """What the runs of 'wsssbench runs list' need stays, and so does what a process is making. To give up
+a run, remove its folder first.
 
 Examples:
 
