@@ -21,6 +21,7 @@ from tiny_experiment import TINY
 
 import wsssbench
 from wsssbench.errors import UserError
+from wsssbench.experiment.config import config_text
 from wsssbench.files.artefacts import write_cam
 from wsssbench.files.images import write_label
 from wsssbench.interfaces import Cam
@@ -48,6 +49,46 @@ def test_importing_wsssbench_is_quick() -> None:
     with pytest.raises(AttributeError, match="no attribute 'runs'"):
         _ = wsssbench.runs
     assert {"Run", "run", "open_run", "evaluate", "compare"} <= set(dir(wsssbench))
+
+
+@pytest.mark.parametrize(
+    ("part", "error"),
+    [
+        ("wsssbench.pages.run_page.render", ValueError("math domain error")),
+        ("wsssbench.pages.run_report.write_page", OSError(28, "No space left on device")),
+    ],
+)
+def test_a_report_that_fails_costs_a_warning_never_the_ladder(
+    done: wsssbench.Run, monkeypatch: pytest.MonkeyPatch, part: str, error: Exception
+) -> None:
+    def fails(*_: Any, **__: Any) -> str:
+        raise error
+
+    work = done.directory.parent.parent.parent
+    config = work / "config.py"
+    config.write_text(config_text(CONFIG))
+    monkeypatch.setattr(part, fails)
+    outcome = call("run", config, "--work-dir", work, "--workers", 1)
+    assert outcome.code == 0, outcome
+    said = " ".join(outcome.out.split())
+    assert f"its report could not be written ({type(error).__name__}: {error})" in said
+    assert f"make it again with 'wsssbench report {done.directory}'" in said
+    assert "pseudo-label" in said.partition("warning: ")[2]  # the ladder
+    monkeypatch.undo()
+    assert call("report", done.directory).code == 0
+
+
+def test_pictures_that_are_damaged_leave_the_rest_of_the_report(
+    done: wsssbench.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise UserError("photo.jpg cannot be read")
+
+    monkeypatch.setattr("wsssbench.pages.gallery.read_image", fails)
+    outcome = call("report", done.directory)
+    assert outcome.code == 0 and "the page has no pictures: photo.jpg cannot" in outcome.out
+    page = done.report.read_text(encoding="utf-8")
+    assert "There are none: photo.jpg cannot be read" in page and "The ladder" in page
 
 
 def test_the_ladder_is_what_the_stages_measured(done: wsssbench.Run) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,9 +28,7 @@ from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
 from wsssbench.experiment.trial import tried
 from wsssbench.experiment.weight_files import refuse
-from wsssbench.pages import run_page
-from wsssbench.pages.gallery import OF_RUN, run_gallery
-from wsssbench.pages.html import write_page
+from wsssbench.pages.run_report import write_run_page
 from wsssbench.parallel import ranks
 from wsssbench.progress import Progress, Silent
 from wsssbench.registry import Parameter, check_value
@@ -40,7 +38,7 @@ from wsssbench.results.compare import make_comparison
 from wsssbench.results.finished_run import REPORT, Run
 from wsssbench.results.formats import records
 from wsssbench.results.layout import Options
-from wsssbench.results.run import read_run
+from wsssbench.results.run import RunResult, read_run
 from wsssbench.results.run_artefacts import RunArtefacts
 from wsssbench.results.started import announced
 
@@ -211,10 +209,20 @@ def run_plan(planned: Plan, settings: Settings) -> Run:
         if ranks.is_main():
             write_run(result, planned, directory)
     if ranks.is_main():
-        gallery = run_gallery(RunArtefacts.of_plan(planned), OF_RUN)
-        write_page(directory / REPORT, run_page.render(replace(result, gallery=gallery)))
+        _report(result, planned, directory, settings.progress)
     ranks.barrier()
     return Run(directory, result)
+
+
+def _report(result: RunResult, planned: Plan, directory: Path, progress: Progress) -> None:
+    """Write the page of a run; whatever is wrong with it costs a warning, since the run itself has finished."""
+    try:
+        write_run_page(directory / REPORT, result, lambda: RunArtefacts.of_plan(planned))
+    except Exception as error:  # a chart, a picture, the disk
+        progress.warn(
+            f"the run is finished, but its report could not be written ({type(error).__name__}: {error}); "
+            f"make it again with 'wsssbench report {directory}'"
+        )
 
 
 def _texts(name: str, given: Sequence[str] | str) -> Sequence[str]:

@@ -63,6 +63,23 @@ class IncompatibleError(UserError):
     """Components that are fine by themselves do not go together."""
 
 
+class PluginError(UserError):
+    """The code of a plugin raised an exception.
+
+    Args:
+        sentence: names the component, the exception and its place.
+        details: the whole traceback, for the log.
+    """
+
+    def __init__(self, sentence: str, details: str) -> None:
+        super().__init__(sentence, details)  # the arguments themselves, for pickling
+        self.sentence, self.details = sentence, details
+
+    @property
+    def whole(self) -> str:
+        return self.sentence
+
+
 class MissingWeightsError(UserError):
     """A weight file is not there. A plan goes on without it and says so; a run does not begin.
 

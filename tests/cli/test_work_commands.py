@@ -65,7 +65,7 @@ def test_only_what_no_run_needs_is_removed(tmp_path: Path) -> None:
     linked.symlink_to(outside)
     sizes = json.loads(call("cache", "size", "--work-dir", tmp_path, "--json").out)
     assert sizes["total"]["results"] == 4 and sizes["total"]["unneeded results"] == 2
-    assert sizes["stages"]["refine"] == sizes["total"]
+    assert sizes["kinds"]["refine"] == sizes["total"]
     assert 2000 <= sizes["total"]["unneeded bytes"] < 4000 <= sizes["total"]["bytes"]
     done = call("cache", "clean", "--yes", "--work-dir", tmp_path)
     assert done.code == 0 and "removed 2 results, " in done.out

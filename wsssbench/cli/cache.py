@@ -57,7 +57,7 @@ def size(
     unneeded = [one for one in results if one.hash not in kept]
     if json_:
         kinds = {one.stage: _counts(results, unneeded, one.stage) for one in results}
-        print(json.dumps({"stages": kinds, "total": _counts(results, unneeded)}, indent=1))
+        print(json.dumps({"kinds": kinds, "total": _counts(results, unneeded)}, indent=1))
         return
     console = make_console()
     if not results:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
+from wsssbench.cli.plugin_option import with_plugin_files
 
 app = typer.Typer(help="Experiment configs.", no_args_is_help=True)
 
@@ -20,6 +21,7 @@ def _group() -> None:
 
 
 @app.command("show")
+@with_plugin_files
 def show(
     config: Annotated[Path, typer.Argument(help="e.g. configs/aeft_synthetic.py")],
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
@@ -49,6 +51,7 @@ Examples:
 
 
 @app.command("diff", epilog=DIFF_EXAMPLES)
+@with_plugin_files
 def diff(
     a: Annotated[Path, typer.Argument(help="a config file, or the folder of a run")],
     b: Annotated[Path, typer.Argument(help="another one")],

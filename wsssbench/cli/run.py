@@ -136,7 +136,9 @@ def _show_plan(plan: Plan, console: Console) -> None:
     title = f"{plan.config['name']}, seed {plan.config['seed']}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("stage", "reads", "would be", "why", "cache"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("stage", "cache"))
+        table.add_column(column, overflow="fold", no_wrap=column == "cache")
+    longest = max(len(step.node.name) for step in plan.steps)
+    table.columns[0].min_width = min(longest, 30)  # a name breaks before it is cut
     for step in plan.steps:
         reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
         table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)

@@ -136,9 +136,8 @@ def sweep(
         planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name, limit)
         cells = _selected(planned, matrix, only or [])
         if dry_run:
-            show_forecast(
-                replace(planned, plans={c.id: planned.plans[c.id] for c in cells}), console
-            )
+            shown = replace(planned, plans={c.id: planned.plans[c.id] for c in cells})
+            show_forecast(shown, console, settings.device)
             show_missing((planned.plans[cell.id] for cell in cells), console)
             return
         if not collect:

@@ -21,6 +21,7 @@ from wsssbench.experiment.weight_files import Missing, missing_weights
 from wsssbench.files.ground_truth import allow_masks
 from wsssbench.files.image_lists import first_few
 from wsssbench.interfaces import Dataset
+from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.progress import Progress
 from wsssbench.stages.generate import build_dataset, data_of, located
 from wsssbench.stages.stage import ONE_EACH, Node
@@ -112,6 +113,7 @@ class Plan:
         return node.kind.card(self.with_artefacts(node), above)
 
 
+@plugin_errors()
 def make_plan(
     config: Mapping[str, Any], settings: Settings, checked: set[str] | None = None
 ) -> Plan:
@@ -122,6 +124,7 @@ def make_plan(
 
     Raises:
         IncompatibleError: components that do not go together.
+        PluginError: the code of a plugin raised an exception.
         UserError: the data set or a component of the config cannot be used; an unknown --force or --until.
     """
     dataset = build_dataset(config)

@@ -11,7 +11,6 @@ import torch
 from pydantic import Field
 from torch.nn import functional as F
 
-from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
 from wsssbench.models.affinity_net import AffinityNet
 from wsssbench.models.preprocess import normalise
@@ -27,7 +26,7 @@ from wsssbench.refinements.affinity_training import (
 )
 from wsssbench.refinements.dense_crf import find_preset
 from wsssbench.refinements.score_maps import start_scores
-from wsssbench.training.checkpoints import read_weights
+from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.schedule import Schedule
 from wsssbench.training.transforms import Side
@@ -121,20 +120,15 @@ class AffinityWalk(Refinement):
             seed=context.seed,
         )
         seed_everything(context.seed)
-        task = AffinityTask(self._build(), self.offsets)
-        faster = {"network.embed": self.schedule.new_layers_lr}
+        network = self._build()
+        task = AffinityTask(network, self.offsets)
+        faster = {f"network.{path}": self.schedule.new_layers_lr for path in network.new_layers()}
         train(task, data, self.schedule, context, faster, title="AffinityNet")
 
     def load(self, directory: Path, device: str) -> None:
         """Read the network that `fit` left in `directory`."""
         task = AffinityTask(self._build(), self.offsets)
-        path = Path(directory) / "weights.pth"
-        try:
-            task.load_state_dict(read_weights(path))
-        except UserError:
-            raise
-        except Exception as error:  # damaged files make torch raise all sorts of things
-            raise CorruptArtefactError(path, f"{type(error).__name__}: {error}") from error
+        load_weights(task, Path(directory) / "weights.pth")
         self._device = device
         self._network = task.network.to(device).eval()  # type: ignore[assignment]
 

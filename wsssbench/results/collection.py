@@ -15,6 +15,7 @@ from typing import Any
 
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.evaluation.image_counts import ImageCounts, read_image_counts
+from wsssbench.results.config_differences import variant_names
 from wsssbench.results.run import FILE as METRICS
 from wsssbench.results.run import SMOKE, CardValue, RunResult, read_run
 from wsssbench.results.run_files import config_values, image_counts_path
@@ -183,13 +184,12 @@ def _of_runs(directories: Sequence[Path]) -> Collection:
             age += 1
         groups.setdefault((method, age), []).append(Member("", seed, result, directory))
     order = [_method(result) for result in results.values()]
-    rows: dict[str, list[Member]] = {}
     newest = [groups[key] for key in sorted(groups, key=lambda key: (order.index(key[0]), key[1]))]
     names = [members[0].result.name for members in newest]
-    for name, members in zip(names, newest, strict=True):
-        run_hash = members[0].result.run_id.partition("-")[0]
-        row = name if names.count(name) == 1 else f"{name} ({run_hash})"
-        rows[row] = [replace(member, row=row) for member in members]
+    rows = {
+        row: [replace(member, row=row) for member in members]
+        for row, members in zip(_row_names(newest), newest, strict=True)
+    }
     return Collection(
         ", ".join(dict.fromkeys(names)),
         tuple(rows),
@@ -200,6 +200,25 @@ def _of_runs(directories: Sequence[Path]) -> Collection:
             if (reference := members[0].result.reference)
         },
     )
+
+
+def _row_names(rows: Sequence[Sequence[Member]]) -> list[str]:
+    """A name for each row of runs, all different: the experiment's, or what tells its variants apart, or the run's."""
+    firsts = [members[0] for members in rows]
+    names = [first.result.name for first in firsts]
+    found: list[str] = []
+    for name, first in zip(names, firsts, strict=True):
+        same = [other for other in firsts if other.result.name == name]
+        variant = variant_names([other.config for other in same])[same.index(first)]
+        if len(same) > 1:
+            of_experiment = f"{name}, {variant}" if variant else name
+            name = variant if variant and len(set(names)) == 1 else of_experiment
+        found.append(name)
+    hashes = [first.result.run_id.partition("-")[0] for first in firsts]
+    return [
+        name if found.count(name) == 1 else f"{name} ({run_hash})"
+        for name, run_hash in zip(found, hashes, strict=True)
+    ]
 
 
 def _merged(parts: Mapping[str, Collection]) -> Collection:

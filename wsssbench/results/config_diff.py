@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import read_config, resolve
+from wsssbench.files.records import read_record
 from wsssbench.results.run import FILE as METRICS
 from wsssbench.results.run import read_run
 from wsssbench.results.run_files import RUN, config_values
-from wsssbench.results.started import STARTED
+from wsssbench.results.started import STARTED, RunNote
 
 ABSENT = object()  # the value of a key that one of the two does not have
 
@@ -28,7 +28,8 @@ def resolved_values(path: Path) -> dict[str, Any]:
     if of_run and (path.is_dir() or path.name == "config.py"):
         if (folder / METRICS).is_file():
             return config_values(read_run(folder).config_text, str(folder / METRICS))
-        return config_values(_announced(folder / of_run[0]), str(folder / of_run[0]))
+        note = read_record(RunNote, folder / of_run[0], "run the experiment again")
+        return config_values(note.config, str(folder / of_run[0]))
     if path.is_dir():
         raise UserError(
             f"{path} is not the folder of a run: give one such as work/runs/<name>/<id>, or a config file"
@@ -44,15 +45,6 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[A
         for key in dict.fromkeys([*one, *two])
         if one.get(key, ABSENT) != two.get(key, ABSENT)
     }
-
-
-def _announced(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["config"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(
-            f"{path} cannot be read ({type(error).__name__}); run the experiment again"
-        ) from None
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 from wsssbench.errors import UserError
+from wsssbench.files.records import checked, parse_json
 
 FILE = "metrics.json"
 SCHEMA = "wsssbench.metrics/2"
@@ -57,6 +58,12 @@ def _check_card(card: dict[str, CardValue]) -> dict[str, CardValue]:
     return card
 
 
+def _check_node(name: str) -> str:
+    if not name or set(name) & set("/\\\0"):  # it names files
+        raise ValueError(f"{name!r} is not the name of a stage")
+    return name
+
+
 # A number that may be missing: NaN in Python, null in the file.
 Number = Annotated[
     float,
@@ -64,6 +71,7 @@ Number = Annotated[
     AfterValidator(lambda value: value if math.isnan(value) else _in_range(value)),
 ]
 Finite = Annotated[float, AfterValidator(_in_range)]
+Node = Annotated[str, AfterValidator(_check_node)]
 Card = Annotated[dict[str, CardValue], AfterValidator(_check_card)]
 _ARRAYS = ConfigDict(arbitrary_types_allowed=True)
 
@@ -96,7 +104,7 @@ class Evaluation:
     """
 
     name: str
-    node: str
+    node: Node
     split: str
     chosen: Point | None = None
     oracle: Point | None = None
@@ -193,7 +201,6 @@ class RunResult:
     trial: str = ""
 
 
-_RUN_RESULT = TypeAdapter(RunResult)
 _FILE_NAMES = {"evaluations": "rungs", "config_text": "config"}  # keys that differ from the fields
 
 
@@ -211,9 +218,9 @@ def from_json(text: str | bytes, where: str = FILE) -> RunResult:
         UserError: `text` is not a ``metrics.json`` of this schema; the error names `where` and the entry.
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not valid JSON ({error}); run the experiment again") from None
+        document = parse_json(text)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}; run the experiment again") from None
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise UserError(
@@ -223,13 +230,9 @@ def from_json(text: str | bytes, where: str = FILE) -> RunResult:
     of_file = {key: value for key, value in document.items() if key not in ("schema", "gallery")}
     fields = {key: of_file.pop(name) for key, name in _FILE_NAMES.items() if name in of_file}
     try:
-        return _RUN_RESULT.validate_python({**of_file, **fields})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = [_FILE_NAMES.get(str(part), str(part)) for part in first["loc"]]
-        raise UserError(
-            f"{where}: {'.'.join(path)}: {first['msg']}; run the experiment again"
-        ) from None
+        return checked(RunResult, {**of_file, **fields}, _FILE_NAMES)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}; run the experiment again") from None
 
 
 def read_run(directory: Path) -> RunResult:

@@ -15,7 +15,7 @@ from wsssbench.experiment.graph import stage_kind
 from wsssbench.experiment.plan import Plan
 from wsssbench.experiment.references import Reference, replaced
 from wsssbench.interfaces import Dataset
-from wsssbench.results.run_files import config_values, read_stages, stage_directory
+from wsssbench.results.run_files import read_config, read_stages, stage_directory
 from wsssbench.stages.generate import build_dataset, located
 from wsssbench.stages.stage import StageKind
 
@@ -60,11 +60,8 @@ class RunArtefacts:
             UserError: not the folder of a run, its data set cannot be used any more, or its results are lost.
         """
         stages = read_stages(run)
-        try:
-            config = config_values((run / "config.py").read_text(encoding="utf-8"), str(run))
-            dataset = build_dataset(config)
-        except (OSError, ValueError, KeyError, SyntaxError) as error:
-            raise UserError(f"{run}/config.py cannot be read ({error})") from None
+        config = read_config(run)
+        dataset = build_dataset(config)
         places = {node: stage_directory(run, stage) for node, stage in stages.items()}
         directories = {node: place for node, place in places.items() if place is not None}
         placed = located(dataset, directories) if directories else None
@@ -73,10 +70,7 @@ class RunArtefacts:
         # The folder in the cache is called by the kind of stage.
         kinds = {node: stage_kind(place.parent.name) for node, place in directories.items()}
         known = {node: kind for node, kind in kinds.items() if kind is not None}
-        titles = {
-            node: str(stages[node].get("title") or kind.title or node)
-            for node, kind in known.items()
-        }
+        titles = {node: stages[node].title or kind.title or node for node, kind in known.items()}
         return cls(config, placed, {node: directories[node] for node in known}, titles, known)
 
     def picture(self, node: str, id: str, split: str) -> np.ndarray | None:

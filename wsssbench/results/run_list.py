@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from wsssbench.errors import UserError
 from wsssbench.experiment.stored import CACHE, Stored, folder_size, stored
+from wsssbench.files.records import read_record
 from wsssbench.results.run import read_run
 from wsssbench.results.run_files import RUN
-from wsssbench.results.started import STARTED, is_running
+from wsssbench.results.started import STARTED, RunNote, is_running
 
 RUNS = "runs"  # the folder in the work directory
 FINISHED, RUNNING, INTERRUPTED, DAMAGED = "finished", "running", "interrupted", "damaged"
@@ -103,15 +102,15 @@ def _directories(root: Path) -> Iterator[Path]:
 def _read(directory: Path, work_dir: Path) -> ListedRun:
     name, id = str(directory.parent.relative_to(work_dir / RUNS)), directory.name
     finished = (directory / RUN).is_file()
-    file = directory / (RUN if finished else STARTED)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        hashes = {node: str(stage["hash"]) for node, stage in content["stages"].items()}
-        trial, created = _trial(content), str(content.get("created", ""))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        problem = f"{file.name} cannot be read ({type(error).__name__}: {error})"
-        return ListedRun(name, id, directory, DAMAGED, problem=problem)
-    known = ListedRun(name, id, directory, FINISHED, created, trial, hashes)
+        noted = read_record(
+            RunNote, directory / (RUN if finished else STARTED), "run the experiment again"
+        )
+    except UserError as error:
+        return ListedRun(name, id, directory, DAMAGED, problem=str(error))
+    hashes = {node: stage.hash for node, stage in noted.stages.items()}
+    trial = "smoke" if noted.smoke else f"limit{noted.limit}" if noted.limit else ""
+    known = ListedRun(name, id, directory, FINISHED, noted.created, trial, hashes)
     if (directory / STARTED).is_file() and is_running(directory):
         return replace(known, state=RUNNING)
     if not finished:
@@ -124,9 +123,3 @@ def _read(directory: Path, work_dir: Path) -> ListedRun:
         return known
     point = scored[-1].best_known
     return replace(known, rung=scored[-1].name, miou=point.miou if point else None)
-
-
-def _trial(content: Mapping[str, Any]) -> str:
-    if content.get("smoke"):
-        return "smoke"
-    return f"limit{content['limit']}" if content.get("limit") else ""

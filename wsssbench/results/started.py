@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,10 +18,29 @@ from wsssbench.experiment.config import config_text
 from wsssbench.experiment.plan import Plan
 from wsssbench.experiment.stored import CACHE, wait_for_cleaning
 from wsssbench.files.atomic import write_json
-from wsssbench.results.run_files import RUN
+from wsssbench.results.run_files import RUN, StageRecord
 
 STARTED = "started.json"
 _LOCK = ".running.lock"  # held by the process that runs
+
+
+@dataclass(frozen=True)
+class RunNote:
+    """What a ``started.json`` or a ``run.json`` says about a run as a whole.
+
+    Attributes:
+        stages: by node.
+        created: ISO 8601.
+        smoke: is it a smoke run?
+        limit: the most images of each split of a trial.
+        config: of a run that has begun, resolved, as the text of a config file.
+    """
+
+    stages: dict[str, StageRecord]
+    created: str = ""
+    smoke: bool = False
+    limit: int | None = None
+    config: str = ""
 
 
 @contextmanager

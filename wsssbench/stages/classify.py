@@ -22,6 +22,7 @@ from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.evaluation.ranking import average_precision
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Batch, Classifier, Dataset, Erasing, Losses, TrainedClassifier
+from wsssbench.interfaces.requirements import need_losses
 from wsssbench.models.classifier import build_classifier
 from wsssbench.models.preprocess import normalise
 from wsssbench.parallel import ranks
@@ -38,7 +39,7 @@ from wsssbench.stages.stage import (
     distinct,
     with_short_training,
 )
-from wsssbench.training.checkpoints import REMEDY, read_weights
+from wsssbench.training.checkpoints import REMEDY, load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import ImageLabels
 from wsssbench.training.schedule import BatchSize, Schedule, equal_share
@@ -159,12 +160,12 @@ class Classify(StageKind):
         )
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         faster = dict.fromkeys(
-            (f"classifier.{prefix}" for prefix in classifier.new_parameters()),
+            (f"classifier.{path}" for path in classifier.new_layers()),
             schedule.new_layers_lr,
         )
         task = ClassificationTask(classifier, config["supervised_images"])
         weights = train(task, data, schedule, work.context, faster, title="classify")
-        task.load_state_dict(read_weights(weights))
+        load_weights(task, weights)
         return {"val mAP": _mean_average_precision(task.classifier, work)}
 
     def handle(
@@ -204,6 +205,7 @@ class ClassificationTask(TrainingTask):
         for i, erasing in enumerate(self.classifier.erasing):
             assert isinstance(erasing, Erasing)
             added = erasing.losses(self.classifier, given, output)
+            need_losses(added, component=f"erasing {type(erasing).__name__}")
             tag = f"{i}." if len(self.classifier.erasing) > 1 else ""
             terms.update({f"{tag}{name}": value for name, value in added.terms.items()})
             log.update({f"{tag}{name}": value for name, value in added.log.items()})

@@ -14,6 +14,7 @@ import numpy as np
 from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Cam, Cams, Dataset, TrainedClassifier
+from wsssbench.interfaces.requirements import need_cam
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
@@ -59,7 +60,11 @@ class CamJob(ImageJob[CamItem]):
         read_cam(path)
 
     def run(self, item: CamItem) -> None:
-        cam = self.method.infer(self.classifier, read_image(item.image), item.labels)
+        image = read_image(item.image)
+        cam = self.method.infer(self.classifier, image, item.labels)
+        present = tuple((np.flatnonzero(item.labels) + 1).tolist())
+        name = f"cam {self.cam['type']} on image '{item.target.stem}'"
+        need_cam(cam, image.shape[:2], present, name)
         write_cam(item.target, cam)
 
 

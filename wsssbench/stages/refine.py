@@ -23,6 +23,7 @@ from wsssbench.interfaces import (
     ScoreMaps,
     Scores,
 )
+from wsssbench.interfaces.requirements import need_scores
 from wsssbench.ops.label_map import label_map
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
@@ -73,7 +74,11 @@ class RefineJob(ImageJob[RefineItem]):
 
     def run(self, item: RefineItem) -> None:
         given: Cam | Scores = self.given.read(item.id)
-        write_scores(item.target, self.refinement.refine(read_image(item.image), given))
+        image, present = read_image(item.image), tuple(given.classes.tolist())
+        scores = self.refinement.refine(image, given)
+        name = f"refinement {type(self.refinement).__name__} on image '{item.id}'"
+        need_scores(scores, image.shape[:2], present, name)
+        write_scores(item.target, scores)
 
 
 class Fit(StageKind):

@@ -46,7 +46,7 @@ def train(
             randomness has to come from ``(context.seed, position)``.
         schedule: length and learning rate.
         context: where, on what, with which seed.
-        lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
+        lr_multipliers: first parts of names of parameters -> factor on their learning rate; see `build_optimizer`.
         title: the name of the task in messages.
 
     Raises:
@@ -68,7 +68,7 @@ def train(
             dataset,
             default_collate,
             weights=task.state_dict,
-            lr_multipliers=lr_multipliers or {},
+            lr_multipliers={f"task.{path}": f for path, f in (lr_multipliers or {}).items()},
             on_progress=model.set_progress,
         )
         return fit(job, schedule, context, title)

@@ -15,7 +15,7 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModel, MMDistributedDataParallel
+from mmengine.model import BaseModel, MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.visualization import Visualizer
 from torch import Tensor, nn
@@ -24,7 +24,12 @@ from torch.utils.data import DataLoader, Dataset
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses, RunContext
 from wsssbench.parallel import ranks
-from wsssbench.training.checkpoints import Checkpoints, iteration_of, write_weights
+from wsssbench.training.checkpoints import (
+    Checkpoints,
+    iteration_of,
+    load_checkpoint,
+    write_weights,
+)
 from wsssbench.training.hooks import (
     ReportProgress,
     Reseed,
@@ -82,6 +87,11 @@ class Runner(mmengine.runner.Runner):
     def resume(self, filename: str, *_: Any, **__: Any) -> None:
         super().resume(filename, map_location="cpu")
 
+    def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
+        # The original runs what a file holds beside weights.
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        return load_checkpoint(model, Path(filename))
+
     def _init_model_weights(self) -> None:
         """Do nothing: the model arrives initialised."""
 
@@ -134,7 +144,7 @@ class TrainingJob:
         dataset: answers ``dataset[(index, position)]``; all its randomness comes from `position`.
         collate: list of samples -> batch.
         weights: what to save in the end.
-        lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
+        lr_multipliers: first parts of names of parameters -> factor on their learning rate; see `build_optimizer`.
         on_progress: called before each iteration with the share of the schedule that is done, in [0, 1).
     """
 
