@@ -31,6 +31,7 @@ def test_every_field_of_a_run_is_in_the_comparison(make_result):
         "reference": {},
         "class_names": [],
         "training": [],
+        "trial": "smoke",
     }
     assert set(changed) == {f.name for f in dataclasses.fields(result)} - {"gallery"}
     for name, value in changed.items():
