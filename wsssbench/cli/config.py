@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from wsssbench.cli import complete
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
 from wsssbench.cli.plugin_option import with_plugin_files
 
@@ -24,7 +25,10 @@ def _group() -> None:
 @with_plugin_files
 def show(
     config: Annotated[Path, typer.Argument(help="e.g. configs/aeft_synthetic.py")],
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", autocompletion=complete.assignments),
+    ] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="as --smoke of a run makes it")] = False,
     limit: Annotated[
         int | None, typer.Option(metavar="N", help="as --limit of a run makes it")
