@@ -33,7 +33,7 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     Raises:
         UserError: not of that form, an unknown key (with near matches), or an override that would have no effect.
     """
-    result: dict[str, Any] = copy.deepcopy(dict(config))
+    result: dict[str, Any] = _unshared(config)
     for override in overrides:
         key, equals, text = override.partition("=")
         add = key.startswith("+")
@@ -44,6 +44,15 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     for override in overrides:
         _refuse_idle(override.partition("=")[0].removeprefix("+").strip(), result)
     return result
+
+
+def _unshared(value: Any) -> Any:
+    """Copy dicts and lists: one that stands at two places becomes two, of which an override changes one."""
+    if isinstance(value, Mapping):
+        return {key: _unshared(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_unshared(item) for item in value)
+    return value
 
 
 def refuse_repeated(overrides: Iterable[str]) -> None:

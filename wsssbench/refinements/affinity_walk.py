@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
 from wsssbench.models.affinity_net import AffinityNet
+from wsssbench.models.classifier import without_weights
 from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import upsample
@@ -28,12 +30,20 @@ from wsssbench.refinements.dense_crf import find_preset
 from wsssbench.refinements.score_maps import start_scores
 from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.rehearsal import (
+    images_per_step,
+    on_tiny_images,
+    tiny_photo,
+    training_step,
+)
 from wsssbench.training.schedule import Schedule
 from wsssbench.training.transforms import Side
 
 Exponent = Annotated[float, Field(gt=0, le=1000)]
 # PSA's own; the momentum is no slip (see Schedule)
 PSA_SCHEDULE: dict[str, Any] = {"batch_size": 8, "epochs": 8, "lr": 0.1, "momentum": 5e-4}
+
+_WHERE = "AffinityWalk: backbone"
 
 
 class AffinityWalk(Refinement):
@@ -86,14 +96,17 @@ class AffinityWalk(Refinement):
                 raise ValueError(f"{name}={value} has to be greater than 0")
         if crop % stride:
             raise ValueError(f"crop={crop} has to be a multiple of stride={stride}")
+        if crop < radius * stride:
+            raise ValueError(
+                f"crop={crop} has {crop // stride} x {crop // stride} cells at stride={stride}, too few for pairs of "
+                f"radius={radius}: choose a crop of at least {radius * stride}"
+            )
         if steps < 0:
             raise ValueError(f"steps={steps} must not be negative")
         self.labels = LabelMaker(alpha, find_preset(crf_preset), stride)
         self.offsets = pair_offsets(radius)
         self.schedule = Schedule.from_config(schedule, "AffinityWalk: schedule")
-        self.backbone = load_plugins().registries.backbone.resolve(
-            backbone, "AffinityWalk: backbone"
-        )
+        self.backbone = load_plugins().registries.backbone.resolve(backbone, _WHERE)
         self.background_alpha = background_alpha
         self.stride = stride
         self.beta = beta
@@ -125,9 +138,31 @@ class AffinityWalk(Refinement):
         faster = {f"network.{path}": self.schedule.new_layers_lr for path in network.new_layers()}
         train(task, data, self.schedule, context, faster, title="AffinityNet")
 
+    def rehearse(self, context: RunContext, pretrained: bool) -> None:
+        """Do one training step on random labels, and a walk."""
+        where = "AffinityWalk: schedule"
+        images = images_per_step(self.schedule, context.device, where)
+        network = self._build(pretrained)
+        stride = math.lcm(self.stride, network.backbone.strides[-1])
+
+        def attempt(side: int) -> None:
+            pixels = torch.from_numpy(np.stack([normalise(tiny_photo(side))] * images))
+            cells = torch.randint(0, 3, (images, *[-(-side // self.stride)] * 2))
+            batch = {"images": pixels, "labels": cells.to(torch.uint8)}
+            training_step(AffinityTask(network, self.offsets), batch, context.device)
+
+        on_tiny_images(attempt, self.crop, stride)
+        side = 4 * stride
+        cam = Cam(np.ones(1, np.uint8), np.full((1, side, side), 0.5, np.float32), (side, side))
+        self._device, self._network = context.device, network.eval()
+        try:
+            self.refine(tiny_photo(side), cam)
+        finally:
+            self._device, self._network = "cpu", None
+
     def load(self, directory: Path, device: str) -> None:
         """Read the network that `fit` left in `directory`."""
-        task = AffinityTask(self._build(), self.offsets)
+        task = AffinityTask(self._build(pretrained=False), self.offsets)
         load_weights(task, Path(directory) / "weights.pth")
         self._device = device
         self._network = task.network.to(device).eval()  # type: ignore[assignment]
@@ -156,8 +191,10 @@ class AffinityWalk(Refinement):
         padded = F.pad(pixels, (0, -width % self.stride, 0, -height % self.stride))
         return pair_affinities(self._network(padded), self.offsets)[0].cpu().numpy()
 
-    def _build(self) -> AffinityNet:
-        backbone = load_plugins().registries.backbone.build(self.backbone)
+    def _build(self, pretrained: bool = True) -> AffinityNet:
+        backbones = load_plugins().registries.backbone
+        config = self.backbone if pretrained else without_weights(self.backbone, _WHERE)
+        backbone = backbones.build(config, where=_WHERE)
         return AffinityNet(
             backbone, levels=len(self.channels), channels=self.channels, stride=self.stride
         )

@@ -15,6 +15,7 @@ from wsssbench.experiment.config import config_text
 from wsssbench.experiment.plan import Plan, State, Step, state_of
 from wsssbench.experiment.provenance import environment
 from wsssbench.files.atomic import write_atomically, write_json
+from wsssbench.results.artefact_links import FOLDER, artefacts_of, write_links
 from wsssbench.results.card import card_of
 from wsssbench.results.run import (
     Evaluation,
@@ -55,6 +56,7 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
         class_names=list(plan.dataset.classes),
         training=[curve for step in plan.steps for curve in _training(step)],
         trial=plan.trial.mark if plan.trial else "",
+        artefacts=artefacts_of(plan),
     )
 
 
@@ -88,6 +90,9 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
             "directory": str(step.entry.directory),
             "title": step.node.title,
             "kind": step.node.kind.name,
+            "artefact": f"{FOLDER}/{step.node.name}"
+            if step.node.name in result.artefacts
+            else None,
             **{k: v for k, v in vars(time).items() if k != "node"},
             "result": (step.entry.manifest() or {}).get("result", {}),
         }
@@ -104,6 +109,7 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         "stages": stages,
     }
     write_json(directory / RUN, content)
+    write_links(plan, directory)
 
 
 def _training(step: Step) -> Iterator[TrainingCurve]:

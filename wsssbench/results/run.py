@@ -10,7 +10,7 @@
                 "card": {str: str | int | float | bool | null}}, ...],
      "times": [{"node": str, "seconds": float, "peak_mib": float, "reused": bool}, ...],
      "training": [{"node": str, "series": str, "points": [[iteration, value], ...]}, ...],
-     "reference": {rung name: per cent}, "environment": {str: str}, "config": str}
+     "artefacts": {node: what it is}, "reference": {rung name: per cent}, "environment": {str: str}, "config": str}
 
     POINT = {"threshold": float | null, "miou": per cent, "precision": per cent, "recall": per cent}
 
@@ -184,6 +184,8 @@ class RunResult:
         reference: the mIoU that a paper reports, per cent, by the evaluation's name; may be empty.
         class_names: the foreground classes; label-map value i + 1 belongs to ``class_names[i]``.
         training: what the trainings logged.
+        artefacts: what it left beside figures: node -> in words, e.g. ``pseudo-label``; the links to it are in the
+            run's folder ``artefacts``.
         trial: why its numbers are no results: ``smoke``, or ``limit50`` of the first 50 images; empty for a real run.
     """
 
@@ -199,6 +201,7 @@ class RunResult:
     class_names: list[str] = field(default_factory=list)
     training: list[TrainingCurve] = field(default_factory=list)
     trial: str = ""
+    artefacts: dict[Node, str] = field(default_factory=dict)
 
 
 _FILE_NAMES = {"evaluations": "rungs", "config_text": "config"}  # keys that differ from the fields

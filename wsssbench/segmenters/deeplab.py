@@ -22,6 +22,7 @@ from wsssbench.segmenters.settings import (
     TrainView,
 )
 from wsssbench.training.quiet import log_file, quiet
+from wsssbench.training.rehearsal import images_per_step
 from wsssbench.training.schedule import Schedule
 from wsssbench.training.transforms import Side
 
@@ -127,6 +128,16 @@ class DeepLab(Segmenter):
             from wsssbench.segmenters.run import train
 
             train(self.settings, items, context)
+
+    def rehearse(self, context: RunContext, pretrained: bool) -> None:
+        """Train one step on two tiny images that are written for that, and predict one of them."""
+        schedule = self.settings.schedule
+        images = images_per_step(schedule, context.device, "segmenter.schedule")
+        self._check_batch(context.device)
+        with quiet(log_file(context.directory)):
+            from wsssbench.segmenters.run import rehearse
+
+            rehearse(self.settings, images, context, pretrained)
 
     def predict(
         self, items: Sequence[SegmentationItem], trained: Path, context: RunContext

@@ -13,8 +13,10 @@ import numpy as np
 from pydantic import Field
 
 from wsssbench.errors import UserError
+from wsssbench.evaluation.doubts import Names
 from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.evaluation.image_counts import write_image_counts
+from wsssbench.evaluation.score_files import FORMATS as FILES
 from wsssbench.evaluation.score_files import MIN_STEP, score_files, summarise, threshold_grid
 from wsssbench.files.ground_truth import read_mask
 from wsssbench.interfaces import Artefact, Cams, LabelMaps, ScoreMaps
@@ -128,7 +130,13 @@ class Evaluate(StageKind):
             write_image_counts(work.directory / IMAGE_COUNTS, ids, counts)
         chosen = summarise(accumulator, threshold, dataset.classes, choice)
         oracle = summarise(accumulator, None, dataset.classes) if "oracle" in thresholds else None
-        return {"chosen": chosen, "oracle": oracle}
+        names = Names(
+            mask=lambda id: dataset.mask_path(id, split),
+            file=lambda id: given.directory / f"{id}{FILES[form].suffix}",
+            classes=dataset.classes,
+        )
+        warnings = [doubt.text for doubt in accumulator.doubts(names)]
+        return {"chosen": chosen, "oracle": oracle, "warnings": warnings}
 
 
 def _check_heldout(selection: str, splits: Mapping[str, str]) -> None:

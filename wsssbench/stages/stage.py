@@ -19,6 +19,8 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.training.schedule import Schedule, short
 
+# The section of an experiment that starts from somebody else's label maps, so that nothing above those is made.
+IMPORTED_LABELS = "import_labels"
 ONE_EACH = "given"  # the role of an artefact of which a stage reads something for every image of its splits
 
 
@@ -217,6 +219,26 @@ class StageKind(ABC):
     ) -> Iterator[str]:
         """Yield sentences on problems of the data of `node`, for a data set that is not generated."""
         return iter(())
+
+    def rehearse(self, work: StageWork, pretrained: bool) -> Any:
+        """Try in a second what `run` does for hours, on tiny images; called before the first stage of a run.
+
+        A kind of stage that trains does one step in training mode and one inference.
+
+        Args:
+            work: as of `run`, with a directory that is thrown away. An artefact that is not made yet is what the
+                rehearsal of its stage returned.
+            pretrained: False: a weight file is missing, so the network starts from random values.
+
+        Returns:
+            A stand-in of the artefact, in memory, for the rehearsal of the stages that read it; None if there is none.
+
+        Raises:
+            IncompatibleError: components that do not go together.
+            MissingWeightsError: a weight file that the stage needs is not there.
+            Exception: anything else that would stop the stage.
+        """
+        return None
 
     @abstractmethod
     def run(self, work: StageWork) -> dict[str, Any]:
