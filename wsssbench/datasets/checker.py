@@ -13,10 +13,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from wsssbench.datasets.check_counts import MaskFacts
+from wsssbench.datasets.check_counts import MaskFacts, too_dark
 from wsssbench.errors import LeakError, UserError
 from wsssbench.files.image_lists import first_few
-from wsssbench.files.images import ImageFacts
+from wsssbench.files.images import ImageFacts, orientation
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress, Silent
 
@@ -32,7 +32,12 @@ SENTENCES = {
     "mask": "{n} of {total} masks of split '{split}' cannot be used: {ids} ({text})",
     "mask size": "{n} masks of split '{split}' differ in size from their images: {ids} ({text})",
 }
-_KINDS = {"label values": "labels", "no class": "labels", "mask size": "mask"}
+_KINDS = {
+    "label values": "labels",
+    "no class": "labels",
+    "mask size": "mask",
+    "brightness": "image",
+}
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,12 @@ class Checker:
         self.images = _readable(results)
         return self.images
 
+    def check_brightness(self, split: str, images: Sequence[ImageFacts]) -> None:
+        """Images that were decoded: whether they are all nearly black since their values have fewer bits than 16."""
+        text = too_dark(split, images)
+        if text is not None:
+            self._add("brightness", (split,), text, stops=False)
+
     def check_masks(
         self,
         read: Callable[[Dataset, str, str], MaskFacts],
@@ -168,7 +179,8 @@ class Checker:
                 self._add("mask", splits, mask, id, str(path), stops)
             elif image is not None and mask.size != image.size:
                 (height, width), (h, w) = mask.size, image.size
-                why = " (its EXIF says rotated, which is ignored)" if image.orientation != 1 else ""
+                turned = image.orientation != 1 or orientation(self.dataset.image_path(id)) != 1
+                why = " (its EXIF says rotated, which is ignored)" if turned else ""
                 text = f"mask {path} is {width} x {height}, but its image is {w} x {h} pixels{why}"
                 self._add("mask size", splits, text, id, str(path), stops)
         return _readable(masks)
