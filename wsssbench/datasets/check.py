@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from wsssbench.datasets.check_counts import (
 )
 from wsssbench.datasets.checker import Checker, Problem
 from wsssbench.errors import UserError
+from wsssbench.evaluation.doubts import Doubt, Names, Tally, doubts_of_masks, shifted, told
 from wsssbench.files.ground_truth import allow_masks, read_mask
 from wsssbench.files.images import ImageFacts, image_header, inspect_image, label_size
 from wsssbench.interfaces import IGNORE, Dataset
@@ -107,6 +109,8 @@ def check_masks(
 ) -> list[str]:
     """Decode every mask of `split`: all there, of the image's size, with labels 0..K or 255 only.
 
+    With classes, too, whose indices are not shifted against those of the image-level labels.
+
     Returns:
         One sentence per kind of problem.
 
@@ -115,7 +119,12 @@ def check_masks(
     """
     checker = Checker(dataset, [split], workers)
     checker.check_images(image_header)
-    checker.check_masks(_decoded_mask, required=True, progress=progress)
+    masks = checker.check_masks(_decoded_mask, required=True, progress=progress)
+    try:
+        labels = dataset.labels(split) == 1
+    except UserError:  # a split that is only scored needs none
+        labels = None
+    _check_meaning(checker, split, masks, labels, scored=True)
     return checker.sentences()
 
 
@@ -143,13 +152,16 @@ def full_check(
     reports = []
     for split, ids in checker.lists.items():
         seen = [images[id] for id in ids if id in images]
-        checker.check_brightness(split, seen)
+        dark = too_dark(split, seen)
+        if dark is not None:
+            checker.add("brightness", (split,), dark, stops=False)
         sizes = count_sizes(seen) if seen else None
         by_id, counts = None, None
         if split in labels:
             by_id = dict(zip(ids, labels[split], strict=True))
             counts = count_labels(labels[split], dataset.classes)
-        facts = {id: masks[p] for id, p in checker.mask_paths[split].items() if p in masks}
+        facts = checker.masks_of(split, masks)
+        _check_meaning(checker, split, masks, labels.get(split), split in scored)
         pixels = count_masks(facts, by_id, dataset.classes) if facts else None
         reports.append(SplitReport(split, len(ids), sizes, counts, pixels))
     return DatasetReport(
@@ -167,6 +179,41 @@ def _inspected(dataset: Dataset, ids: Sequence[str]) -> Iterator[ImageFacts]:
     for id in ids:
         with suppress(UserError):  # told where the image is needed
             yield inspect_image(dataset.image_path(id))
+
+
+def _check_meaning(
+    checker: Checker,
+    split: str,
+    masks: Mapping[Path, MaskFacts],
+    labels: np.ndarray | None,
+    scored: bool,
+) -> None:
+    """Look whether the label-map values of the masks of `split` are its classes. See `doubts_of_masks`.
+
+    Args:
+        labels: (n, K) bool in the order of the split's ids; None if there are none.
+    """
+    tally, count = Tally(), len(checker.dataset.classes)
+    together, totals = np.zeros((count + 1, count + 1)), np.zeros(count + 1)
+    facts = checker.masks_of(split, masks)
+    ids = checker.lists.get(split, [])
+    rows = {} if labels is None else dict(zip(ids, labels, strict=False))
+    for id, mask in facts.items():
+        values = [value for value, _ in mask.values if value != IGNORE]
+        tally.add(id, values, dict(mask.values).get(IGNORE, 0))
+        totals[values] += 1
+        if id in rows:
+            together[np.ix_(1 + np.flatnonzero(rows[id]), np.array(values, int))] += 1
+    names = Names(mask=lambda id: checker.mask_paths[split][id])
+    shares, best, clear = shifted(together, totals)
+    found = doubts_of_masks(tally, names)
+    if clear and rows:
+        shares_told = told(shares, best, "the image-level labels")
+        found.append(Doubt(f"{shares_told}: is their order of the classes another?", certain=True))
+    expected = not rows or any(row.any() for row in rows.values())  # else all are background
+    for doubt in found:
+        stops = scored and doubt.certain and expected
+        checker.add("mask classes", (split,), f"split '{split}': {doubt.text}", stops=stops)
 
 
 def _mask_header(dataset: Dataset, id: str, split: str) -> MaskFacts:

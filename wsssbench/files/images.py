@@ -287,8 +287,22 @@ def _refuse_pictures(image: Image.Image) -> None:
     )
 
 
-def write_label(path: str | Path, label: np.ndarray) -> None:
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write `image` (H, W, 3) uint8 RGB as a PNG.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def write_label(path: str | Path, label: np.ndarray, coloured: bool = True) -> None:
     """Write `label` (H, W) uint8 as a palette PNG in VOC colours; equal labels give equal bytes.
+
+    Args:
+        coloured: False writes the indices as grey values instead.
 
     Raises:
         ValueError: not (H, W) uint8.
@@ -297,7 +311,8 @@ def write_label(path: str | Path, label: np.ndarray) -> None:
     if label.ndim != 2 or label.dtype != np.uint8:
         raise ValueError(f"a label map is (H, W) uint8, not {label.shape} {label.dtype}")
     image = Image.fromarray(np.ascontiguousarray(label))
-    image.putpalette(voc_palette().tobytes())  # turns grey into indices, values unchanged
+    if coloured:
+        image.putpalette(voc_palette().tobytes())  # turns grey into indices, values unchanged
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     write_atomically(Path(path), buffer.getvalue())
