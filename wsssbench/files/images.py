@@ -20,7 +20,9 @@ from wsssbench.files.atomic import write_atomically
 from wsssbench.files.limits import require_pixels
 from wsssbench.files.reading import reading
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+USUAL_SUFFIXES = (".jpg", ".jpeg", ".png")
+OTHER_SUFFIXES = (".webp", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (*USUAL_SUFFIXES, *OTHER_SUFFIXES)
 _USUAL = ("PNG", "JPEG")
 # Whatever the file is called. Not EPS, for which Pillow starts another program.
 _OTHERS = ("BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000", "AVIF")

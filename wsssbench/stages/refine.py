@@ -107,6 +107,10 @@ class Fit(StageKind):
             splits=splits,
         )
 
+    def rehearse(self, work: StageWork, pretrained: bool) -> None:
+        refinement = load().registries.refinement.build(work.config["refinement"])
+        refinement.rehearse(work.context, pretrained)
+
     def run(self, work: StageWork) -> dict[str, Any]:
         """Train the refinement on the artefacts of the training split."""
         given = work.inputs["given"]

@@ -92,6 +92,9 @@ class Segment(StageKind):
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
         _build(node.config, dataset, where=_SECTION)
 
+    def rehearse(self, work: StageWork, pretrained: bool) -> None:
+        _build(work.config, work.dataset).rehearse(work.context, pretrained)
+
     def run(self, work: StageWork) -> dict[str, Any]:
         """Train on the pseudo-labels of the training split; sees no mask."""
         labels = work.inputs["label"]
