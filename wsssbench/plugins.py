@@ -1,6 +1,7 @@
 """Finding plugins: every package with an entry point in the group ``wsssbench``, through pluggy.
 
-A plugin that cannot be imported or validated is recorded with its reason and never stops the others.
+A plugin that cannot be imported or validated is recorded with its reason and never stops the others, nor the command:
+also one that calls ``sys.exit()``. What it prints meanwhile is kept from the standard output, and recorded, too.
 `WSSSBENCH_PLUGINS=core,aeft` limits what is loaded.
 """
 
@@ -17,20 +18,36 @@ from typing import Any
 import pluggy
 
 from wsssbench import hookspecs
-from wsssbench.errors import UserError, unknown
+from wsssbench.errors import UserError, contained, one_line, printing, raised, unknown
 from wsssbench.registry import Registries
 
 GROUP = "wsssbench"
+_SHOWN = 100  # characters of what a plugin prints
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One installed plugin: entry-point name, distribution, version, and why it is broken, if it is."""
+    """One installed plugin.
+
+    Attributes:
+        name: of its entry point.
+        distribution: the package that it is from.
+        version: of that.
+        problem: why it cannot be used; empty if it can.
+        printed: what it prints while it is loaded, which it should not.
+    """
 
     name: str
     distribution: str
     version: str
     problem: str = ""
+    printed: str = ""
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with it, in one line; empty if nothing is."""
+        printed = f"it prints while it is imported: {self.printed!r}" if self.printed else ""
+        return "; ".join(filter(None, (self.problem, printed)))
 
 
 @dataclass(frozen=True)
@@ -99,16 +116,17 @@ def _selection(points: tuple[EntryPoint, ...]) -> set[str] | None:
 def _load_one(point: EntryPoint, manager: pluggy.PluginManager, registries: Registries) -> Plugin:
     dist = point.dist
     name, version = (dist.name, dist.version) if dist else ("", "")
-    module: Any = None
-    try:
-        module = point.load()
-        manager.register(module, name=point.name)
-        manager.check_pending()  # pluggy would ignore a misspelt hook
-        if hasattr(module, "register"):
-            registries.register_from(point.name, name, version, module.register)
-    except Exception as error:  # whatever a third party raises must not stop the others
-        if module is not None and manager.is_registered(module):
-            manager.unregister(module)
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Plugin(point.name, name, version, reason)
-    return Plugin(point.name, name, version)
+    problem = ""
+    with printing() as output:
+        try:
+            with contained():
+                module = point.load()
+                manager.register(module, name=point.name)
+                manager.check_pending()  # pluggy would ignore a misspelt hook
+                if hasattr(module, "register"):
+                    registries.register_from(point.name, name, version, module.register)
+        except Exception as error:  # whatever a third party raises must not stop the others
+            if manager.has_plugin(point.name):
+                manager.unregister(name=point.name)
+            problem = raised(error)
+    return Plugin(point.name, name, version, problem, one_line(str(output), _SHOWN))

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.config_file import load_config_file
 from wsssbench.experiment.graph import STAGES
 from wsssbench.plugins import load
 from wsssbench.registry import check_parameters, signature_parameters
@@ -70,30 +71,12 @@ for _kind in STAGES:
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return the config file at `path` with its ``_base_`` files merged in, as plain dicts."""
-    from mmengine.config import Config
-
     if not path.is_file():
         siblings = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise UserError(f"{unknown('config', path.name, siblings)} (looked in {path.parent}/)")
     if path.suffix != ".py":
         raise UserError(f"config {path} is not a Python config file (*.py)")
-    try:
-        loaded = Config.fromfile(path, lazy_import=False, import_custom_modules=False)
-    # A config is the user's own Python: any error of it is reported as theirs.
-    except Exception as error:
-        reason = str(error).strip().splitlines()
-        raise UserError(
-            f"config {path} cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
-        ) from error
-    return _plain_values(loaded.to_dict())
-
-
-def _plain_values(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain_values(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain_values(item) for item in value)
-    return value
+    return load_config_file(path)
 
 
 def config_text(config: Mapping[str, Any]) -> str:

@@ -216,6 +216,6 @@ def read_sweep(directory: Path) -> Sweep:
 
 
 def _is_inside(run: str) -> bool:
-    """Is the folder of a cell's results, as in the file, one of the work directory's runs? Impossible ones have none."""
+    """Is the folder of a cell's results one of the work directory's runs? Impossible cells have none."""
     folder = os.path.normpath(run)
     return not run or (folder.startswith("../../runs/") and "\0" not in run)
