@@ -10,7 +10,7 @@ from __future__ import annotations
 import pprint
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -103,7 +103,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"config: {unknown('parameter', key, keys)}")
     own = {key: value for key, value in config.items() if key not in SECTIONS}
     top = check_parameters(Top, own, "config")
-    _check_name(top["name"])
+    check_name(top["name"], "config: name=")
     splits = check_parameters(Splits, top["splits"] or {}, "splits")
     for name in ("train", "evaluate"):
         if not splits[name]:
@@ -114,14 +114,17 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**resolved, "reference": top["reference"] or {}}
 
 
-def _check_name(name: str) -> None:
-    """The name of an experiment is that of a folder in the work directory; UserError if it cannot be."""
-    path = PurePath(name)
-    inside = path.parts and ".." not in path.parts and not path.is_absolute()
-    if not (inside and name.isprintable() and len(name.encode()) <= LONGEST_NAME):
+def check_name(name: str, where: str) -> None:
+    """The name of an experiment or of a sweep is that of a folder in the work directory; UserError if it cannot be.
+
+    Args:
+        where: begins the sentence.
+    """
+    plain = name == name.strip(" .") and not name.startswith("-") and not {*name} & {"/", "\\"}
+    if not (name and plain and name.isprintable() and len(name.encode()) <= LONGEST_NAME):
         raise UserError(
-            f"config: name={name!r} has to be the name of a folder: at most {LONGEST_NAME} bytes of characters that "
-            "print, no leading / and no .."
+            f"{where}{name!r} has to be the name of a folder: at most {LONGEST_NAME} bytes of characters that print, "
+            "without / and \\, no - at the beginning, no blank or dot at either end"
         )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from wsssbench.errors import IncompatibleError, UserError
-from wsssbench.experiment.config import config_text, read_config, resolve
+from wsssbench.experiment.config import check_name, config_text, read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides, apply_smoke
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.results.sweep_record import Row, Sweep, SweepCell
@@ -51,7 +51,8 @@ def plan_cells(
             cells impossible instead, unless that is true of every cell.
     """
     name = name or matrix.name + ("-smoke" if smoke else "")
-    directory = settings.work_dir / "sweeps" / _folder(name)
+    check_name(name, "--name ")
+    directory = settings.work_dir / "sweeps" / name
     base = read_config(matrix.base)
     base = apply_overrides(apply_smoke(base) if smoke else base, overrides)
     checked: set[str] = set()
@@ -132,11 +133,3 @@ def _slugs(rows: Sequence[Row]) -> list[str]:
             number += 1
         slugs.append(slug)
     return slugs
-
-
-def _folder(name: str) -> str:
-    if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
-        raise UserError(
-            f"--name {name}: has to be of letters, digits and . _ + -, since it names a folder"
-        )
-    return name
