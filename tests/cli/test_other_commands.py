@@ -81,7 +81,8 @@ def test_config_show_fills_in_defaults_and_refuses(tmp_path: Path) -> None:
     path = write_config(tmp_path, experiment_on(make_devkit(tmp_path)))
     assert "'gaussian_sxy': None" in call("config", "show", path).out
     assert "did you mean pooling" in refused("config", "show", path, "--set", "classifier.poling=1")
-    assert "no smoke" in refused("config", "show", path, "--smoke")
+    smoke = call("config", "show", path, "--smoke").out
+    assert "trial = {'images': 8, 'smoke': True}" in smoke and "'iterations': 2," in smoke
 
 
 def test_doctor(tmp_path: Path) -> None:
@@ -189,15 +190,19 @@ def test_labels_that_cannot_be_made(tmp_path: Path) -> None:
     ("command", "words"),
     [
         ("", ["run", "evaluate", "plugins", "config", "data", "doctor"]),
-        ("run", ["--set", "--seeds", "--smoke", "--dry-run", "--force", "--until", "--device",
+        ("run", ["--set", "--seeds", "--smoke", "--limit", "--dry-run", "--force", "--until", "--device",
                  "wsssbench run configs/aeft_synthetic.py"]),
         ("evaluate", ["--pred", "--gt", "--format", "--num-classes", "--thresholds", "--json"]),
         ("plugins", ["list", "describe", "check", "new"]),
         ("plugins list", ["--kind", "--json"]),
         ("plugins describe", ["component"]),
         ("plugins new", ["--kind", "--out", "wsssbench plugins new my-pooling"]),
-        ("config", ["show"]),
-        ("config show", ["--set", "--smoke"]),
+        ("config", ["show", "diff"]),
+        ("config show", ["--set", "--smoke", "--limit"]),
+        ("config diff", ["--json", "wsssbench config diff"]),
+        ("runs list", ["--json", "--work-dir", "wsssbench runs list"]),
+        ("cache", ["size", "clean"]),
+        ("cache clean", ["--yes", "--work-dir"]),
         ("data", ["labels"]),
         ("data labels", ["--voc", "--out", "--from", "--splits", "--masks"]),
         ("doctor", ["--work-dir"]),

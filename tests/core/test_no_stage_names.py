@@ -39,7 +39,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "files/cam_formats.py": {"cam": FORMAT},
     "models/classifier.py": {"classifier": SENTENCE},
     "pages/gallery.py": {"evaluate": SPLIT},
-    "registry.py": {"cam": COMPONENT, "segmenter": COMPONENT},
+    "registry/components.py": {"cam": COMPONENT, "segmenter": COMPONENT},
     "results/finished_run.py": {"evaluate": SPLIT},
     "results/card.py": {"threshold": FIGURE},
     "results/collect.py": {"stages": FIGURE, "threshold": FIGURE},

@@ -213,8 +213,8 @@ def test_steps_are_those_of_a_plain_loop(tmp_path, optimizer):
             seen.append(draw)
             return super().__getitem__(draw)
 
-    # "body.1" is the longer part of "body.1.weight", so it counts
-    multipliers = {"head": 10.0, "body": 2.0, "body.1": 0.0}
+    # "body.1" is the longer way to "body.1.weight", so it counts; "weight" and "bod" lead to nothing
+    multipliers = {"head": 10.0, "body": 2.0, "*.1": 0.0, "weight": 3.0, "bod": 3.0}
     path = train(task, Watched(), schedule, context(tmp_path), multipliers)
 
     fast, slow = list(reference.head.parameters()), list(reference.body[0].parameters())
@@ -243,10 +243,40 @@ def test_a_loss_that_is_no_number_is_a_sentence(tmp_path):
             factor = float("nan") if progress > 0.5 else 1.0
             return Losses({"fit": losses.terms["fit"] * factor})
 
-    with pytest.raises(UserError, match=r"toy: the loss became nan at iteration 8; a lower"):
+    with pytest.raises(
+        UserError, match=r"toy: the loss became nan at iteration 8, so .* diverged: a lower"
+    ):
         run(tmp_path, task=Exploding())
     assert not (tmp_path / "weights.pth").exists()
     assert run(tmp_path)[1].lines == ["toy: resumed at iteration 4 of 12"]
+
+
+@pytest.mark.parametrize(
+    ("blow", "sentence"),
+    [
+        # A finite loss whose gradient is not: the last step spoils the weights, and no loss comes after it.
+        (lambda fit: fit + (0 * fit).sqrt(), "after the last iteration the weights .* not finite"),
+        (lambda fit: fit * 1e13, "the loss became .*e.* at iteration 1"),
+    ],
+)
+def test_a_training_that_has_diverged_leaves_no_weights(tmp_path, blow, sentence):
+    class Steep(Toy):
+        def forward(self, batch, progress):
+            return Losses({"fit": blow(super().forward(batch, progress).terms["fit"])})
+
+    once = replace(SCHEDULE, warmup_iterations=0, iterations=1)
+    with pytest.raises(UserError, match=f"^toy: {sentence}.*lower learning rate"):
+        run(tmp_path, task=Steep(), schedule=once)
+    assert not (tmp_path / "weights.pth").exists()
+
+
+def test_weights_that_are_not_finite_are_not_read(tmp_path):
+    """Earlier versions saved what a training had left when it diverged in its last step."""
+    torch.save(
+        {"good": torch.ones(2), "bad": torch.tensor([1.0, float("inf")])}, tmp_path / "w.pth"
+    )
+    with pytest.raises(UserError, match=r"w\.pth: the weights bad are not finite"):
+        load_weights(Toy(), tmp_path / "w.pth")
 
 
 def test_mistakes_are_known_before_training(tmp_path):

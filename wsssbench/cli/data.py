@@ -11,6 +11,7 @@ import typer
 from wsssbench.cli import check_data, prepare_coco, prepare_voc
 from wsssbench.cli.console import ConsoleProgress, make_console
 from wsssbench.cli.output_path import check_output
+from wsssbench.cli.plugin_option import with_plugin_files
 from wsssbench.errors import UserError
 
 app = typer.Typer(help="Data sets.", no_args_is_help=True)
@@ -19,7 +20,7 @@ app.add_typer(prepare, name="prepare")
 prepare.command("voc", epilog=prepare_voc.EXAMPLES)(prepare_voc.prepare_voc)
 prepare.command("coco", epilog=prepare_coco.EXAMPLES)(prepare_coco.prepare_coco)
 
-app.command("check", epilog=check_data.EXAMPLES)(check_data.check)
+app.command("check", epilog=check_data.EXAMPLES)(with_plugin_files(check_data.check))
 
 
 @app.callback()

@@ -18,6 +18,9 @@ Example:
   wsssbench export cams work/runs/aeft_voc/0a1b2c3d-seed0 --format psa --out out_cam
 """
 MARK = ".cams.json"  # in the folder that is written: which CAMs, in which format
+_LAYOUTS = {
+    "irn": 2
+}  # changes of what a format's files hold, which does not mix: IRNet asks for tensors
 
 
 def export_cams(
@@ -42,7 +45,8 @@ def export_cams(
         if split
         else sorted(p.stem for p in directory.glob("*.npz"))
     )
-    _open_folder(out, {"cams": directory.name, "format": format_})
+    layout = {"layout": _LAYOUTS[format_]} if format_ in _LAYOUTS else {}
+    _open_folder(out, {"cams": directory.name, "format": format_, **layout})
     progress = ConsoleProgress(make_console())
     context = RunContext(out, "cpu", workers or default_workers(), 0, progress)
     write_cams(directory, ids, format_, context)
@@ -84,7 +88,7 @@ def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
     return ids
 
 
-def _open_folder(out: Path, mark: dict[str, str]) -> None:
+def _open_folder(out: Path, mark: dict[str, str | int]) -> None:
     """Make `out` a folder that holds nothing but files of this export, or that is to."""
     from wsssbench.files.atomic import remove_partials, write_atomically
 

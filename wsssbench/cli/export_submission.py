@@ -82,6 +82,10 @@ def _config(run: Path, split: str) -> tuple[dict[str, Any], str]:
         config, name = predicting(resolve(read), split)
     except UserError as error:
         raise UserError(f"run {run}: {error}") from error
+    if config.get("trial"):
+        raise UserError(
+            f"run {run} is a trial on few images, but the server scores every image: run it without --smoke and --limit"
+        )
     dataset = build_dataset(config)
     if not isinstance(dataset, VOC2012) or dataset.classes != VOC_CLASSES:
         raise UserError(

@@ -13,8 +13,8 @@ from wsssbench.cli.run import run_one
 from wsssbench.parallel import ranks
 
 EXAMPLES = """Formats: psa = AffinityNet family, one .npy dict per image of class index 0..K-1 -> (H, W) map in [0, 1];
-irn = IRNet family, one .npy dict per image of keys, cam and high_res (which is used). Tensors are read, other objects
-are refused.
+irn = IRNet family, one .npy dict per image of keys and high_res (or attn_highres of CLIP-ES, hr_cam of PuzzleCAM).
+Tensors are read, other objects are refused.
 
 Example:
 

@@ -36,6 +36,7 @@ from wsssbench.parallel import ranks
 from wsssbench.progress import Progress
 
 T = TypeVar("T")
+MIN_STEP = 0.0001  # between thresholds: thousands of them say nothing more
 # Reads the ground truth of an image id: (H, W) uint8.
 MaskReader = Callable[[str], np.ndarray]
 
@@ -72,7 +73,16 @@ FORMATS = {
 
 
 def threshold_grid(first: float, last: float, step: float) -> np.ndarray:
-    """Return the thresholds first, first + step, ... up to and including last, (T,) float32 ascending."""
+    """Return the thresholds first, first + step, ... up to and including last, (T,) float32 ascending.
+
+    Raises:
+        ValueError: not 0 <= first <= last <= 1, or a step below `MIN_STEP` or above 1.
+    """
+    if not (0 <= first <= last <= 1 and MIN_STEP <= step <= 1):
+        raise ValueError(
+            f"({first:g}, {last:g}, {step:g}) has to be (first, last, step) with 0 <= first <= last <= 1 and "
+            f"{MIN_STEP} <= step <= 1"
+        )
     count = int(np.floor((last - first) / step + 1e-6)) + 1
     return np.round(first + step * np.arange(count), 9).astype(np.float32)
 

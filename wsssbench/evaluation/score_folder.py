@@ -16,7 +16,6 @@ from wsssbench.files.images import read_label
 from wsssbench.progress import Progress, Silent
 
 THRESHOLDS = (0.0, 0.6, 0.01)
-MIN_STEP = 0.0001  # thousands of thresholds say nothing more
 
 
 def evaluate(
@@ -115,9 +114,7 @@ def _grid(
         if not 0 <= threshold <= 1:
             raise UserError(f"threshold {threshold}: has to be in [0, 1]")
         return np.array([threshold], np.float32)
-    first, last, step = thresholds or THRESHOLDS
-    if not (0 <= first <= last <= 1 and MIN_STEP <= step <= 1):
-        raise UserError(
-            f"thresholds {first:g}:{last:g}:{step:g}: needs 0 <= A <= B <= 1 and {MIN_STEP} <= STEP <= 1"
-        )
-    return threshold_grid(first, last, step)
+    try:
+        return threshold_grid(*(thresholds or THRESHOLDS))
+    except ValueError as error:
+        raise UserError(f"thresholds {error}") from error

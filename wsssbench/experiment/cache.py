@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -241,7 +241,7 @@ class Entry:
 
     def reason(self) -> str:
         """Say why this has to be computed, by comparison with the most similar earlier result of the same node."""
-        changes, _ = self._most_similar()
+        changes = self._most_similar()
         if changes is None:
             return "no earlier result"
         return "; ".join(changes[:3]) + (" ..." if len(changes) > 3 else "")
@@ -251,22 +251,26 @@ class Entry:
         manifest = self.manifest() or {}
         return manifest.get("seconds")
 
-    def estimate(self) -> float | None:
-        """Return the wall time of the most similar earlier result of the same node; None if there is none."""
-        return self._most_similar()[1]
-
-    def _most_similar(self) -> tuple[list[str] | None, float | None]:
-        """Find the earlier result of the same node with the fewest changes; return these, and its time."""
-        now = json.loads(canonical(self.key.as_dict()))
-        best: tuple[list[str] | None, float | None] = (None, None)
+    def earlier(self) -> Iterator[dict[str, Any]]:
+        """Yield the manifests of this kind of stage."""
         for path in sorted((self.root / self.key.stage).glob("*/")):
-            earlier = _summary(path / MANIFEST)
-            if earlier is None or earlier.get("node", "") != self.node:
-                continue
-            changes = _changes(earlier, now, self.reads)
-            if best[0] is None or len(changes) < len(best[0]):
-                best = (changes, earlier.get("seconds"))
-        return best
+            if (earlier := _summary(path / MANIFEST)) is not None:
+                yield earlier
+
+    def _most_similar(self) -> list[str] | None:
+        """List what changed since the earlier result of the node with the fewest changes; None if there is none."""
+        now = json.loads(canonical(self.key.as_dict()))
+        found = [
+            _changes(earlier, now, self.reads)
+            for earlier in self.earlier()
+            if earlier.get("node", "") == self.node
+        ]
+        return min(found, key=len, default=None)
+
+
+def summary_of(root: Path, digest: str) -> dict[str, Any] | None:
+    """Return the manifest, without files, of the result with the hash `digest` in the cache at `root`, of any kind."""
+    return next(filter(None, map(_summary, root.glob(f"*/{digest}/{MANIFEST}"))), None)
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import io
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -36,6 +37,8 @@ def load_config_file(path: Path) -> dict[str, Any]:
             output = stack.enter_context(printing())
             stack.enter_context(contained())
             stack.enter_context(patch.object(library, "open", reader.open, create=True))
+            merge = partial(_merged, Config._merge_a_into_b)
+            stack.enter_context(patch.object(Config, "_merge_a_into_b", merge))
             loaded = Config.fromfile(path, lazy_import=False, import_custom_modules=False)
             content: dict[str, Any] = _plain_values(loaded.to_dict())
     # A config is the user's own Python: any error of it is reported as theirs.
@@ -79,6 +82,29 @@ def _text(data: bytes) -> str:
         return importlib.util.decode_source(data)
     except (SyntaxError, UnicodeDecodeError) as error:
         raise SyntaxError(f"{error}: save it in UTF-8") from None
+
+
+def _merged(
+    merge: Callable[..., dict[str, Any]],
+    given: Mapping[str, Any],
+    base: Mapping[str, Any],
+    *options: Any,
+) -> dict[str, Any]:
+    """Merge the section `given` into that of a base, as mmengine does, but a component of another type replaces."""
+    replacing = {
+        key: {**item, "_delete_": True} if _is_other_type(item, base.get(key)) else item
+        for key, item in given.items()
+    }
+    return merge(replacing, base, *options)
+
+
+def _is_other_type(given: Any, there: Any) -> bool:
+    return (
+        isinstance(given, Mapping)
+        and isinstance(there, Mapping)
+        and "type" in there
+        and given.get("type", there["type"]) != there["type"]
+    )
 
 
 def _plain_values(value: Any) -> Any:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from wsssbench.datasets.check import check_dataset, check_masks
-from wsssbench.errors import UserError, unknown
+from wsssbench.datasets.subset import Trial
+from wsssbench.errors import MissingWeightsError, UserError, unknown
 from wsssbench.experiment.cache import Entry, Key, canonical
 from wsssbench.experiment.fingerprint import data_fingerprint, with_checksums
 from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
 from wsssbench.experiment.provenance import code_version
 from wsssbench.experiment.references import Reference, components, replaced
+from wsssbench.experiment.weight_files import Missing, missing_weights
 from wsssbench.files.ground_truth import allow_masks
 from wsssbench.files.image_lists import first_few
 from wsssbench.interfaces import Dataset
+from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.progress import Progress
 from wsssbench.stages.generate import build_dataset, data_of, located
 from wsssbench.stages.stage import ONE_EACH, Node
@@ -63,12 +66,18 @@ class Plan:
     config: Mapping[str, Any]
     dataset: Dataset
     steps: tuple[Step, ...]
+    missing: Missing = field(default_factory=dict)  # weight files
 
     def __getitem__(self, name: str) -> Step:
         return next(step for step in self.steps if step.node.name == name)
 
     def __contains__(self, name: str) -> bool:
         return any(step.node.name == name for step in self.steps)
+
+    @property
+    def trial(self) -> Trial | None:
+        """The images of a run that is only a trial, None for a real one."""
+        return Trial(**self.config["trial"]) if self.config.get("trial") else None
 
     @property
     def run_id(self) -> str:
@@ -104,6 +113,7 @@ class Plan:
         return node.kind.card(self.with_artefacts(node), above)
 
 
+@plugin_errors()
 def make_plan(
     config: Mapping[str, Any], settings: Settings, checked: set[str] | None = None
 ) -> Plan:
@@ -114,6 +124,7 @@ def make_plan(
 
     Raises:
         IncompatibleError: components that do not go together.
+        PluginError: the code of a plugin raised an exception.
         UserError: the data set or a component of the config cannot be used; an unknown --force or --until.
     """
     dataset = build_dataset(config)
@@ -123,7 +134,7 @@ def make_plan(
     _check_taint(nodes)
     _check_images(nodes, dataset)
     once = _Once(set() if checked is None else checked)
-    _check_components(nodes, config, dataset, settings.progress, once)
+    missing = _check_components(nodes, config, dataset, settings.progress, once)
     on_data = {
         "dataset": data_of(config),
         "splits": config["splits"],
@@ -140,7 +151,8 @@ def make_plan(
     if not dataset.generated and any(made and made.slow for made in computed):
         once(lambda: _check_masks(nodes, dataset, settings), {**on_data, "masks": True})
     directories = {step.node.name: step.entry.directory for step in steps}
-    return Plan(config, located(dataset, directories) or dataset, steps)
+    placed = located(dataset, directories) or dataset
+    return Plan(config, placed, steps, missing)
 
 
 def _wanted(graph: Graph, settings: Settings) -> list[Node]:
@@ -154,10 +166,29 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
             settings.progress.warn(
                 f"stage '{name}' is read by no other stage, so it is not made; --until {name} makes it"
             )
+    _check_reference(graph, settings)
     if settings.until is None:
         return nodes
     last = graph.need(settings.until)
-    return ancestors(graph.nodes(), last.name)
+    wanted = ancestors(graph.nodes(), last.name)
+    names = [node.name for node in wanted]
+    for name in settings.force:
+        if graph.full_name(name) not in names:
+            raise UserError(
+                f"--force {name} has no effect, since --until {settings.until} leaves that stage out: leave one of the "
+                f"two out (what is made: {', '.join(names)})"
+            )
+    return wanted
+
+
+def _check_reference(graph: Graph, settings: Settings) -> None:
+    """Tell of published numbers that belong to no evaluation of the experiment, so they would not be shown."""
+    titles = {node.scored_title or node.title for node in graph.nodes() if node.scored}
+    for title in graph.config["reference"]:
+        if title not in titles:
+            settings.progress.warn(
+                f"reference: {unknown('evaluation', title, titles)}; its number is not shown"
+            )
 
 
 def _steps(
@@ -169,10 +200,10 @@ def _steps(
     for node in nodes:
         upstream = {role: steps[name].entry for role, name in node.inputs.items()}
         reads = (node.splits, node.labels, node.masks)
-        if reads not in fingerprints and not dataset.generated:
+        if reads not in fingerprints:
             memory = settings.work_dir / MEMORY
             fingerprints[reads] = data_fingerprint(dataset, node, memory, settings.progress)
-        key = _key(node, upstream, fingerprints.get(reads, ""))
+        key = _key(node, upstream, fingerprints[reads])
         entry = Entry(settings.work_dir / "cache", key, node.name, node.inputs)
         again = [n for n in node.inputs.values() if steps[n].forced]
         if node.name in forced:
@@ -269,8 +300,9 @@ def _check_components(
     dataset: Dataset,
     progress: Progress,
     once: _Once,
-) -> None:
-    """Build everything once: a wrong parameter or a missing weight file shows before any work."""
+) -> Missing:
+    """Build everything once: a wrong parameter shows before any work. Return the weight files that are missing."""
+    missing = missing_weights(nodes)
     made = {node.name: node for node in nodes}
 
     def blank(node: Node) -> Node:
@@ -284,7 +316,11 @@ def _check_components(
 
     for node in nodes:
         of = {"kind": node.kind.name, "config": node.config, "dataset": data_of(config)}
-        once(partial(node.kind.check, blank(node), dataset, progress), of)
+        try:
+            once(partial(node.kind.check, blank(node), dataset, progress), of)
+        except MissingWeightsError as error:  # nothing else can be said about this one then
+            missing.setdefault(error.file, (node.name,))
+    return missing
 
 
 def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:

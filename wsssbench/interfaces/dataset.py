@@ -20,6 +20,8 @@ class Dataset(ABC):
 
     classes: tuple[str, ...]
     generated: ClassVar[bool] = False  # True: `generate` makes the files, and `root` is where
+    # Parameters of a generated one that are the numbers of images of its splits, if fewer are the first of more.
+    sizes: ClassVar[tuple[str, ...]] = ()
     empty_images: bool = False  # True: images without any class belong to the data set
 
     def card(self) -> dict[str, str | int | float | bool | None]:

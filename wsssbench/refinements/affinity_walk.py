@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch.nn import functional as F
 
 from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
@@ -28,7 +29,9 @@ from wsssbench.refinements.score_maps import start_scores
 from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.schedule import Schedule
+from wsssbench.training.transforms import Side
 
+Exponent = Annotated[float, Field(gt=0, le=1000)]
 # PSA's own; the momentum is no slip (see Schedule)
 PSA_SCHEDULE: dict[str, Any] = {"batch_size": 8, "epochs": 8, "lr": 0.1, "momentum": 5e-4}
 
@@ -61,15 +64,17 @@ class AffinityWalk(Refinement):
         self,
         *,
         backbone: dict[str, Any],
-        alpha: tuple[float, float] = (4.0, 24.0),
-        background_alpha: float = 16.0,
+        alpha: tuple[Exponent, Exponent] = (4.0, 24.0),
+        background_alpha: Exponent = 16.0,
         crf_preset: str = "psa",
-        stride: int = 8,
-        radius: int = 5,
-        beta: float = 8.0,
-        steps: int = 256,
-        channels: tuple[int, ...] = (64, 128, 256),
-        crop: int = 448,
+        stride: Annotated[int, Field(ge=1, le=64)] = 8,
+        radius: Annotated[int, Field(ge=2, le=40)] = 5,
+        beta: Exponent = 8.0,
+        steps: Annotated[int, Field(ge=1, le=4096)] = 256,
+        channels: Annotated[
+            tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1)
+        ] = (64, 128, 256),
+        crop: Side = 448,
         flip: bool = True,
         schedule: dict[str, Any] = PSA_SCHEDULE,
     ) -> None:
@@ -115,8 +120,9 @@ class AffinityWalk(Refinement):
             seed=context.seed,
         )
         seed_everything(context.seed)
-        task = AffinityTask(self._build(), self.offsets)
-        faster = {"network.embed": self.schedule.new_layers_lr}
+        network = self._build()
+        task = AffinityTask(network, self.offsets)
+        faster = {f"network.{path}": self.schedule.new_layers_lr for path in network.new_layers()}
         train(task, data, self.schedule, context, faster, title="AffinityNet")
 
     def load(self, directory: Path, device: str) -> None:

@@ -35,6 +35,7 @@ from wsssbench.files.records import checked, parse_json
 
 FILE = "metrics.json"
 SCHEMA = "wsssbench.metrics/2"
+SMOKE = "smoke"  # the `trial` of a run on a handful of images, with tiny trainings
 LARGEST = 1e15  # no number of a run is near it
 
 CardValue = str | int | float | bool | None
@@ -183,6 +184,7 @@ class RunResult:
         reference: the mIoU that a paper reports, per cent, by the evaluation's name; may be empty.
         class_names: the foreground classes; label-map value i + 1 belongs to ``class_names[i]``.
         training: what the trainings logged.
+        trial: why its numbers are no results: ``smoke``, or ``limit50`` of the first 50 images; empty for a real run.
     """
 
     name: str
@@ -196,6 +198,7 @@ class RunResult:
     reference: dict[str, Number] = field(default_factory=dict)
     class_names: list[str] = field(default_factory=list)
     training: list[TrainingCurve] = field(default_factory=list)
+    trial: str = ""
 
 
 _FILE_NAMES = {"evaluations": "rungs", "config_text": "config"}  # keys that differ from the fields

@@ -34,7 +34,11 @@ def train(
         seed_everything(context.seed)
         model = _network(settings, context.device)
         data = Items(items, settings.names, training_pipeline(settings.view), context.seed)
-        job = TrainingJob(model, data, pseudo_collate, model.state_dict, lr_multipliers(settings))
+        faster = lr_multipliers(settings)
+        if settings.init is None or settings.init.imagenet_only:
+            new = (f"backbone.network.{path}" for path in model.backbone.network.new_layers)
+            faster |= dict.fromkeys(new, settings.schedule.new_layers_lr)
+        job = TrainingJob(model, data, pseudo_collate, model.state_dict, faster)
         fit(job, settings.schedule, context, title="segment")
 
 
@@ -84,12 +88,12 @@ def _network(settings: DeepLabSettings, device: str, pretrained: bool = True) ->
 
 
 def lr_multipliers(settings: DeepLabSettings) -> dict[str, float]:
-    """Part of a parameter's name -> factor on its learning rate; new is what the head does not have weights for."""
+    """Where parameters are -> factor on their learning rate; new is what the head does not have weights for."""
     new = settings.schedule.new_layers_lr
     if settings.init is not None and settings.init.part == "network":
         return {}
     if settings.head.fc_from_vgg:
-        return {"decode_head.conv_seg": new, ".fc8": new}
+        return {"decode_head.conv_seg": new, "decode_head.branches.*.fc8": new}
     return {"decode_head": new}
 
 

@@ -22,6 +22,7 @@ from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.evaluation.ranking import average_precision
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Batch, Classifier, Dataset, Erasing, Losses, TrainedClassifier
+from wsssbench.interfaces.requirements import need_losses
 from wsssbench.models.classifier import build_classifier
 from wsssbench.models.preprocess import normalise
 from wsssbench.parallel import ranks
@@ -29,11 +30,19 @@ from wsssbench.parallel.jobs import single_thread
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import ClassifierFile
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
-from wsssbench.training.checkpoints import load_weights
+from wsssbench.stages.stage import (
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    distinct,
+    with_short_training,
+)
+from wsssbench.training.checkpoints import REMEDY, load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import ImageLabels
-from wsssbench.training.schedule import Schedule, equal_share
+from wsssbench.training.schedule import BatchSize, Schedule, equal_share
 from wsssbench.training.task import TrainingTask
 from wsssbench.training.transforms import TrainTransform
 
@@ -50,9 +59,9 @@ class ClassifierSection:
     backbone: dict[str, Any]
     pooling: dict[str, Any]
     erasing: tuple[dict[str, Any], ...] = ()
-    dropout: float = 0.0
-    hidden: Annotated[int, Field(ge=0)] = 0
-    supervised_images: Annotated[int, Field(ge=1)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    hidden: Annotated[int, Field(ge=0, le=8192)] = 0
+    supervised_images: BatchSize | None = None
     transform: dict[str, Any]
     schedule: dict[str, Any]
 
@@ -88,6 +97,9 @@ class Classify(StageKind):
             checked[part] = check_parameters(cls, checked[part], f"classifier.{part}")
         Schedule.from_config(checked["schedule"], "classifier.schedule")
         return checked
+
+    def smoke(self, section: Any) -> Any:
+        return with_short_training(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return () if nodes.config["import_cams"] else (NODE,)
@@ -148,7 +160,7 @@ class Classify(StageKind):
         )
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         faster = dict.fromkeys(
-            (f"classifier.{prefix}" for prefix in classifier.new_parameters()),
+            (f"classifier.{path}" for path in classifier.new_layers()),
             schedule.new_layers_lr,
         )
         task = ClassificationTask(classifier, config["supervised_images"])
@@ -193,6 +205,7 @@ class ClassificationTask(TrainingTask):
         for i, erasing in enumerate(self.classifier.erasing):
             assert isinstance(erasing, Erasing)
             added = erasing.losses(self.classifier, given, output)
+            need_losses(added, component=f"erasing {type(erasing).__name__}")
             tag = f"{i}." if len(self.classifier.erasing) > 1 else ""
             terms.update({f"{tag}{name}": value for name, value in added.terms.items()})
             log.update({f"{tag}{name}": value for name, value in added.log.items()})
@@ -228,6 +241,11 @@ def _mean_average_precision(classifier: Classifier, work: StageWork) -> float | 
             task.advance()
     merged = {i: row for part in ranks.gather(logits) for i, row in part.items()}
     scores = np.stack([merged[i] for i in range(len(ids))])
+    if not np.isfinite(scores).all():
+        raise UserError(
+            f"{NODE}: its logits for images of '{config['val']}' are not finite, so the training has diverged: "
+            f"{REMEDY}"
+        )
     per_class = [
         average_precision(scores[:, k], labels[:, k] > 0)
         for k in range(labels.shape[1])

@@ -28,8 +28,9 @@ from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
+from wsssbench.stages import classify
 from wsssbench.stages.handles import photos_of
-from wsssbench.stages.infer_cams import NODE, CamStage
+from wsssbench.stages.infer_cams import NODE, CamStage, InferCams
 from wsssbench.stages.stage import Node, Nodes, SplitUse, StageWork, distinct, ids_of
 
 FIRST = 3  # files that are opened before any work
@@ -50,6 +51,7 @@ class ImportCams(CamStage):
 
     name = "import_cams"
     section = "import_cams"
+    replaces = (classify.Classify.section, InferCams.section)
     plain = {"import_cams": ImportSection}
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:

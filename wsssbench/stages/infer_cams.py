@@ -14,15 +14,26 @@ import numpy as np
 from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Cam, Cams, Dataset, TrainedClassifier
+from wsssbench.interfaces.requirements import need_cam
+from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import classify
 from wsssbench.stages.handles import CamFiles, photos_of
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
+from wsssbench.stages.stage import (
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    at_one_scale,
+    distinct,
+)
 
 NODE = "cam"
+LOOKED_AT = 50  # images, to tell a classifier that sees nothing
 
 
 class CamItem(NamedTuple):
@@ -49,7 +60,11 @@ class CamJob(ImageJob[CamItem]):
         read_cam(path)
 
     def run(self, item: CamItem) -> None:
-        cam = self.method.infer(self.classifier, read_image(item.image), item.labels)
+        image = read_image(item.image)
+        cam = self.method.infer(self.classifier, image, item.labels)
+        present = tuple((np.flatnonzero(item.labels) + 1).tolist())
+        name = f"cam {self.cam['type']} on image '{item.target.stem}'"
+        need_cam(cam, image.shape[:2], present, name)
         write_cam(item.target, cam)
 
 
@@ -81,6 +96,9 @@ class InferCams(CamStage):
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         return registries.cam.resolve(given, self.section)
 
+    def smoke(self, section: Any) -> Any:
+        return at_one_scale(section)
+
     def names(self, nodes: Nodes) -> Iterable[str]:
         return () if nodes.config["import_cams"] else (NODE,)
 
@@ -110,6 +128,13 @@ class InferCams(CamStage):
         device = work.context.device
         job = CamJob(work.config["cam"], work.inputs["classifier"], device)
         run_images(job, items, work.context, "cam", in_process=device == "cuda")
+        ranks.barrier()
+        looked_at = [item.target for item in items if item.labels.any()][:LOOKED_AT]
+        if looked_at and not any(read_cam(path).maps.any() for path in looked_at):
+            work.context.progress.warn(
+                f"the CAMs of {len(looked_at)} of {len(items)} images are empty: the classifier responds nowhere to "
+                "the classes of its images. Has its training diverged? Its loss is in the report"
+            )
         return {"images": len(items)}
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,16 +17,23 @@ from typing import Any
 import torch
 from torch import nn
 
+from wsssbench.errors import UserError
 from wsssbench.files.reading import reading_artefact
 
+REMEDY = "a lower learning rate, a warm-up (warmup_iterations) or clip_grad usually helps"
 KEPT = 2  # the newest may turn out damaged
 _NAME = re.compile(r"iteration_(\d+)\.pth")
 _PART = ".part"
 _FACTS = ("epoch", "iter", "seed", "dataset_meta")  # of mmengine's, that resuming reads
 
 
-def write_weights(state: Mapping[str, Any], path: Path) -> None:
-    """Save a state dict as `path`, on the CPU; `path` is there complete or not at all."""
+def write_weights(state: Mapping[str, Any], path: Path, title: str) -> None:
+    """Save a state dict as `path`, on the CPU; `path` is there complete or not at all.
+
+    Raises:
+        UserError: a weight is NaN or infinite; `title` names the training.
+    """
+    _check_finite(state, f"{title}: after the last iteration")
     buffer = io.BytesIO()
     torch.save({name: value.detach().cpu() for name, value in state.items()}, buffer)
     part = path.with_name(path.name + _PART)
@@ -43,9 +50,11 @@ def load_weights(network: nn.Module, path: Path, prefix: str = "") -> None:
 
     Raises:
         CorruptArtefactError: missing, damaged, or of another network.
+        UserError: a weight is NaN or infinite, as earlier versions may have saved it.
     """
     with reading_artefact(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
+        _check_finite(state, f"{path}:")
         network.load_state_dict({name.removeprefix(prefix): of for name, of in state.items()})
 
 
@@ -61,6 +70,14 @@ def load_checkpoint(network: nn.Module, path: Path) -> dict[str, Any]:
         # Among its facts could be a config, which mmengine would run.
         facts = {key: of for key, of in checkpoint["meta"].items() if key in _FACTS}
         return {**checkpoint, "meta": facts}
+
+
+def _check_finite(state: Mapping[str, Any], where: str) -> None:
+    for name, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UserError(
+                f"{where} the weights {name} are not finite, so the training has diverged: {REMEDY}"
+            )
 
 
 class Checkpoints:

@@ -144,7 +144,7 @@ class TrainingJob:
         dataset: answers ``dataset[(index, position)]``; all its randomness comes from `position`.
         collate: list of samples -> batch.
         weights: what to save in the end.
-        lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
+        lr_multipliers: first parts of names of parameters -> factor on their learning rate; see `build_optimizer`.
         on_progress: called before each iteration with the share of the schedule that is done, in [0, 1).
     """
 
@@ -160,7 +160,8 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
     """Train `job` and save its weights as ``weights.pth`` in the context's directory; resume if interrupted.
 
     Raises:
-        UserError: the loss is no longer finite, the schedule does not fit the ranks, mixed precision without a GPU.
+        UserError: the training has diverged (loss or weights), the schedule does not fit the ranks, mixed precision
+            without a GPU.
     """
     if schedule.amp and context.device != "cuda":
         raise UserError(
@@ -184,7 +185,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
             scalars.close()
     path = context.directory / WEIGHTS
     if ranks.is_main():
-        write_weights(job.weights(), path)
+        write_weights(job.weights(), path, title)
         checkpoints.remove()
     ranks.barrier()
     return path
