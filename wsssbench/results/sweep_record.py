@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from wsssbench.errors import UserError
-from wsssbench.files.atomic import write_json
+from wsssbench.files.atomic import remove_partials, write_json
 from wsssbench.files.reading import cause
 from wsssbench.files.records import checked, parse_json
 
@@ -122,6 +122,8 @@ class Sweep:
         content = {"schema": SCHEMA, **asdict(self)}
         content.pop("directory")
         (self.directory / "cells").mkdir(parents=True, exist_ok=True)
+        for folder in (self.directory, self.directory / "cells"):
+            remove_partials(folder)
         write_json(self.directory / FILE, content)
 
     def run_directory(self, cell: SweepCell) -> Path:

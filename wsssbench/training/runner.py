@@ -25,6 +25,8 @@ from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses, RunContext
 from wsssbench.parallel import ranks
 from wsssbench.training.checkpoints import (
+    CHECKPOINTS,
+    WEIGHTS,
     Checkpoints,
     iteration_of,
     load_checkpoint,
@@ -44,7 +46,6 @@ from wsssbench.training.sampler import StreamBatches, StreamSampler
 from wsssbench.training.schedule import Schedule
 from wsssbench.training.task import TrainingTask
 
-WEIGHTS = "weights.pth"
 _numbers = itertools.count()
 
 
@@ -168,7 +169,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
             f"amp=True needs a GPU, but the device is '{context.device}': set amp=False"
         )
     schedule.per_rank(ranks.world_size())  # refuses what cannot be shared
-    checkpoints = Checkpoints(context.directory / "checkpoints")
+    checkpoints = Checkpoints(context.directory / CHECKPOINTS)
     start = _resume_point(checkpoints, title, context)
     total = schedule.length(len(job.dataset))  # type: ignore[arg-type]
     done = iteration_of(start) if start else 0
@@ -215,7 +216,7 @@ def _runner(
         custom.append(SyncBuffers())
     return Runner(
         job.model,
-        context.directory / "checkpoints",
+        context.directory / CHECKPOINTS,
         context.device,
         train_dataloader=_loader(job, schedule, context),
         train_cfg={"type": RoundLoop, "rounds": math.ceil(total / every), "iterations": total},
