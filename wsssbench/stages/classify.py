@@ -40,6 +40,7 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import ClassifierFile
 from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
     Node,
     Nodes,
     SplitUse,
@@ -118,10 +119,11 @@ class Classify(StageKind):
         return with_short_training(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return () if nodes.config["import_cams"] else (NODE,)
+        imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
+        return () if imported else (NODE,)
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
-        if config["import_cams"]:
+        if config["import_cams"] or config.get(IMPORTED_LABELS):
             return {}
         return {"train": SplitUse("trains", trains=True), "val": SplitUse("watched")}
 

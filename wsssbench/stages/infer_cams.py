@@ -23,6 +23,7 @@ from wsssbench.registry import Registries
 from wsssbench.stages import classify
 from wsssbench.stages.handles import CamFiles, photos_of
 from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
     Node,
     Nodes,
     SplitUse,
@@ -85,6 +86,13 @@ class CamStage(StageKind):
         files = CamFiles(directory)
         return heat(files.read(id)) if files.path(id).is_file() else None
 
+    def class_pictures(self, directory: Path, id: str) -> Mapping[int, np.ndarray]:
+        files = CamFiles(directory)
+        if not files.path(id).is_file():
+            return {}
+        cam = files.read(id)
+        return {int(value): heat for value, heat in zip(cam.classes, cam.maps, strict=True)}
+
 
 class InferCams(CamStage):
     """Infers the CAMs of an experiment that trains a classifier."""
@@ -101,7 +109,8 @@ class InferCams(CamStage):
         return at_one_scale(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return () if nodes.config["import_cams"] else (NODE,)
+        imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
+        return () if imported else (NODE,)
 
     def node(self, name: str, nodes: Nodes) -> Node:
         splits = distinct(nodes.split(key) for key in ("train", "evaluate", "heldout"))

@@ -19,6 +19,8 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.training.schedule import Schedule, short
 
+# The section of an experiment that starts from somebody else's label maps, so that nothing above those is made.
+IMPORTED_LABELS = "import_labels"
 ONE_EACH = "given"  # the role of an artefact of which a stage reads something for every image of its splits
 
 
@@ -269,6 +271,14 @@ class StageKind(ABC):
             CorruptArtefactError: the file is not whole.
         """
         return None
+
+    def class_pictures(self, directory: Path, id: str) -> Mapping[int, np.ndarray]:
+        """Return the heat of single classes over the photo of `id`, (h, w) float in [0, 1], by label value.
+
+        Raises:
+            CorruptArtefactError: the file is not whole.
+        """
+        return {}
 
     def stands_for(self, config: Mapping[str, Any]) -> Iterable[str]:
         """Name the nodes that have the same pictures as this one, pixel by pixel."""
