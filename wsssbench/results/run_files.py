@@ -45,6 +45,11 @@ def image_counts_path(run: Path, node: str) -> Path:
     return run / "image_counts" / f"{node}.npz"
 
 
+def confusion_path(run: Path, node: str) -> Path:
+    """The file in the folder of a `run` with the confusion matrix of the evaluation of `node`."""
+    return run / "confusion" / f"{node}.csv"
+
+
 def config_values(text: str, where: str) -> dict[str, Any]:
     """A resolved config, the text of a run's ``config.py``, as plain values; nothing of it is run.
 
@@ -107,7 +112,7 @@ def read_stages(run: Path) -> dict[str, StageRecord]:
         raise _no_run(run)
     stages = read_record(RunRecord, path, _AGAIN).stages
     for node, stage in stages.items():
-        *_, cache, kind, name = ("", "", *Path(stage.directory).parts, "")[-4:-1]
+        cache, kind, name = ("", "", "", *Path(stage.directory).parts)[-3:]
         plain = cache == "cache" and not {kind, name} & {"", ".."} and "\0" not in stage.directory
         if not plain or name != stage.hash:
             raise UserError(
