@@ -145,7 +145,7 @@ def test_nothing_reaches_the_terminal(tmp_path, items, capfd):
         ({"crop": 0}, "crop=0"),
         ({"resize": (1.5, 0.5)}, "resize="),
         ({"dropout": 1.0}, "dropout=1.0"),
-        ({"dilations": (1, 2)}, "one atrous convolution"),
+        ({"dilations": (1, 2)}, "has one rate"),
         ({"test": {"scale": (1.0,)}}, "did you mean scales"),
         ({"test": {"crf": "deeplb"}}, "did you mean deeplab"),
         ({"test": {"scales": ()}}, "of at least 1"),
