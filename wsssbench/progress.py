@@ -7,6 +7,8 @@ from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+WARNING = "warning: "  # begins the line of one
+
 
 class Task(Protocol):
     """One counted piece of work."""

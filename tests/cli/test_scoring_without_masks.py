@@ -85,10 +85,12 @@ def test_otsu_needs_no_mask_of_the_scored_split_to_choose(bench: Bench) -> None:
     assert rung["card"]["threshold_choice"] == "otsu"
     for mask in (bench.root / "SegmentationClass").iterdir():  # another truth, the same choice
         shutil.copy(mask, mask.with_suffix(".png.kept"))
-        label = read_label(mask)
-        write_label(mask, np.where(label == 255, 255, 0).astype(np.uint8))
+        write_label(mask, np.zeros_like(read_label(mask)))
     shutil.rmtree(bench.folder / "work")
-    assert bench.run("--set", "evaluate.selection=otsu").code == 0
+    for state in ("computed", "reused"):  # a warning stands beside its number, whoever computed it
+        outcome = bench.run("--set", "evaluate.selection=otsu")
+        assert outcome.code == 0 and f"evaluate.cam: {state}" in outcome.out, outcome
+        assert "warning: evaluate.cam: the masks hold background (0) only" in outcome.out
     assert bench.metrics()["rungs"][0]["chosen"]["threshold"] == chosen
 
 
@@ -108,3 +110,9 @@ def test_without_masks_everything_is_made_and_nothing_scored(bench: Bench) -> No
     report = (run / "report.html").read_text()
     # It has pictures all the same.
     assert "nothing was scored" in report and "pseudo-label" in report
+
+
+def test_an_experiment_whose_only_number_would_vanish_is_refused(bench: Bench) -> None:
+    given = bench.arguments("--set", "data.masks_of={'train': '', 'val': ''}", "--dry-run")
+    arguments = [one for one in given if one not in ("--until", "cam")]
+    assert "nothing would be scored: no masks of 'train'" in refused(*arguments)

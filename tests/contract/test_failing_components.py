@@ -46,6 +46,8 @@ BROKEN = [
     ("pooling", "TypeOnlyImport", "unknown parameter", "'Fraction'"),
     ("pooling", "Undocumented", "parameter documentation", "'speed' is not doc"),
     ("pooling", "Unbuildable", "builds", "scale=-1.0 has to be positive"),
+    ("pooling", "TracebackInRange", "parameter ranges", "scale=0.0, which its range has, raised Z"),
+    ("pooling", "NarrowerThanItsRange", "parameter ranges", "'scale' is refused at both ends of its"),
     ("pooling", "OneLogit", "shapes", "(3, 4, 8, 8) are torch.float32 of shape (3, 1)"),
     ("pooling", "BareTensor", "shapes", "forward() returns Tensor"),
     ("pooling", "SmallAttention", "shapes", "(3, 4, 8, 8) is torch.float32 of shape (3, 4, 4, 4)"),

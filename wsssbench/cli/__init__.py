@@ -20,6 +20,7 @@ _STOPPED = (130, 143, 129)  # exit codes after Ctrl-C, SIGTERM, SIGHUP
 def build_app() -> typer.Typer:
     """Return the typer application with every command."""
     from wsssbench.cli import (
+        cache,
         compare,
         config,
         data,
@@ -27,9 +28,12 @@ def build_app() -> typer.Typer:
         evaluate,
         export,
         import_cams,
+        import_labels,
         plugins,
+        predict,
         report,
         run,
+        runs,
         sweep,
         weights,
     )
@@ -48,9 +52,15 @@ def build_app() -> typer.Typer:
     app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
     app.command("report", epilog=report.EXAMPLES)(with_plugin_files(report.report))
     app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+    app.command("predict", epilog=predict.EXAMPLES)(with_plugin_files(predict.predict))
     app.command("import-cams", epilog=import_cams.EXAMPLES)(
         with_plugin_files(import_cams.import_cams)
     )
+    app.command("import-labels", epilog=import_labels.EXAMPLES)(
+        with_plugin_files(import_labels.import_labels)
+    )
+    app.add_typer(runs.app, name="runs")
+    app.add_typer(cache.app, name="cache")
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(config.app, name="config")
     app.add_typer(data.app, name="data")

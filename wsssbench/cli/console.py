@@ -31,7 +31,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from wsssbench.errors import PluginError, escaped, one_line
-from wsssbench.progress import Pace, duration
+from wsssbench.progress import WARNING, Pace, duration
 
 PLAIN_INTERVAL = 10.0  # seconds between the lines of one task when there is no terminal
 
@@ -120,7 +120,7 @@ class ConsoleProgress:
     def warn(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            self.console.print(f"warning: {one_line(text)}", style="yellow")
+            self.console.print(f"{WARNING}{one_line(text)}", style="yellow")
 
     @contextmanager
     def track(self, title: str, total: int, done: int = 0) -> Iterator[_Task]:

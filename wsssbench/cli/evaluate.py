@@ -45,26 +45,28 @@ def evaluate(
 ) -> None:
     """Score predictions: mIoU, precision, recall in per cent, over the classes that occur."""
     from wsssbench import api
-    from wsssbench.files.image_lists import read_id_list
 
     if json_ is not None:
         check_output(json_, "--json")
     console = make_console()
+    progress = ConsoleProgress(console)
     scores = api.evaluate(
         pred,
         gt,
-        read_id_list(list_),
+        list_,
         format=format_,
         num_classes=num_classes,
         threshold=threshold,
         thresholds=_parts(thresholds),
-        progress=ConsoleProgress(console),
+        progress=progress,
     )
     result = {"images": scores.pop("images"), "format": scores.pop("format")}
     result |= {"split_list": str(list_), **scores}
     if json_ is not None:
         json_.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     _show(result, console)
+    for text in result["warnings"]:  # below the number that they are about
+        progress.warn(text)
 
 
 def _parts(text: str | None) -> tuple[float, float, float] | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.cli.result_folder import result_folder
 from wsssbench.errors import UserError
 
 EXAMPLES = """Formats: psa = AffinityNet family, irn = IRNet family; see 'wsssbench import-cams --help'.
@@ -36,10 +37,10 @@ def export_cams(
     from wsssbench.experiment.export_cams import write_cams
     from wsssbench.interfaces import RunContext
     from wsssbench.parallel.ranks import default_workers
-    from wsssbench.stages.import_cams import find_format
+    from wsssbench.stages.import_cams import NODE, find_format
 
     find_format(format_)
-    directory = cam_directory(run)
+    directory = result_folder(run, NODE, "CAMs")
     ids = (
         _split_ids(run, split, directory)
         if split
@@ -51,27 +52,6 @@ def export_cams(
     context = RunContext(out, "cpu", workers or default_workers(), 0, progress)
     write_cams(directory, ids, format_, context)
     progress.say(f"{out}: {len(ids)} CAM files, format {format_}")
-
-
-def cam_directory(run: Path) -> Path:
-    """Return the directory of a run's CAMs.
-
-    Raises:
-        UserError: no run, or its CAMs are not in the cache any more.
-    """
-    from wsssbench.results.run_files import read_stages, stage_directory
-    from wsssbench.stages.infer_cams import NODE
-
-    stages = read_stages(run)
-    if NODE not in stages:
-        raise UserError(f"{run} is a run without CAMs: its stages are {', '.join(stages)}")
-    directory = stage_directory(run, stages[NODE])
-    if directory is None:
-        raise UserError(
-            f"the CAMs of {run} are not in {stages[NODE].directory} any more: "
-            f"run the experiment again with --until {NODE}"
-        )
-    return directory
 
 
 def _split_ids(run: Path, split: str, directory: Path) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wsssbench.experiment.plan import Plan, Settings
+    from wsssbench.results.finished_run import Run
     from wsssbench.results.run import RunResult
 
 EXAMPLES = """Examples:
@@ -124,9 +125,22 @@ def run_one(plan: Plan, settings: Settings, console: Console, log: Path) -> RunR
         seconds = sum(time.seconds for time in run.result.times)
         if run.result.trial:
             console.print(trial_text(run.result.trial), style="yellow", markup=False)
+        _show_artefacts(run, console)
         console.print(f"report: {run.report}", markup=False)
         console.print(f"computing all stages took {duration(seconds)}; log: {log}", markup=False)
     return run.result
+
+
+def _show_artefacts(run: Run, console: Console) -> None:
+    """Say where the results of each stage are."""
+    from wsssbench.results.artefact_links import links_of
+
+    links = links_of(run.directory, run.result.artefacts)
+    if links:
+        console.print("what it has made:", markup=False)
+    wide = max((len(what) for _, what, _ in links), default=0)
+    for _, what, path in links:
+        console.print(f"  {what:<{wide}}  {path}", markup=False)
 
 
 def _show_plan(plan: Plan, console: Console) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from wsssbench.cli import complete
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
-from wsssbench.cli.sweep_display import CellsDisplay, count, show_forecast
+from wsssbench.cli.sweep_display import CellsDisplay, count, show_forecast, show_warnings
 from wsssbench.errors import UserError, unknown
 from wsssbench.parallel import ranks
 
@@ -84,7 +84,12 @@ def sweep(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="cells at the same time on this machine")] = 1,
     executor: Annotated[
-        str, typer.Option(metavar="here|slurm|local|debug", help="slurm, local, debug: by submitit")
+        str,
+        typer.Option(
+            metavar="here|slurm|local|debug",
+            help="slurm: jobs of a cluster (docs/clusters.md); slurm, local, debug: by submitit",
+            autocompletion=complete.executors,
+        ),
     ] = "here",
     slurm: Annotated[
         list[str] | None,
@@ -250,6 +255,7 @@ def _show_result(planned: PlannedSweep, console: Any) -> None:
     from wsssbench.results.layout import Options
 
     directory = planned.sweep.directory
+    show_warnings(planned.sweep, console)
     if any(planned.sweep.status(cell).state == "done" for cell in planned.sweep.cells):
         console.print()
         show(make_comparison(load([directory]), Options()))

@@ -13,11 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from wsssbench.progress import duration
+from wsssbench.progress import WARNING, duration
 from wsssbench.sweep.display import SweepDisplay
 
 if TYPE_CHECKING:
-    from wsssbench.results.sweep_record import Status, SweepCell
+    from wsssbench.results.sweep_record import Status, Sweep, SweepCell
     from wsssbench.sweep.cells import PlannedSweep
     from wsssbench.sweep.forecast import Branch, Forecast
 
@@ -118,6 +118,18 @@ def _continues(branches: tuple[Branch, ...], place: int, depth: int) -> bool:
     return False
 
 
+def show_warnings(sweep: Sweep, console: Any) -> None:
+    """The warnings that the runs of the cells have given, each once, with its cells."""
+    cells: dict[str, list[str]] = {}
+    for cell in sweep.cells:
+        for text in sweep.status(cell).warnings:
+            cells.setdefault(text, []).append(_title(cell))
+    for text, titles in cells.items():
+        every = len(titles) == len(sweep.cells)
+        where = "every cell" if every else "; ".join(titles)
+        console.print(f"{WARNING}{where}: {text}", style="yellow", markup=False)
+
+
 class CellsDisplay(SweepDisplay):
     """The cells that are running: a table that is drawn anew on a terminal, plain lines elsewhere."""
 
@@ -148,6 +160,8 @@ class CellsDisplay(SweepDisplay):
         """Show a line that a cell's run printed."""
         if text.strip() and cell.id in self._running:
             self._running[cell.id] = (*self._running[cell.id][:2], text.strip())
+        if text.startswith(WARNING):
+            self.say(f"{_title(cell)}: {text}")
         if _STAGE.match(text) and not self.console.is_terminal:
             self.say(f"{_title(cell)}: {text}")
 

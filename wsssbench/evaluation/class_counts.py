@@ -39,6 +39,12 @@ class OneImage:
     counts: np.ndarray
     thresholds: int
 
+    @property
+    def won(self) -> list[int]:
+        """The classes that are predicted somewhere at the lowest threshold."""
+        above = np.atleast_1d(self.counts[:, 1:].any(axis=(1, 2)))
+        return [label for label, some in zip(self.labels, above, strict=False) if some]
+
 
 @dataclass(frozen=True)
 class ImageHistogram:

@@ -17,6 +17,7 @@ from wsssbench.experiment.fingerprint import data_fingerprint, with_checksums
 from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
 from wsssbench.experiment.provenance import code_version
 from wsssbench.experiment.references import Reference, components, replaced
+from wsssbench.experiment.rehearsal import rehearse
 from wsssbench.experiment.weight_files import Missing, missing_weights
 from wsssbench.files.ground_truth import allow_masks
 from wsssbench.files.image_lists import first_few
@@ -132,6 +133,7 @@ def make_plan(
     graph = Graph(config, dataset, memory)
     nodes = _wanted(graph, settings)
     _check_taint(nodes)
+    _check_splits(nodes, dataset)
     _check_images(nodes, dataset)
     once = _Once(set() if checked is None else checked)
     missing = _check_components(nodes, config, dataset, settings.progress, once)
@@ -143,8 +145,7 @@ def make_plan(
     if not dataset.generated:
         scored = [n.config for n in nodes if n.masks]
         once(lambda: _check_data(nodes, dataset, settings), {**on_data, "scored": scored})
-    for split in unscored_splits(nodes, dataset):
-        settings.progress.say(f"split '{split}' has no masks: it is not scored")
+    _tell_unscored(nodes, dataset, settings)
     steps = _steps(nodes, dataset, settings, {graph.full_name(name) for name in settings.force})
     computed = [s.node.makes for s in steps if s.state == "computed"]
     # Masks that cannot be read have to show before the hours that these take.
@@ -152,7 +153,12 @@ def make_plan(
         once(lambda: _check_masks(nodes, dataset, settings), {**on_data, "masks": True})
     directories = {step.node.name: step.entry.directory for step in steps}
     placed = located(dataset, directories) or dataset
-    return Plan(config, placed, steps, missing)
+    plan = Plan(config, placed, steps, missing)
+    cached = {
+        s.node.name: partial(plan.artefact, s.node.name) for s in steps if s.state == "reused"
+    }
+    more = rehearse(nodes, cached, placed, settings.device, settings.progress)
+    return replace(plan, missing={**more, **missing})
 
 
 def _wanted(graph: Graph, settings: Settings) -> list[Node]:
@@ -276,6 +282,15 @@ def _check_taint(nodes: Sequence[Node]) -> None:
             tainted[node.name] = sources[0]
 
 
+def _check_splits(nodes: Sequence[Node], dataset: Dataset) -> None:
+    """Let the data set complain about a split that it does not have, or that is empty."""
+    for split in dict.fromkeys(split for node in nodes for split in node.splits):
+        if dataset.generated:  # it has no lists yet
+            dataset.at(Path("not-made-yet")).mask_path("any", split)
+        else:
+            dataset.ids(split)
+
+
 def _check_images(nodes: Sequence[Node], dataset: Dataset) -> None:
     """What is refined, labelled or scored has to be there of every image; a stage of a plugin has its own splits."""
     made = {node.name: node for node in nodes}
@@ -326,8 +341,9 @@ def _check_components(
 def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
     labelled = {split for node in nodes if node.labels for split in node.splits}
     others = {split for node in nodes for split in node.splits} - labelled
-    problems = check_dataset(dataset, sorted(labelled), masks=False, workers=settings.workers)
-    problems += check_dataset(dataset, sorted(others), False, settings.workers, labels=False)
+    workers, progress = settings.workers, settings.progress
+    problems = check_dataset(dataset, sorted(labelled), False, workers, progress=progress)
+    problems += check_dataset(dataset, sorted(others), False, workers, False, progress)
     by_name = {node.name: node for node in nodes}
     for node in nodes:
         problems += node.kind.check_data(node, by_name, dataset, settings.progress)
@@ -335,6 +351,22 @@ def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> 
         splits = sorted(_masked(nodes))
         problems = check_dataset(dataset, splits, True, settings.workers, labels=False)
     _raise_first(problems)
+
+
+def _tell_unscored(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
+    """Say which splits have no masks; refuse an experiment that would end without a number by mistake."""
+    without = unscored_splits(nodes, dataset)
+    for split in without:
+        settings.progress.say(f"split '{split}' has no masks: it is not scored")
+    if without and {node.scored for node in nodes if node.scored} == set(without):
+        what = f"nothing would be scored: no masks of {' or '.join(map(repr, without))} are known"
+        there = any(directory.is_dir() for directory in dataset.mask_directories())
+        if there and settings.until is None:
+            raise UserError(
+                f"{what}, though the data set has masks of other splits: name those in splits.evaluate or splits.val, "
+                "or give --until and the last stage that is wanted"
+            )
+        settings.progress.warn(what)
 
 
 def _check_masks(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:

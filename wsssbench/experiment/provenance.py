@@ -53,7 +53,7 @@ def code_version(modules: Iterable[str]) -> dict[str, str]:
     files_named = os.environ.get(plugin_files.VARIABLE, "")
     for module in sorted(_closure(tuple(modules), files_named)):
         package = module.partition(".")[0]
-        path = _source(module)
+        path = _file_of(module)
         if plugin_files.is_plugin_file(module):
             files.append(plugin_files.digest(plugin_files.source(module)))
             continue
@@ -90,7 +90,7 @@ def _top_level() -> dict[str, list[str]]:
 
 
 @cache
-def _closure(modules: tuple[str, ...], files_named: str) -> frozenset[str]:
+def _closure(modules: tuple[str, ...], files_named: str = "") -> frozenset[str]:
     """Return `modules` and everything they import, statically, from the same top-level packages or wsssbench."""
     roots = {module.partition(".")[0] for module in modules} | {"wsssbench"}
     closure: set[str] = set()
@@ -99,7 +99,7 @@ def _closure(modules: tuple[str, ...], files_named: str) -> frozenset[str]:
         module = waiting.pop()
         if module in closure or module in _WORDING or module.partition(".")[0] not in roots:
             continue
-        path = _source(module)
+        path = _file_of(module)
         if path is None:
             continue
         if plugin_files.is_plugin_file(
@@ -142,14 +142,14 @@ def _run_by_importing(node: ast.AST) -> Iterator[ast.AST]:
             yield from _run_by_importing(child)
 
 
-def _source(module: str) -> Path | None:
+def _file_of(module: str) -> Path | None:
     if plugin_files.is_plugin_file(module):
         return plugin_files.modules().get(module)
-    return _installed_source(module)
+    return _source(module)
 
 
 @cache
-def _installed_source(module: str) -> Path | None:
+def _source(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, AttributeError, ValueError):

@@ -71,6 +71,8 @@ def execute(
                     _run_repairing(plan, now, settings)
         if state == "reused":
             settings.progress.say(f"{name}: reused")
+        for text in (step.entry.manifest() or {}).get("result", {}).get("warnings", ()):
+            settings.progress.warn(f"{step.node.name}: {text}")
         if ranks.is_main():
             _notify_after(plan, step, settings, reused=state == "reused")
         happened[step.node.name] = state

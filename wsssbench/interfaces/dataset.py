@@ -56,7 +56,8 @@ class Dataset(ABC):
     def mask_path(self, id: str, split: str) -> Path | None:
         """The ground-truth mask of `id` in `split`, None if the split has none.
 
-        Only the evaluation opens it, by `wsssbench.files.ground_truth.read_mask`.
+        Only the evaluation opens it, by `wsssbench.files.ground_truth.read_mask`. UserError if there is no such split;
+        a generated data set tells that before its files are there, of any `id`.
         """
 
     @abstractmethod

@@ -60,11 +60,12 @@ def _of_plugin(frame: FrameType) -> bool:
 
 def _component(frame: FrameType) -> str | None:
     """``pooling RankPooling``, if `frame` is a method of a component."""
-    classes = {
-        f"{cls.__module__}:{cls.__name__}" for cls in type(frame.f_locals.get("self")).__mro__
+    known = {
+        component.target: f"{registry.kind} {component.name}"
+        for registry in load().registries
+        for component in registry.components.values()
     }
-    for registry in load().registries:
-        for component in registry.components.values():
-            if component.target in classes:
-                return f"{registry.kind} {component.name}"
-    return None
+    targets = (
+        f"{cls.__module__}:{cls.__name__}" for cls in type(frame.f_locals.get("self")).__mro__
+    )
+    return next((known[target] for target in targets if target in known), None)

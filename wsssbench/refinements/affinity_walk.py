@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -13,11 +15,14 @@ from torch.nn import functional as F
 
 from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
 from wsssbench.models.affinity_net import AffinityNet
+from wsssbench.models.classifier import without_weights
 from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import upsample
 from wsssbench.ops.random_walk import random_walk, transition
+from wsssbench.parallel import ranks
 from wsssbench.plugins import load as load_plugins
+from wsssbench.refinements.affinity_pixels import PixelCrops, make_scores
 from wsssbench.refinements.affinity_training import (
     AffinityCrops,
     AffinityTask,
@@ -28,12 +33,22 @@ from wsssbench.refinements.dense_crf import find_preset
 from wsssbench.refinements.score_maps import start_scores
 from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.rehearsal import (
+    images_per_step,
+    on_tiny_images,
+    tiny_photo,
+    training_step,
+)
 from wsssbench.training.schedule import Schedule
 from wsssbench.training.transforms import Side
 
 Exponent = Annotated[float, Field(gt=0, le=1000)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+_ALPHA = (4.0, 24.0)
 # PSA's own; the momentum is no slip (see Schedule)
 PSA_SCHEDULE: dict[str, Any] = {"batch_size": 8, "epochs": 8, "lr": 0.1, "momentum": 5e-4}
+
+_WHERE = "AffinityWalk: backbone"
 
 
 class AffinityWalk(Refinement):
@@ -42,6 +57,8 @@ class AffinityWalk(Refinement):
     Args:
         backbone: config of a registered backbone, e.g. ``dict(type='ResNet38d', weights=...)``.
         alpha: low and high background exponent of the label making (PSA 4, 32; SEAM 4, 24).
+        backgrounds: constant background scores (high, low) of the label making instead of `alpha`, e.g. IRN's (0.30,
+            0.05).
         background_alpha: exponent of the background that walks (PSA's best 16; AEFT 19).
         crf_preset: CRF of the label making (`wsssbench.ops.crf.PRESETS`).
         stride: pixels per cell of the grid of affinities; 4 suits small images.
@@ -50,6 +67,9 @@ class AffinityWalk(Refinement):
         steps: length of the walk: PSA 2^8 = 256, SEAM and AEFT 2^6 = 64.
         channels: of the embedding of each of the backbone's last maps, finest first.
         crop: side of the training crops, pixels, a multiple of `stride`.
+        crops: ``cells``: they begin at multiples of `stride`, and are of the mean colour outside of the image;
+            ``pixels``: at any pixel, and black, as in PSA's released code and its copies. That keeps the CRF's scores
+            of all training images at full size, about 1 MB for one of VOC.
         flip: mirror half of the crops.
         schedule: parameters of `wsssbench.training.schedule.Schedule`.
 
@@ -64,7 +84,8 @@ class AffinityWalk(Refinement):
         self,
         *,
         backbone: dict[str, Any],
-        alpha: tuple[Exponent, Exponent] = (4.0, 24.0),
+        alpha: tuple[Exponent, Exponent] = _ALPHA,
+        backgrounds: tuple[Share, Share] | None = None,
         background_alpha: Exponent = 16.0,
         crf_preset: str = "psa",
         stride: Annotated[int, Field(ge=1, le=64)] = 8,
@@ -75,6 +96,7 @@ class AffinityWalk(Refinement):
             tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1)
         ] = (64, 128, 256),
         crop: Side = 448,
+        crops: Literal["cells", "pixels"] = "cells",
         flip: bool = True,
         schedule: dict[str, Any] = PSA_SCHEDULE,
     ) -> None:
@@ -86,20 +108,31 @@ class AffinityWalk(Refinement):
                 raise ValueError(f"{name}={value} has to be greater than 0")
         if crop % stride:
             raise ValueError(f"crop={crop} has to be a multiple of stride={stride}")
+        if crop < radius * stride:
+            raise ValueError(
+                f"crop={crop} has {crop // stride} x {crop // stride} cells at stride={stride}, too few for pairs of "
+                f"radius={radius}: choose a crop of at least {radius * stride}"
+            )
         if steps < 0:
             raise ValueError(f"steps={steps} must not be negative")
-        self.labels = LabelMaker(alpha, find_preset(crf_preset), stride)
+        if backgrounds is not None:
+            if backgrounds[0] <= backgrounds[1]:
+                raise ValueError(f"backgrounds={backgrounds} has to be (high, low)")
+            if alpha != _ALPHA:
+                raise ValueError(
+                    f"alpha={alpha} has no effect, since backgrounds={backgrounds} are given: leave one of the two out"
+                )
+        self.labels = LabelMaker(alpha, find_preset(crf_preset), stride, backgrounds)
         self.offsets = pair_offsets(radius)
         self.schedule = Schedule.from_config(schedule, "AffinityWalk: schedule")
-        self.backbone = load_plugins().registries.backbone.resolve(
-            backbone, "AffinityWalk: backbone"
-        )
+        self.backbone = load_plugins().registries.backbone.resolve(backbone, _WHERE)
         self.background_alpha = background_alpha
         self.stride = stride
         self.beta = beta
         self.steps = steps
         self.channels = channels
         self.crop = crop
+        self.crops = crops
         self.flip = flip
         self._network: AffinityNet | None = None
         self._device = "cpu"
@@ -110,10 +143,12 @@ class AffinityWalk(Refinement):
 
     def fit(self, items: Sequence[FitItem], num_classes: int, context: RunContext) -> None:
         """Make affinity labels from the CAMs of `items`, then train; both go on after a kill."""
-        labels = make_labels(items, self.labels, context.directory / "labels", context)
-        data = AffinityCrops(
+        pixels = self.crops == "pixels"
+        make, crops = (make_scores, PixelCrops) if pixels else (make_labels, AffinityCrops)
+        directory = context.directory / ("scores" if pixels else "labels")
+        data = crops(
             [item.image for item in items],
-            labels,
+            make(items, self.labels, directory, context),
             crop=self.crop,
             stride=self.stride,
             flip=self.flip,
@@ -124,10 +159,34 @@ class AffinityWalk(Refinement):
         task = AffinityTask(network, self.offsets)
         faster = {f"network.{path}": self.schedule.new_layers_lr for path in network.new_layers()}
         train(task, data, self.schedule, context, faster, title="AffinityNet")
+        if pixels and ranks.is_main():
+            shutil.rmtree(directory)  # many gigabytes that nothing reads any more
+
+    def rehearse(self, context: RunContext, pretrained: bool) -> None:
+        """Do one training step on random labels, and a walk."""
+        where = "AffinityWalk: schedule"
+        images = images_per_step(self.schedule, context.device, where)
+        network = self._build(pretrained)
+        stride = math.lcm(self.stride, network.backbone.strides[-1])
+
+        def attempt(side: int) -> None:
+            pixels = torch.from_numpy(np.stack([normalise(tiny_photo(side))] * images))
+            cells = torch.randint(0, 3, (images, *[-(-side // self.stride)] * 2))
+            batch = {"images": pixels, "labels": cells.to(torch.uint8)}
+            training_step(AffinityTask(network, self.offsets), batch, context.device)
+
+        on_tiny_images(attempt, self.crop, stride)
+        side = 4 * stride
+        cam = Cam(np.ones(1, np.uint8), np.full((1, side, side), 0.5, np.float32), (side, side))
+        self._device, self._network = context.device, network.eval()
+        try:
+            self.refine(tiny_photo(side), cam)
+        finally:
+            self._device, self._network = "cpu", None
 
     def load(self, directory: Path, device: str) -> None:
         """Read the network that `fit` left in `directory`."""
-        task = AffinityTask(self._build(), self.offsets)
+        task = AffinityTask(self._build(pretrained=False), self.offsets)
         load_weights(task, Path(directory) / "weights.pth")
         self._device = device
         self._network = task.network.to(device).eval()  # type: ignore[assignment]
@@ -156,8 +215,10 @@ class AffinityWalk(Refinement):
         padded = F.pad(pixels, (0, -width % self.stride, 0, -height % self.stride))
         return pair_affinities(self._network(padded), self.offsets)[0].cpu().numpy()
 
-    def _build(self) -> AffinityNet:
-        backbone = load_plugins().registries.backbone.build(self.backbone)
+    def _build(self, pretrained: bool = True) -> AffinityNet:
+        backbones = load_plugins().registries.backbone
+        config = self.backbone if pretrained else without_weights(self.backbone, _WHERE)
+        backbone = backbones.build(config, where=_WHERE)
         return AffinityNet(
             backbone, levels=len(self.channels), channels=self.channels, stride=self.stride
         )

@@ -125,6 +125,8 @@ def _number(value: float, limits: Limits) -> float:
 
 def has_stray_bool(annotation: Any, value: Any) -> bool:
     """Is a bool in `value` where `annotation` has a number? Python takes it for one."""
+    if not isinstance(value, (bool, list, tuple, Mapping)):
+        return False
     choices = list(_choices(annotation))
     if isinstance(value, bool):
         return not any(choice in (bool, Any) for choice in choices)

@@ -30,6 +30,11 @@ class Parameter:
         return type_text(self.annotation)
 
     @cached_property
+    def artefacts(self) -> tuple[Any, ...]:
+        """The classes of artefacts of which it names a stage, see `artefact_classes`."""
+        return artefact_classes(self.annotation)
+
+    @cached_property
     def adapter(self) -> TypeAdapter[Any]:
         """Pydantic's check of a value. A number that is none spoils a training without a word, so it takes no such."""
         from pydantic import ConfigDict, TypeAdapter
@@ -125,9 +130,8 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
     """`value` as its annotation has it (a list may become a tuple); UserError if it is none of these."""
     from pydantic import ValidationError
 
-    artefacts = artefact_classes(parameter.annotation)
-    if artefacts:
-        return _check_reference(parameter, artefacts, value, where)
+    if parameter.artefacts:
+        return _check_reference(parameter, parameter.artefacts, value, where)
     if has_stray_bool(parameter.annotation, value):
         raise UserError(f"{where}: {parameter.name}={value!r} has to be {parameter.type_name}")
     try:

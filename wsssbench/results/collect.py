@@ -10,11 +10,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from wsssbench.evaluation.confusion_file import FILE as CONFUSION
 from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.experiment.config import config_text
 from wsssbench.experiment.plan import Plan, State, Step, state_of
 from wsssbench.experiment.provenance import environment
 from wsssbench.files.atomic import remove_partials, write_atomically, write_json
+from wsssbench.results.artefact_links import FOLDER, artefacts_of, write_links
 from wsssbench.results.card import card_of
 from wsssbench.results.run import FILE as METRICS
 from wsssbench.results.run import (
@@ -26,7 +28,7 @@ from wsssbench.results.run import (
     thinned,
     to_json,
 )
-from wsssbench.results.run_files import CONFIG, RUN, image_counts_path
+from wsssbench.results.run_files import CONFIG, RUN, confusion_path, image_counts_path
 from wsssbench.stages.evaluate import Evaluate
 
 SCALARS = "scalars.jsonl"  # what a training logs, see wsssbench.training.engine
@@ -55,7 +57,13 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
         reference=dict(plan.config["reference"]),
         class_names=list(plan.dataset.classes),
         training=[curve for step in plan.steps for curve in _training(step)],
+        figures={
+            step.node.name: found
+            for step in plan.steps
+            if not is_evaluation(step) and (found := _figures(manifests[step.node.name]))
+        },
         trial=plan.trial.mark if plan.trial else "",
+        artefacts=artefacts_of(plan),
     )
 
 
@@ -74,15 +82,21 @@ def is_evaluation(step: Step) -> bool:
 
 
 def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
-    """config.py, metrics.json, run.json (hashes, seeds, times, environment) and the counts per image of a run."""
+    """config.py, metrics.json, run.json (hashes, seeds, times, environment); per rung image counts and confusion."""
     directory.mkdir(parents=True, exist_ok=True)
-    for folder in (directory, image_counts_path(directory, "").parent):
+    for folder in (
+        directory,
+        *(p(directory, "").parent for p in (image_counts_path, confusion_path)),
+    ):
         remove_partials(folder)
-    for step in plan.steps:
-        if is_evaluation(step):
-            target = image_counts_path(directory, step.node.inputs["given"])
+    for step in filter(is_evaluation, plan.steps):
+        given = step.node.inputs["given"]
+        for name, target in (
+            (IMAGE_COUNTS, image_counts_path(directory, given)),
+            (CONFUSION, confusion_path(directory, given)),
+        ):
             target.parent.mkdir(exist_ok=True)
-            write_atomically(target, (step.entry.directory / IMAGE_COUNTS).read_bytes())
+            write_atomically(target, (step.entry.directory / name).read_bytes())
     write_atomically(directory / CONFIG, result.config_text.encode())
     write_atomically(directory / METRICS, to_json(result).encode())
     stages = {
@@ -91,6 +105,9 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
             "directory": str(step.entry.directory),
             "title": step.node.title,
             "kind": step.node.kind.name,
+            "artefact": f"{FOLDER}/{step.node.name}"
+            if step.node.name in result.artefacts
+            else None,
             **{k: v for k, v in vars(time).items() if k != "node"},
             "result": (step.entry.manifest() or {}).get("result", {}),
         }
@@ -107,6 +124,7 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         "stages": stages,
     }
     write_json(directory / RUN, content)
+    write_links(plan, directory)
 
 
 def _training(step: Step) -> Iterator[TrainingCurve]:
@@ -124,6 +142,23 @@ def _training(step: Step) -> Iterator[TrainingCurve]:
         yield TrainingCurve(step.node.name, name, thinned(points, 200))
 
 
+def _figures(manifest: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers that a stage found out about what it made."""
+    result = manifest.get("result", {})
+    return {name: value for name, value in result.items() if isinstance(value, float)}
+
+
+def _after(plan: Plan, node: str) -> str:
+    """The scored node that `node` was made from, the nearest one; empty if there is none."""
+    scored = {step.node.inputs["given"] for step in plan.steps if is_evaluation(step)}
+    above = list(plan[node].node.inputs.values())
+    for name in above:  # grows while it is read: the nearest come first
+        if name in scored:
+            return name
+        above += plan[name].node.inputs.values()
+    return ""
+
+
 def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any]]) -> Evaluation:
     scores = manifests[step.node.name]["result"]
     chosen, oracle = scores["chosen"], scores["oracle"]
@@ -137,6 +172,7 @@ def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any
         iou={name: chosen["iou"].get(name) for name in classes},
         curve=[_point(point) for point in chosen["curve"]],
         card=card_of(plan, step, chosen),
+        after=_after(plan, step.node.inputs["given"]),
     )
 
 

@@ -87,27 +87,42 @@ class RunArtefacts:
         except CorruptArtefactError:
             return None
 
+    def class_pictures(self, node: str, id: str) -> Mapping[int, np.ndarray]:
+        """The heat of single classes over the photo of `id`, by label value; empty if there is none."""
+        directory = self.directories.get(node)
+        try:
+            return {} if directory is None else self.kinds[node].class_pictures(directory, id)
+        except CorruptArtefactError:
+            return {}
+
     def artefact(self, node: str) -> Any:
         """The result of `node` as an object that reads it: what its kind of stage makes.
 
         Raises:
             UserError: the run has no such stage, or its result is not in the cache any more.
         """
+        config, name = self.node_config(node), self.full_name(node)
+        return self.kinds[name].handle(config, self.directories[name], self.dataset)
+
+    def node_config(self, node: str) -> Any:
+        """The config with which `node` was made, with the artefacts themselves in the place of references.
+
+        Raises:
+            UserError: as `artefact`.
+        """
         name = self.full_name(node)
         if name not in self.directories:
             raise UserError(
                 f"{unknown('stage', node, self.directories)} (what the cache has of this run)"
             )
-        directory = self.directories[name]
-        manifest = read_manifest(directory)
+        manifest = read_manifest(self.directories[name])
         made = {place.name: node for node, place in self.directories.items()}  # by hash
 
         def referred(reference: Reference) -> Any:
             # In a manifest, stages that were read go by their role.
             return self.artefact(made.get(manifest["upstream"][reference.path], reference.path))
 
-        config = replaced(manifest["config"], referred)
-        return self.kinds[name].handle(config, directory, self.dataset)
+        return replaced(manifest["config"], referred)
 
     def full_name(self, node: str) -> str:
         """`node`, or the node that may also be called so: ``refine.crf`` for ``crf``."""

@@ -21,7 +21,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -91,6 +91,7 @@ class Status:
         reason: why it failed, or by what it was stopped.
         seconds: wall time.
         job: where it runs.
+        warnings: of its run, each once.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FINITE
@@ -99,6 +100,7 @@ class Status:
     reason: str = ""
     seconds: float = 0.0
     job: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Sweep:
             return Status("impossible", cell.impossible)
         written = self._written(cell)
         if self.has_results(cell):
-            return Status("done", seconds=written.seconds, job=written.job)
+            return replace(written, state="done", reason="")
         if written.state == "done":  # its results have been removed since
             return Status("waiting")
         if written.state == "running" and _is_gone(written.job):

@@ -24,7 +24,15 @@ from wsssbench.registry import Registries
 from wsssbench.stages.evaluate import FORMATS
 from wsssbench.stages.handles import CamFiles, LabelFiles, ScoreFiles, files_of, photos_of
 from wsssbench.stages.infer_cams import heat
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    distinct,
+)
 
 _SECTION = "stages"
 
@@ -45,6 +53,8 @@ class Custom(StageKind):
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         config = nodes.config
+        if config[IMPORTED_LABELS]:
+            return ()
         return [name for name in config[_SECTION] if _class(config, name).makes in FORMATS]
 
     def lazy_names(self, nodes: Nodes) -> Iterable[str]:

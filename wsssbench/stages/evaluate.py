@@ -1,4 +1,5 @@
-"""evaluate: score a run's label maps or CAMs against masks. Leaves the counts of every image in ``image_counts.npz``.
+"""evaluate: score a run's label maps or CAMs against masks. Leaves the counts of every image in ``image_counts.npz``,
+and the confusion matrix in ``confusion.csv``.
 
 Config: split; for CAMs threshold (fixed) and thresholds (first, last, step).
 """
@@ -13,8 +14,12 @@ import numpy as np
 from pydantic import Field
 
 from wsssbench.errors import UserError
+from wsssbench.evaluation.confusion_file import FILE as CONFUSION
+from wsssbench.evaluation.confusion_file import write_confusion
+from wsssbench.evaluation.doubts import Names
 from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.evaluation.image_counts import write_image_counts
+from wsssbench.evaluation.score_files import FORMATS as FILES
 from wsssbench.evaluation.score_files import MIN_STEP, score_files, summarise, threshold_grid
 from wsssbench.files.ground_truth import read_mask
 from wsssbench.interfaces import Artefact, Cams, LabelMaps, ScoreMaps
@@ -126,9 +131,17 @@ class Evaluate(StageKind):
                 for name, value in thresholds.items()
             }
             write_image_counts(work.directory / IMAGE_COUNTS, ids, counts)
+            confusion = accumulator.confusion(accumulator.index_of(threshold))
+            write_confusion(work.directory / CONFUSION, confusion, dataset.classes)
         chosen = summarise(accumulator, threshold, dataset.classes, choice)
         oracle = summarise(accumulator, None, dataset.classes) if "oracle" in thresholds else None
-        return {"chosen": chosen, "oracle": oracle}
+        names = Names(
+            mask=lambda id: dataset.mask_path(id, split),
+            file=lambda id: given.directory / f"{id}{FILES[form].suffix}",
+            classes=dataset.classes,
+        )
+        warnings = [doubt.text for doubt in accumulator.doubts(names)]
+        return {"chosen": chosen, "oracle": oracle, "warnings": warnings}
 
 
 def _check_heldout(selection: str, splits: Mapping[str, str]) -> None:

@@ -23,6 +23,7 @@ from wsssbench.registry import Registries
 from wsssbench.stages import classify
 from wsssbench.stages.handles import CamFiles, photos_of
 from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
     Node,
     Nodes,
     SplitUse,
@@ -31,6 +32,7 @@ from wsssbench.stages.stage import (
     at_one_scale,
     distinct,
 )
+from wsssbench.training.rehearsal import on_tiny_images, tiny_photo
 
 NODE = "cam"
 LOOKED_AT = 50  # images, to tell a classifier that sees nothing
@@ -84,6 +86,13 @@ class CamStage(StageKind):
         files = CamFiles(directory)
         return heat(files.read(id)) if files.path(id).is_file() else None
 
+    def class_pictures(self, directory: Path, id: str) -> Mapping[int, np.ndarray]:
+        files = CamFiles(directory)
+        if not files.path(id).is_file():
+            return {}
+        cam = files.read(id)
+        return {int(value): heat for value, heat in zip(cam.classes, cam.maps, strict=True)}
+
 
 class InferCams(CamStage):
     """Infers the CAMs of an experiment that trains a classifier."""
@@ -100,7 +109,8 @@ class InferCams(CamStage):
         return at_one_scale(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return () if nodes.config["import_cams"] else (NODE,)
+        imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
+        return () if imported else (NODE,)
 
     def node(self, name: str, nodes: Nodes) -> Node:
         splits = distinct(nodes.split(key) for key in ("train", "evaluate", "heldout"))
@@ -117,6 +127,19 @@ class InferCams(CamStage):
 
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
         load().registries.cam.build(node.config["cam"], where=self.section)
+
+    def rehearse(self, work: StageWork, pretrained: bool) -> None:
+        """Infer the CAMs of a tiny image."""
+        if work.inputs["classifier"] is None:
+            return
+        classifier = work.inputs["classifier"].build().to(work.context.device).eval()
+        stride = classifier.backbone.strides[-1]
+        method = load().registries.cam.build(work.config["cam"])
+        labels = np.zeros(classifier.num_classes, np.float32)
+        labels[0] = 1
+        on_tiny_images(
+            lambda side: method.infer(classifier, tiny_photo(side), labels), 32 * stride, stride
+        )
 
     def run(self, work: StageWork) -> dict[str, Any]:
         """Infer the CAMs of every image of the splits, for the classes in its image-level labels."""

@@ -32,6 +32,7 @@ from wsssbench.registry import Registries
 from wsssbench.stages import infer_cams
 from wsssbench.stages.handles import ScoreFiles, photos_of
 from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
     Node,
     Nodes,
     StageKind,
@@ -106,6 +107,10 @@ class Fit(StageKind):
             splits=splits,
         )
 
+    def rehearse(self, work: StageWork, pretrained: bool) -> None:
+        refinement = load().registries.refinement.build(work.config["refinement"])
+        refinement.rehearse(work.context, pretrained)
+
     def run(self, work: StageWork) -> dict[str, Any]:
         """Train the refinement on the artefacts of the training split."""
         given = work.inputs["given"]
@@ -151,6 +156,8 @@ class Refine(StageKind):
         return {name: with_short_training(one) for name, one in section.items()}
 
     def names(self, nodes: Nodes) -> Iterable[str]:
+        if nodes.config[IMPORTED_LABELS]:
+            return ()
         return [f"{self.prefix}{name}" for name in nodes.config[_SECTION]]
 
     def node(self, name: str, nodes: Nodes) -> Node:

@@ -24,6 +24,7 @@ from wsssbench.segmenters.settings import InitSettings, TestSettings
 from wsssbench.stages import label
 from wsssbench.stages.handles import LabelFiles
 from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
     Node,
     Nodes,
     SplitUse,
@@ -63,7 +64,7 @@ class Segment(StageKind):
         if given is None:
             return None
         component = registries.segmenter.resolve(given, _SECTION)
-        if config[label.Label.section] is None:
+        if config[label.Label.section] is None and not config.get(IMPORTED_LABELS):
             raise UserError("segmenter needs pseudo-labels: add label=dict(input='<refinement>')")
         return with_nested(component, _SECTION, registries)
 
@@ -90,6 +91,9 @@ class Segment(StageKind):
 
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
         _build(node.config, dataset, where=_SECTION)
+
+    def rehearse(self, work: StageWork, pretrained: bool) -> None:
+        _build(work.config, work.dataset).rehearse(work.context, pretrained)
 
     def run(self, work: StageWork) -> dict[str, Any]:
         """Train on the pseudo-labels of the training split; sees no mask."""
@@ -187,7 +191,7 @@ class Predict(StageKind):
         crf = test.get("crf")
         start = {key: segmenter[key] for key in ("backbone", "init") if segmenter.get(key)}
         return {
-            **{key: value for key, value in above.items() if key == "imported"},
+            **{key: value for key, value in above.items() if key in ("imported", "labels")},
             "scales": tuple(test.get("scales", ())),
             "flip": bool(test.get("flip", False)),
             "crf": (crf,) if crf else (),

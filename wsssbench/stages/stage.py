@@ -19,6 +19,8 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.training.schedule import Schedule, short
 
+# The section of an experiment that starts from somebody else's label maps, so that nothing above those is made.
+IMPORTED_LABELS = "import_labels"
 ONE_EACH = "given"  # the role of an artefact of which a stage reads something for every image of its splits
 
 
@@ -218,6 +220,26 @@ class StageKind(ABC):
         """Yield sentences on problems of the data of `node`, for a data set that is not generated."""
         return iter(())
 
+    def rehearse(self, work: StageWork, pretrained: bool) -> Any:
+        """Try in a second what `run` does for hours, on tiny images; called before the first stage of a run.
+
+        A kind of stage that trains does one step in training mode and one inference.
+
+        Args:
+            work: as of `run`, with a directory that is thrown away. An artefact that is not made yet is what the
+                rehearsal of its stage returned.
+            pretrained: False: a weight file is missing, so the network starts from random values.
+
+        Returns:
+            A stand-in of the artefact, in memory, for the rehearsal of the stages that read it; None if there is none.
+
+        Raises:
+            IncompatibleError: components that do not go together.
+            MissingWeightsError: a weight file that the stage needs is not there.
+            Exception: anything else that would stop the stage.
+        """
+        return None
+
     @abstractmethod
     def run(self, work: StageWork) -> dict[str, Any]:
         """Do the work; the result goes to the manifest."""
@@ -249,6 +271,14 @@ class StageKind(ABC):
             CorruptArtefactError: the file is not whole.
         """
         return None
+
+    def class_pictures(self, directory: Path, id: str) -> Mapping[int, np.ndarray]:
+        """Return the heat of single classes over the photo of `id`, (h, w) float in [0, 1], by label value.
+
+        Raises:
+            CorruptArtefactError: the file is not whole.
+        """
+        return {}
 
     def stands_for(self, config: Mapping[str, Any]) -> Iterable[str]:
         """Name the nodes that have the same pictures as this one, pixel by pixel."""

@@ -21,7 +21,6 @@ from mmengine.visualization import Visualizer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses, RunContext
 from wsssbench.parallel import ranks
 from wsssbench.training.checkpoints import (
@@ -43,7 +42,7 @@ from wsssbench.training.loading import plain_errors, start_method, start_worker
 from wsssbench.training.optimizer import build_optimizer, learning_rate
 from wsssbench.training.quiet import isolated, log_file, quiet
 from wsssbench.training.sampler import StreamBatches, StreamSampler
-from wsssbench.training.schedule import Schedule
+from wsssbench.training.schedule import Schedule, check_schedule
 from wsssbench.training.task import TrainingTask
 
 _numbers = itertools.count()
@@ -164,11 +163,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
         UserError: the training has diverged (loss or weights), the schedule does not fit the ranks, mixed precision
             without a GPU.
     """
-    if schedule.amp and context.device != "cuda":
-        raise UserError(
-            f"amp=True needs a GPU, but the device is '{context.device}': set amp=False"
-        )
-    schedule.per_rank(ranks.world_size())  # refuses what cannot be shared
+    check_schedule(schedule, ranks.world_size(), context.device, f"{title}: schedule")
     checkpoints = Checkpoints(context.directory / CHECKPOINTS)
     start = _resume_point(checkpoints, title, context)
     total = schedule.length(len(job.dataset))  # type: ignore[arg-type]

@@ -204,6 +204,15 @@ class Schedule:
         return equal_share("batch_size", self.batch_size, world)
 
 
+def check_schedule(schedule: Schedule, world: int, device: str, where: str) -> None:
+    """Refuse a schedule, given at `where`, that cannot be trained by `world` ranks on `device`."""
+    if schedule.amp and device != "cuda":
+        raise UserError(
+            f"{where}.amp=True needs a GPU, but the device is '{device}': set amp=False"
+        )
+    schedule.per_rank(world)
+
+
 def short(schedule: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of `schedule`, a complete one, for a training of a few iterations with the same phases."""
     sizes = {
