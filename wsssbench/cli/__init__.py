@@ -84,7 +84,7 @@ def main() -> int:
     complete.rejoin_words(os.environ)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by who started this
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         show_all(getattr(sys, name))
     try:
         # The parser of the command line quotes the arguments it refuses, as they are.
