@@ -6,7 +6,7 @@ import difflib
 import io
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
@@ -139,7 +139,7 @@ def contained() -> Iterator[None]:
         ForeignExitError: in the place of what is no Exception, such as SystemExit.
     """
     came: list[int] = []
-    handlers = {}
+    handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
     if threading.current_thread() is threading.main_thread():  # no other one hears signals
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if callable(handler := signal.getsignal(number)):
