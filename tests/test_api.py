@@ -268,7 +268,7 @@ def test_what_a_run_does_not_have(
         ({"set": ["cam.flip=true", "cam.flip=false"]}, "is given 2 times"),
         ({"force": "label", "until": "cam"}, "--force label has no effect, since --until cam"),
         ({"limit": 0}, "--limit 0: has to be at least 1"),
-        ({"limit": "9"}, "limit='9' has to be int"),
+        ({"limit": "few"}, "limit='few' has to be int"),
     ],
 )
 def test_wrong_arguments_of_a_run(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

@@ -292,6 +292,12 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
+def read_entry_sizes(directory: Path) -> list[int] | None:
+    """Return the bytes of each file of the complete result in `directory` by its manifest; None if that is damaged."""
+    files = (_read_manifest(directory / MANIFEST) or {}).get("files")
+    return None if files is None else [size for size, *_ in files.values()]
+
+
 def _summary(path: Path) -> dict[str, Any] | None:
     """Return a manifest without its list of files; a matrix looks at the same ones again and again."""
     try:
