@@ -341,8 +341,9 @@ def _check_components(
 def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
     labelled = {split for node in nodes if node.labels for split in node.splits}
     others = {split for node in nodes for split in node.splits} - labelled
-    problems = check_dataset(dataset, sorted(labelled), masks=False, workers=settings.workers)
-    problems += check_dataset(dataset, sorted(others), False, settings.workers, labels=False)
+    workers, progress = settings.workers, settings.progress
+    problems = check_dataset(dataset, sorted(labelled), False, workers, progress=progress)
+    problems += check_dataset(dataset, sorted(others), False, workers, False, progress)
     by_name = {node.name: node for node in nodes}
     for node in nodes:
         problems += node.kind.check_data(node, by_name, dataset, settings.progress)

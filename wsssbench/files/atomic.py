@@ -1,11 +1,17 @@
-"""Files that are either whole or absent, whenever the process is killed."""
+"""Files that are either whole or absent, whenever the process is killed.
+
+Who writes holds a lock of the temporary file, which goes with the process: so what killed processes have left can be
+told from what others are writing just now.
+"""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +33,10 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{_PARTIAL}")
     try:
-        partial.write_bytes(data)
-        os.replace(partial, path)  # noqa: PTH105 (the documented atomic one)
+        try:
+            _write(partial, path, data)
+        except FileNotFoundError:  # swept away by another process before it was locked
+            _write(partial, path, data)
     except OSError as error:
         if error.errno in _FULL:
             raise UserError(
@@ -47,7 +55,24 @@ def write_json(path: Path, content: Any) -> None:
     write_atomically(path, (json.dumps(content, indent=1, default=list) + "\n").encode())
 
 
+def _write(partial: Path, path: Path, data: bytes | memoryview) -> None:
+    """Write `partial` and rename it, holding its lock."""
+    with partial.open("wb") as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(data)
+        file.flush()
+        os.replace(partial, path)  # noqa: PTH105 (the documented atomic one)
+
+
 def remove_partials(directory: Path) -> None:
-    """Remove what killed processes left in `directory`; only while nobody writes there."""
+    """Remove what killed processes left in `directory`, and nothing that another one is writing."""
     for partial in Path(directory).glob(f".*{_PARTIAL}"):
-        partial.unlink(missing_ok=True)
+        with suppress(FileNotFoundError), partial.open("r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            except OSError:  # a file system without locks: callers sweep where nobody writes
+                pass
+            partial.unlink()

@@ -15,9 +15,10 @@ from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.experiment.config import config_text
 from wsssbench.experiment.plan import Plan, State, Step, state_of
 from wsssbench.experiment.provenance import environment
-from wsssbench.files.atomic import write_atomically, write_json
+from wsssbench.files.atomic import remove_partials, write_atomically, write_json
 from wsssbench.results.artefact_links import FOLDER, artefacts_of, write_links
 from wsssbench.results.card import card_of
+from wsssbench.results.run import FILE as METRICS
 from wsssbench.results.run import (
     Evaluation,
     Point,
@@ -27,7 +28,7 @@ from wsssbench.results.run import (
     thinned,
     to_json,
 )
-from wsssbench.results.run_files import RUN, confusion_path, image_counts_path
+from wsssbench.results.run_files import CONFIG, RUN, confusion_path, image_counts_path
 from wsssbench.stages.evaluate import Evaluate
 
 SCALARS = "scalars.jsonl"  # what a training logs, see wsssbench.training.engine
@@ -83,6 +84,11 @@ def is_evaluation(step: Step) -> bool:
 def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
     """config.py, metrics.json, run.json (hashes, seeds, times, environment); per rung image counts and confusion."""
     directory.mkdir(parents=True, exist_ok=True)
+    for folder in (
+        directory,
+        *(p(directory, "").parent for p in (image_counts_path, confusion_path)),
+    ):
+        remove_partials(folder)
     for step in filter(is_evaluation, plan.steps):
         given = step.node.inputs["given"]
         for name, target in (
@@ -91,8 +97,8 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         ):
             target.parent.mkdir(exist_ok=True)
             write_atomically(target, (step.entry.directory / name).read_bytes())
-    (directory / "config.py").write_text(result.config_text, encoding="utf-8")
-    (directory / "metrics.json").write_text(to_json(result), encoding="utf-8")
+    write_atomically(directory / CONFIG, result.config_text.encode())
+    write_atomically(directory / METRICS, to_json(result).encode())
     stages = {
         step.node.name: {
             "hash": step.entry.key.hash,

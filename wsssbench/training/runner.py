@@ -24,6 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 from wsssbench.interfaces import Losses, RunContext
 from wsssbench.parallel import ranks
 from wsssbench.training.checkpoints import (
+    CHECKPOINTS,
+    WEIGHTS,
     Checkpoints,
     iteration_of,
     load_checkpoint,
@@ -43,7 +45,6 @@ from wsssbench.training.sampler import StreamBatches, StreamSampler
 from wsssbench.training.schedule import Schedule, check_schedule
 from wsssbench.training.task import TrainingTask
 
-WEIGHTS = "weights.pth"
 _numbers = itertools.count()
 
 
@@ -185,7 +186,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
             without a GPU.
     """
     check_schedule(schedule, ranks.world_size(), context.device, f"{title}: schedule")
-    checkpoints = Checkpoints(context.directory / "checkpoints")
+    checkpoints = Checkpoints(context.directory / CHECKPOINTS)
     start = _resume_point(checkpoints, title, context)
     total = schedule.length(len(job.dataset))  # type: ignore[arg-type]
     done = iteration_of(start) if start else 0
@@ -232,7 +233,7 @@ def _runner(
         custom.append(SyncBuffers())
     return Runner(
         job.model,
-        context.directory / "checkpoints",
+        context.directory / CHECKPOINTS,
         context.device,
         train_dataloader=_loader(job, schedule, context),
         train_cfg={"type": RoundLoop, "length": every, "iterations": total},
