@@ -89,9 +89,7 @@ def labels(
                 by_id |= labels_from_masks(dataset, split, progress)
     write_labels_csv(out, by_id, dataset.classes)
     matrix = np.stack(list(by_id.values()))
-    shown = [
-        name for name, any_ in zip(dataset.classes, matrix.any(0).tolist(), strict=True) if any_
-    ]
+    shown = [name for name, of in zip(dataset.classes, matrix.T, strict=True) if of.any()]
     progress.say(
         f"{out}: {len(by_id)} images, {int(matrix.sum())} labels of {len(shown)} classes "
         f"({', '.join(shown[:_SHOWN])}{', ...' if len(shown) > _SHOWN else ''}), from {source}; use it with "
