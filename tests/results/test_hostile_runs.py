@@ -51,7 +51,7 @@ def test_no_command_runs_a_config(run: Path, tmp_path: Path, name: str) -> None:
         outcome = call(*commands(run, tmp_path)[name])
         assert not mark.exists()
         assert "line 1" in outcome.out + outcome.err or "malformed" in outcome.out + outcome.err
-        assert outcome.code == 2
+        assert outcome.code == (0 if name == "report" else 2)  # a page without pictures
 
 
 def test_the_python_door_runs_no_config(run: Path, tmp_path: Path) -> None:
