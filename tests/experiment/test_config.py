@@ -106,7 +106,7 @@ def test_an_override_that_would_have_no_effect(tiny: dict[str, Any]) -> None:
                 "root": "2012",
                 "masks_of": {"train": "1_0"},
                 "labels": None,
-                "classes": ["1e3"],
+                "classes": "1e3",
             },
         ),
         # One value where a list is wanted.
