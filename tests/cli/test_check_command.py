@@ -103,7 +103,7 @@ def test_a_package_that_is_not_installed(tmp_path: Path) -> None:
     )
     assert "skipped builds: pooling Sized: it cannot be built without size (int)" in out
     assert "give --set Sized.size=VALUE" in out
-    assert "3 components, 45 checks, " in out and " failed, 1 skipped (" in out
+    assert "3 components, 48 checks, " in out and " failed, 1 skipped (" in out
     assert sys.path == path
     assert not load().registries.find("TopMean")
 

@@ -112,7 +112,7 @@ def test_the_contract_test_takes_a_file(tmp_path: Path) -> None:
     """Nothing is wrong with it but that its docstring says nothing of its parameter."""
     file = write(tmp_path / "my_pooling.py", POOLING.format(name="MyMean"))
     outcome = call("plugins", "check", file)
-    assert outcome.code == 1 and "1 component, 19 checks, 1 failed" in outcome.out, outcome
+    assert outcome.code == 1 and "1 component, 20 checks, 1 failed" in outcome.out, outcome
     assert (
         "parameter documentation: pooling MyMean: parameter 'power' is not documented"
         in " ".join(outcome.out.split())

@@ -106,7 +106,7 @@ def test_an_override_that_would_have_no_effect(tiny: dict[str, Any]) -> None:
                 "root": "2012",
                 "masks_of": {"train": "1_0"},
                 "labels": None,
-                "classes": ["1e3"],
+                "classes": "1e3",
             },
         ),
         # One value where a list is wanted.
@@ -276,7 +276,7 @@ def test_no_advice_to_add_what_would_be_refused(tiny: dict[str, Any]) -> None:
         ("data=VOC2012(root=007)", ["data=VOC2012(root=007)", "a text in quotes"]),
         ("refine.crf.input=camm", ["refine.crf.input", "did you mean cam"]),
         ("refine.crf.input=rw", ["refine.crf.input", "'rw'"]),  # only what is above
-        ("label.input=cam", ["label.input", "crf, rw"]),
+        ("label.input=camm", ["label.input", "did you mean cam"]),
         ("+refine.bad={}", ["refine.bad"]),
         ("+extra=1", ["unknown parameter 'extra'"]),
         ("evaluate.thresholds=(0.5, 0.1, 0.1)", ["first <= last"]),

@@ -170,7 +170,7 @@ def _level(section: Mapping[str, Any], given: Node) -> dict[str, Any]:
     mine, other = (
         ("threshold", "confidence") if given.makes is Cams else ("confidence", "threshold")
     )
-    if section[other]:
+    if section[other] != getattr(LabelSection, other):
         made = "CAMs" if given.makes is Cams else "scores"
         raise UserError(
             f"label.{other}={section[other]!r} does not go with label.input='{section['input']}', which makes {made}: "
