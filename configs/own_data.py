@@ -1,7 +1,7 @@
 """Your own photos: a folder of images, a file of image-level labels, masks if there are any. Copy this file; change it.
 
     my_photos/
-      images/       0001.jpg, garden/0002.png   any names, also in sub-folders (.jpg, .jpeg, .png)
+      images/       0001.jpg, garden/0002.png   any names, also in sub-folders (.jpg, .png, .webp, .tif, ...)
       labels.csv    id,labels,split             one line an image: 0001,daisy;tulip,train
       masks/        0001.png, garden/0002.png   of splits that are to be scored: 0 background, 1 the first class, 2 the
                                                 second, ..., 255 not counted

@@ -371,6 +371,8 @@ def test_label_maps_are_scored_as_spelt_out(files: Path) -> None:
     wanted = scores_of(
         (np.asarray(Image.open(files / "png" / f"{id}.png")), truth[id]) for id in IDS
     )
+    with pytest.raises(UserError, match="has to list the foreground classes only"):
+        wsssbench.evaluate(files / "png", files / "gt", classes=["background", "cat", "dog"])
     found = wsssbench.evaluate(files / "png", files / "gt", classes=["cat", "dog"])
     for name in ("miou", "precision", "recall"):
         assert found[name] == pytest.approx(wanted[name])

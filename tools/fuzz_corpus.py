@@ -187,8 +187,8 @@ _ALL = (
     ),
     Reader(
         "list",
-        seeds.texts("a\nb\n# c\n", "/x/a.jpg /y/a.png\n"),
-        image_lists.read_list,
+        seeds.texts("a\nb\n# c\n", "/x/a.jpg /y/a.png\n", encodings=("utf-8", "utf-16")),
+        lambda p: image_lists.read_list(p, known={"a", "#b", "a b"}.__contains__),
         "input.txt",
         "",
         _SEPARATE,
@@ -239,6 +239,7 @@ _ALL = (
     ),
     Reader("mat", seeds.matlab, sbd.read_sbd_mask, "input.mat"),
     Reader("params", seeds.params, mxnet_params.read_params, "input.params"),
+    Reader("foreign", seeds.not_weights, seeds.read_foreign, "input.pth", "", _PICKLED),
     Reader("weights", seeds.weights, weights.load_state_dict_file, "input.pth", "", _PICKLED),
     Reader(
         "metrics",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.experiment import cache
 from wsssbench.experiment.config import config_text
 from wsssbench.experiment.overrides import apply_overrides
-from wsssbench.files import images
+from wsssbench.files import foreign, images
+from wsssbench.files.reading import reading
 from wsssbench.interfaces import Cam
 from wsssbench.results import run, sweep_record
 from wsssbench.training import checkpoints
@@ -54,8 +55,8 @@ def written(*writers: Callable[[Path], Any]) -> Callable[[Path], list[bytes]]:
     return seeds
 
 
-def texts(*texts: str) -> Callable[[Path], list[bytes]]:
-    return lambda _: [text.encode() for text in texts]
+def texts(*texts: str, encodings: Sequence[str] = ("utf-8",)) -> Callable[[Path], list[bytes]]:
+    return lambda _: [text.encode(encoding) for text in texts for encoding in encodings]
 
 
 def encoded(array: np.ndarray, form: str, **options: Any) -> bytes:
@@ -90,7 +91,10 @@ def photos(_: Path) -> list[bytes]:
         encoded(PHOTO, "JPEG", progressive=True, quality=50),
         encoded(PHOTO, "TIFF", compression="tiff_lzw"),
         encoded(PHOTO, "WEBP"),
+        encoded(PHOTO, "BMP"),
         encoded(PHOTO[..., 0].astype(np.uint16) * 257, "PNG"),
+        encoded(PHOTO[..., 0].astype(np.float32), "TIFF"),
+        encoded(PHOTO, "JPEG", restart_marker_blocks=1)[:-2],
     ]
 
 
@@ -177,6 +181,23 @@ def weights(_: Path) -> list[bytes]:
         torch.save({"state_dict": state}, buffer, _use_new_zipfile_serialization=zipped)
         contents.append(buffer.getvalue())
     return contents
+
+
+def not_weights(folder: Path) -> list[bytes]:
+    """Web pages, pointers and archives, and sound weights."""
+    page = b"<!DOCTYPE html><html><head><title>Quota exceeded</title></head></html>"
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    return [
+        page,
+        pointer,
+        b"<?xml version='1.0'?><Error><Code>403</Code></Error>",
+        *weights(folder),
+    ]
+
+
+def read_foreign(path: Path) -> None:
+    with reading("weight file", path):
+        foreign.foreign(path)
 
 
 def metrics(_: Path) -> list[bytes]:

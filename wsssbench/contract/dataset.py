@@ -22,6 +22,7 @@ from wsssbench.contract.dataset_files import (
 )
 from wsssbench.contract.rig import Subject
 from wsssbench.errors import UserError
+from wsssbench.files.class_names import names_no_class
 from wsssbench.files.ground_truth import forbid
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import IGNORE, Dataset
@@ -40,6 +41,12 @@ def classes(subject: Subject) -> None:
     )
     need(
         len(set(names)) == len(names), f"`classes` names {_twice(names)} twice", "names are unique"
+    )
+    others = [name for name in names if names_no_class(name)]
+    need(
+        not others,
+        f"`classes` lists {_short(others[0] if others else '')}",
+        "they are the foreground classes only: label maps have 0 for the background and 255 to ignore",
     )
 
 

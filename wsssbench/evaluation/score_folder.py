@@ -13,6 +13,7 @@ from wsssbench.evaluation.doubts import Names
 from wsssbench.evaluation.listed_masks import file_names, listed_masks
 from wsssbench.evaluation.score_files import FORMATS, score_files, summarise, threshold_grid
 from wsssbench.files.cam_formats import MAX_CLASSES
+from wsssbench.files.class_names import checked_classes
 from wsssbench.files.ground_truth import read_mask_file
 from wsssbench.progress import Progress, Silent
 
@@ -62,7 +63,12 @@ def evaluate(
         raise UserError(
             f"num_classes {num_classes}, but classes has {len(classes)} names: give one of them"
         )
-    num_classes = len(classes) if classes is not None else num_classes
+    if classes is not None:
+        try:
+            classes = checked_classes(classes)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        num_classes = len(classes)
     if num_classes is not None and not 1 <= num_classes <= MAX_CLASSES:
         raise UserError(f"num_classes {num_classes}: has to be from 1 to {MAX_CLASSES}")
     suffix = FORMATS[format].suffix
