@@ -141,9 +141,9 @@ def contained() -> Iterator[None]:
     came: list[int] = []
     handlers: dict[signal.Signals, Callable[[int, FrameType | None], object]] = {}
     if threading.current_thread() is threading.main_thread():  # no other one hears signals
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if callable(handler := signal.getsignal(number)):
-                handlers[number] = handler
+        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if callable(handler := signal.getsignal(stop)):
+                handlers[stop] = handler
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)

@@ -121,6 +121,11 @@ def test_an_exception_in_a_plugin_is_one_sentence_with_its_place(
     assert "Traceback (most recent call last)" in log.read_text()
 
 
+def test_a_component_ends_no_command(experiment: list[object], file: Path) -> None:
+    said = refused(*experiment, "--plugin", file, "--set", "classifier.pooling=ExitingPooling")
+    assert said.startswith(f"pooling ExitingPooling raised SystemExit: no licence ({file}, line ")
+
+
 @pytest.mark.slow
 def test_worker_processes_have_the_file_and_tell_what_it_raised(
     experiment: list[object], file: Path, work: Path, monkeypatch: pytest.MonkeyPatch

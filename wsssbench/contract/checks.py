@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from wsssbench.errors import UserError
+from wsssbench.errors import ForeignExitError, UserError, contained
 from wsssbench.interfaces.requirements import BrokenContractError, need
 
 __all__ = [
@@ -56,7 +56,8 @@ class NotCheckedError(Exception):
 def attempt(what: str, required: str) -> Iterator[None]:
     """Run a component's code; if it raises anything, the check has failed: "`what` raised ...", but `required`."""
     try:
-        yield
+        with contained():
+            yield
     except (BrokenContractError, NotCheckedError):
         raise
     except Exception as error:  # the code is somebody else's
@@ -65,6 +66,8 @@ def attempt(what: str, required: str) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """``ValueError: message``, in one line; the message alone if it is one for users."""
+    if isinstance(error, ForeignExitError) and error.__cause__:
+        error = error.__cause__
     lines = str(error).strip().splitlines()
     message = textwrap.shorten(lines[0], _LONGEST, placeholder="...") if lines else ""
     if isinstance(error, UserError):

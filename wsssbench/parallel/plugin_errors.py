@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from wsssbench.errors import CorruptArtefactError, PluginError, UserError
+from wsssbench.errors import (
+    CorruptArtefactError,
+    ForeignExitError,
+    PluginError,
+    UserError,
+    contained,
+)
 from wsssbench.plugin_files import is_plugin_file
 from wsssbench.plugins import load
 
@@ -20,15 +26,20 @@ _OWN = "wsssbench"
 def plugin_errors() -> Iterator[None]:
     """Turn an exception that was raised in, or below, a plugin's code into a PluginError; leave all others.
 
-    An error for users stays what it is, and so does a full disk.
+    An error for users stays what it is, and so does a full disk. ``sys.exit()`` is an exception like others.
     """
     try:
-        yield
+        with contained():
+            yield
     except (UserError, CorruptArtefactError):
         raise
-    except Exception as error:
+    except Exception as caught:
+        exited = isinstance(caught, ForeignExitError) and caught.__cause__
+        error: BaseException = exited or caught
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         sentence = None if full else _sentence(error)
+        if sentence is None and exited:
+            raise error from None
         if sentence is None:
             raise
         details = "".join(traceback.format_exception(error))

@@ -75,6 +75,13 @@ class RaisingPooling(_Mean):
         return Pooled(maps.mean((2, 3)) @ maps.new_zeros(3, 3))
 
 
+class ExitingPooling(_Mean):
+    """Ends the process."""
+
+    def forward(self, maps: Tensor) -> Pooled:
+        raise SystemExit("no licence")
+
+
 class VectorLoss(Erasing):
     """Has a loss per image."""
 
