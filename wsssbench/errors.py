@@ -6,7 +6,7 @@ import difflib
 import io
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
@@ -139,7 +139,7 @@ def contained() -> Iterator[None]:
         ForeignExitError: in the place of what is no Exception, such as SystemExit.
     """
     came: list[int] = []
-    handlers = {}
+    handlers: dict[signal.Signals, Callable[[int, FrameType | None], object]] = {}
     if threading.current_thread() is threading.main_thread():  # no other one hears signals
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if callable(handler := signal.getsignal(number)):
@@ -147,11 +147,11 @@ def contained() -> Iterator[None]:
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        handlers[number](number, frame)
+        handlers[signal.Signals(number)](number, frame)
 
     try:
-        for number in handlers:
-            signal.signal(number, note)
+        for hooked in handlers:
+            signal.signal(hooked, note)
         yield
     except Exception:
         raise
@@ -160,8 +160,8 @@ def contained() -> Iterator[None]:
             raise
         raise ForeignExitError(f"{raised(error)} (it may not end the command)") from error
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for hooked, handler in handlers.items():
+            signal.signal(hooked, handler)
 
 
 class Printed(io.BytesIO):

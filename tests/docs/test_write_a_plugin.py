@@ -188,17 +188,6 @@ def test_the_hook_keeps_a_list_of_scores(tmp_path: Path, monkeypatch: pytest.Mon
         assert list(csv.reader(file)) == [["gap", "3", "evaluate.cam", "41.7"]]
 
 
-def test_a_base_hands_down_its_parameters_unless_they_are_deleted(tmp_path: Path) -> None:
-    """What the table of problems says about ``unknown parameter``."""
-    from wsssbench.experiment.config import read_config
-
-    (tmp_path / "base.py").write_text("pooling = dict(type='GPP', bins=(2, 4))\n")
-    for extra, expected in (("", {"bins"}), (", _delete_=True", set())):
-        path = tmp_path / "mine.py"
-        path.write_text(f"_base_ = ['base.py']\npooling = dict(type='MyPooling'{extra})\n")
-        assert set(read_config(path)["pooling"]) - {"type"} == expected
-
-
 def test_what_takes_seconds(checkout: tuple[Path, dict[str, str]]) -> None:
     follow(*checkout, left_out=LONG)
 

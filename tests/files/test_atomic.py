@@ -81,3 +81,20 @@ def test_a_file_that_is_swept_before_it_is_locked_is_written_again(tmp_path, mon
     assert (tmp_path / "x").read_bytes() == b"data" and len(times) == 2
     with pytest.raises(FileNotFoundError):
         atomic.write_atomically(tmp_path / "gone" / "x", b"data")
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ä" * 127])
+def test_a_name_as_long_as_names_can_be(tmp_path, name: str) -> None:
+    atomic.write_atomically(tmp_path / name, b"data")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_an_error_names_the_file_not_the_temporary_one(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        atomic.write_atomically(tmp_path / "gone" / "x.json", b"data")
+    assert error.value.filename == str(tmp_path / "gone" / "x.json")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        atomic.write_atomically(tmp_path / "folder", b"data")
+    assert error.value.filename == str(tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

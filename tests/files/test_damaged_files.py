@@ -332,7 +332,7 @@ OBJECT = {
         (coco(height=65_535, width=65_535), "WSSSBENCH_MAX_PIXELS"),
         (
             coco(OBJECT | {"segmentation": 5}),
-            "annotation 1 of image 9 cannot be painted: .* neither a list",
+            "annotation 1 of image 9 at byte [0-9]+ cannot be painted: .* neither a list",
         ),
         (coco(OBJECT | {"segmentation": {"size": [8, 9], "counts": "\x1b[2J"}}), "character"),
         (coco(OBJECT | {"category_id": [1]}), "whole number"),

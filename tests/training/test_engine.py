@@ -69,8 +69,21 @@ def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path, unbroken):
     assert scalars(tmp_path) == scalars(unbroken[1])
 
 
-def test_workers_change_nothing(tmp_path, unbroken):
-    assert same(run(tmp_path, workers=2)[0], unbroken[0])
+def test_workers_change_nothing_and_are_started_once(tmp_path, unbroken, monkeypatch):
+    """Not anew after each of the three checkpoints; and they end with the training."""
+    from wsssbench.training import runner
+
+    started = tmp_path / "started"
+
+    def note(number: int) -> None:
+        with started.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    monkeypatch.setattr(runner, "start_worker", note)
+    assert same(run(tmp_path / "run", workers=2)[0], unbroken[0])
+    pids = started.read_text().split()
+    assert len(pids) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def test_round_length_changes_nothing(tmp_path, unbroken):

@@ -163,9 +163,10 @@ def make_plan(
 
 def _wanted(graph: Graph, settings: Settings) -> list[Node]:
     nodes = graph.build()
-    for option, names in (("--force", settings.force), ("--until", (settings.until,))):
-        for name in names:
-            if name is not None and not graph.knows(name):
+    until = [] if settings.until is None else [settings.until]
+    for option, given in (("--force", settings.force), ("--until", until)):
+        for name in given:
+            if not graph.knows(name):
                 raise UserError(f"{option}: {unknown('stage', name, graph.names())}")
     for name in graph.names():
         if graph.is_unused(name) and graph.full_name(settings.until or "") != name:

@@ -18,6 +18,7 @@ from typing import Any
 from wsssbench.errors import UserError
 
 _PARTIAL = ".partial"
+_SHOWN = 40  # characters of a file's name in that of the temporary one
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -31,7 +32,9 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         UserError: the disk is full, or the directory may not be written to.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{_PARTIAL}")
+    # The beginning of the name alone: it may be as long as names can be.
+    writer = f"{os.getpid()}-{threading.get_ident()}"
+    partial = path.with_name(f".{path.name[:_SHOWN]}.{writer}{_PARTIAL}")
     try:
         try:
             _write(partial, path, data)
@@ -45,7 +48,7 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
             ) from error
         if isinstance(error, PermissionError):
             raise UserError(f"{path.parent} cannot be written to: {error.strerror}") from error
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary name
     finally:
         partial.unlink(missing_ok=True)
 

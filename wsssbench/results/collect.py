@@ -15,7 +15,7 @@ from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.experiment.config import config_text
 from wsssbench.experiment.plan import Plan, State, Step, state_of
 from wsssbench.experiment.provenance import environment
-from wsssbench.files.atomic import remove_partials, write_atomically, write_json
+from wsssbench.files.atomic import write_atomically, write_json
 from wsssbench.results.artefact_links import FOLDER, artefacts_of, write_links
 from wsssbench.results.card import card_of
 from wsssbench.results.run import FILE as METRICS
@@ -84,11 +84,6 @@ def is_evaluation(step: Step) -> bool:
 def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
     """config.py, metrics.json, run.json (hashes, seeds, times, environment); per rung image counts and confusion."""
     directory.mkdir(parents=True, exist_ok=True)
-    for folder in (
-        directory,
-        *(p(directory, "").parent for p in (image_counts_path, confusion_path)),
-    ):
-        remove_partials(folder)
     for step in filter(is_evaluation, plan.steps):
         given = step.node.inputs["given"]
         for name, target in (
