@@ -11,7 +11,7 @@ from wsssbench.evaluation.confusion_file import Confusion
 from wsssbench.pages.svg import line, svg, text
 
 WIDE = 24  # classes from which on the drawing needs the page's whole width
-_LEAST = 0.5  # per cent of a line; less is not drawn
+_LEAST, _LEAST_OF_MANY = 0.5, 2.0  # per cent of a line; less is not drawn
 _LETTER = 6.6  # pixels of a letter, about
 _LONGEST = 16  # letters of a name
 
@@ -36,7 +36,9 @@ def confusion_chart(confusion: Confusion, title: str) -> Markup:
     top = 36 + _LETTER * longest * 0.72
     numbered = side >= 24
     small = " tiny" if side < 15 else ""
-    parts = [text("title", left, 12, "predicted, per cent of the ground-truth class", "start")]
+    least = _LEAST_OF_MANY if len(columns) > WIDE else _LEAST
+    head = f"predicted, per cent of the ground-truth class, from {least:g} on"
+    parts = [text("title", left, 12, head, "start")]
     for place, column in enumerate(columns):
         x = left + (place + 0.5) * side
         turned = f"translate({x + 3:.1f} {top - 6:.1f}) rotate(-45)"
@@ -48,7 +50,7 @@ def confusion_chart(confusion: Confusion, title: str) -> Markup:
         parts.append(text(f"tick{small}", left - 7, y + side / 2 + 4, name, "end"))
         for place, column in enumerate(columns):
             share = float(shares[row, column])
-            if share >= _LEAST:
+            if share >= least:
                 said = f"{names[row]} taken for {names[column]}: {share:.1f} %"
                 parts.append(_cell(left + place * side, y, side, share, row == column, said))
                 if numbered:
