@@ -23,7 +23,6 @@ def _group() -> None:
 
 @app.command("show")
 @with_plugin_files
-@with_plugin_files
 def show(
     config: Annotated[Path, typer.Argument(help="e.g. configs/aeft_synthetic.py")],
     set_: Annotated[
@@ -56,7 +55,6 @@ Examples:
 
 
 @app.command("diff", epilog=DIFF_EXAMPLES)
-@with_plugin_files
 @with_plugin_files
 def diff(
     a: Annotated[Path, typer.Argument(help="a config file, or the folder of a run")],
