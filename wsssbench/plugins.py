@@ -186,8 +186,7 @@ def _register(registries: Registries, module: Any, found: dict[str, tuple[str, t
 
 def _reason(error: BaseException, path: Path) -> str:
     """What went wrong in the file `path`, and in which of its lines."""
-    text = raised(error)
+    text = raised(error)  # a SyntaxError's has the line
     raised_at = (error.__cause__ or error).__traceback__
     own = [f.lineno for f in traceback.extract_tb(raised_at) if f.filename == str(path)]
-    line = error.lineno if isinstance(error, SyntaxError) else own[-1] if own else None
-    return f"{text} (line {line})" if line else text
+    return f"{text} (line {own[-1]})" if own else text

@@ -82,9 +82,13 @@ def register(registries):
 
 WRONG = [
     ("no_component.py", "x = 1\n", "has no component: define a class that derives from one of"),
-    ("syntax.py", "import os\ndef f(:\n", "cannot be loaded: SyntaxError: invalid syntax (line 2)"),
+    (
+        "syntax.py",
+        "import os\ndef f(:\n",
+        "cannot be loaded: SyntaxError: invalid syntax (syntax.py, line 2)",
+    ),
     ("raises.py", "def f():\n    return g()\nf()\n", "NameError: name 'g' is not defined (line 2)"),
-    ("exits.py", "raise SystemExit('no licence')\n", "SystemExit: no licence (line 1)"),
+    ("exits.py", "raise SystemExit('no licence')\n", "SystemExit: no licence"),
     ("null.py", "x = '\0'\n", "SyntaxError: source code string cannot contain null bytes"),
     ("taken.py", POOLING.format(name="GAP"), "pooling 'GAP' is registered already, by plugin"),
     ("notes.txt", "x = 1\n", "is no Python file, whose name ends in .py"),
