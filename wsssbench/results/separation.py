@@ -1,7 +1,7 @@
 """Is the best of several rows better than chance? Paired t-intervals over seeds, corrected for the number of rows.
 
-    separation = separate({"GAP": {0: 48.1, 1: 48.6, 2: 48.3}, "GPP": {0: 53.0, 1: 53.9, 2: 53.2}})
-    separation.ranks      # {"GPP": 1}
+    separation = separate({"A": {0: 48.1, 1: 48.6, 2: 48.3}, "B": {0: 53.0, 1: 53.9, 2: 53.2}})
+    separation.ranks      # {"B": 1}
     separation.reason     # empty, or why nothing is best
 
 Whatever a table marks as best comes from here. A row is the best if it has at least `MIN_SEEDS` seeds in common with
