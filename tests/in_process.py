@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from unittest.mock import patch
@@ -23,7 +24,13 @@ def call(*arguments: object) -> Outcome:
     """Run ``wsssbench *arguments``. An exception that would be a traceback is the test's failure."""
     out, err = io.StringIO(), io.StringIO()
     argv = ["wsssbench", *map(str, arguments)]
-    with patch("sys.argv", argv), redirect_stdout(out), redirect_stderr(err):
+    # A command may set variables for the processes that it starts.
+    with (
+        patch("sys.argv", argv),
+        patch.dict(os.environ),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
         try:
             code = main()
         except SystemExit as end:

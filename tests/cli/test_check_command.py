@@ -103,7 +103,7 @@ def test_a_package_that_is_not_installed(tmp_path: Path) -> None:
     )
     assert "skipped builds: pooling Sized: it cannot be built without size (int)" in out
     assert "give --set Sized.size=VALUE" in out
-    assert "3 components, 48 checks, " in out and " failed, 1 skipped (" in out
+    assert "3 components, 47 checks, " in out and " failed, 1 skipped (" in out
     assert sys.path == path
     assert not load().registries.find("TopMean")
 
@@ -194,7 +194,9 @@ def test_folders_that_are_no_package(tmp_path: Path) -> None:
     assert f"{tmp_path / 'absent'} does not exist: give the folder" in said(tmp_path / "absent")
     assert f"{tmp_path} has no pyproject.toml" in said(tmp_path)
     (tmp_path / "tops.py").write_text("")
-    assert "tops.py is a file, not the folder of a package" in said(tmp_path / "tops.py")
+    assert "tops.py has no component: define a class" in said(tmp_path / "tops.py")
+    (tmp_path / "tops.txt").write_text("")
+    assert "tops.txt is a file, not the folder of a package" in said(tmp_path / "tops.txt")
     project = tmp_path / "pyproject.toml"
     project.write_text("[project\n")
     assert f"{project} is no TOML" in said(tmp_path)
