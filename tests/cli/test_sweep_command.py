@@ -124,7 +124,7 @@ def test_another_matrix_reuses_what_is_there(base: Path, copied: Path) -> None:
     tree = sweep(base, copied, *grids, "--until", "crf", "--dry-run")
     for stage in ("data", "classify", "cam"):
         assert re.search(rf" {stage} +(all +)?2 +1 +– ", tree.out), tree.out
-    assert len(re.findall(r"refine\.crf +lr=0\.01, +1 +– +1 ", tree.out)) == 2, tree.out
+    assert len(re.findall(r"refine\.crf: lr=0\.01, alpha=\S+ +1 +– +1 ", tree.out)) == 2, tree.out
     assert sweep(base, copied, *grids, "--until", "crf", "--collect").code == 0
     record = read_sweep(copied / "sweeps" / "tiny-lr-alpha")
     options = ("--work-dir", copied, "--device", "cpu", "--workers", "1", "--until", "crf")

@@ -80,12 +80,19 @@ def test_what_a_config_prints_spoils_no_output(
 def test_ctrl_c_in_a_config_is_the_users(tmp_path: Path) -> None:
     """A real signal ends the command, and the handler is what it was, whatever the config does to it."""
     config = tmp_path / "config.py"
-    before = signal.getsignal(signal.SIGINT)
-    config.write_text(
-        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
-    )
-    with pytest.raises(KeyboardInterrupt):
-        read_config(config)
-    config.write_text("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nname = 'x'\n")
-    assert read_config(config) == {"name": "x"}
-    assert signal.getsignal(signal.SIGINT) is before
+    here = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background has none
+    try:
+        config.write_text(
+            "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+        )
+        with pytest.raises(KeyboardInterrupt):
+            read_config(config)
+        config.write_text(
+            "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nname = 'x'\n"
+        )
+        assert read_config(config) == {"name": "x"}
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, here)

@@ -224,7 +224,7 @@ def test_keys_may_be_a_list_or_tensors(tmp_path: Path) -> None:
     import torch
 
     write_irn(tmp_path / "a.npy", CAM)
-    stored = load_array_dict(tmp_path / "a.npy")
+    stored = load_array_dict(tmp_path / "a.npy", tensors=True)
     (tmp_path / "x.npy").write_bytes(pickled({"keys": [0, 2], "high_res": stored["high_res"]}))
     assert read_irn(tmp_path / "x.npy").classes.tolist() == [1, 3]
     (tmp_path / "x.npy").write_bytes(pickled({"keys": [], "high_res": np.zeros((0, 8, 9))}))

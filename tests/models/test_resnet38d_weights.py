@@ -73,9 +73,14 @@ def test_another_network_s_arrays_are_named(tmp_path):
 def test_a_damaged_file_gets_the_byte(tmp_path):
     path = tmp_path / "resnet_38d.params"
     raw = plan_of([("arg:conv1a_weight", np.ones(2, np.float32))]).raw
-    for damaged in (raw[:-1], raw[:5], b"", b"<html>not found</html>"):
+    for damaged, words in (
+        (raw[:-1], "at byte"),
+        (raw[:5], "at byte"),
+        (b"", "is empty"),
+        (b"<html>not found</html>", "is a web page"),
+    ):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match="at byte"):
+        with pytest.raises(UserError, match=words):
             ResNet38d(weights=str(path))
 
 
