@@ -49,7 +49,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "results/new_photos.py": {"threshold": FIGURE},
     "results/protocol.py": {"threshold": FIGURE},
     "results/started.py": {"stages": FIGURE},
-    "results/run_files.py": {"stages": FIGURE, "data": SENTENCE},
+    "results/run_files.py": {"data": SENTENCE},
     "segmenters/predictor.py": {"data": "an attribute of mmseg's samples"},
     "segmenters/run.py": {"predict": COMMAND, "segment": COMMAND},
 }

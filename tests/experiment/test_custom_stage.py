@@ -153,7 +153,7 @@ def test_the_seed_reaches_only_what_declares_it(package: None, tmp_path: Path) -
         (["stages.means.cams=camm"], ["cams of MeanActivation in means",
                                       "unknown stage 'camm': did you mean cam"]),
         (["stages.above.means=above"], ["stage above reads itself: above -> above"]),
-        (["stages.above.means=3"], ["stages.above", "means=3 has to be the name of a stage that makes"]),
+        (["stages.above.means=3"], ["means of AboveMean in above: unknown stage '3': known: above, "]),
         (["+stages.cam=MeanActivation(cams=cam)"], ["two stages are called 'cam': give stages.cam another name"]),
         (["+stages.x=AboveMean(cams=[[cam]],means=means)"], ["has to be the name of a stage"]),
         (["+refine.x=DenseCRF(input=means,preset=psa)"], ["refine.x.input='means' has to make CAMs or scores",

@@ -30,6 +30,7 @@ Difference = Literal[
 ]  # fmt: skip
 
 Weight = Annotated[float, Field(ge=0, le=1000)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Threshold = Annotated[float, Field(gt=0, le=1)]  # of activations, which are in [0, 1]
 
 
@@ -92,7 +93,7 @@ class AEFT(Erasing):
         mask: Literal["soft", "hard"] = "soft",
         present_only: bool = False,
         distance: Literal["sum", "mean"] = "sum",
-        start: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        start: Share = 0.0,
     ) -> None:
         super().__init__()
         for name, value in (("attract", attract), ("repel", repel), ("margin", margin)):
