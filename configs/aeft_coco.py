@@ -16,9 +16,3 @@ splits = dict(train="train", evaluate="train", val="val")  # [P]; [T] evaluate
 refine = dict(rw=dict(alpha=(1.0, 24.0)))  # [L] hfpl on MS-COCO
 segmenter = dict(schedule=dict(iterations=200000))  # [L] ten times VOC's
 reference = {"DeepLab val": 44.8}  # [P] Table 5
-smoke = {  # --smoke on six images; from the root of the repository
-    "data.lists": dict(
-        train="configs/_base_/smoke/coco14_train.txt",
-        val="configs/_base_/smoke/coco14_val.txt",
-    ),
-}

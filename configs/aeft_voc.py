@@ -15,17 +15,10 @@ _base_ = ["_base_/voc12.py", "_base_/aeft_resnet38d.py"]
 name = "aeft_voc"
 # The paper: train_aug has 10,582 images; Tables 1-4 are on train (1,464), Table 5 on val (1,449) and test (1,456).
 splits = dict(train="train_aug", evaluate="train", val="val", test="")  # test: see above
-reference = {  # the paper's Tables 4 and 5, which choose thresholds and alphas on the masks of train
+# The paper's Tables 4 and 5, which choose thresholds and alphas on the masks of train. VOC's server scored test: 71.7.
+reference = {
     "CAM": 56.0,
     "+ CRF": 63.5,
     "+ random walk + CRF": 71.0,
     "DeepLab val": 70.9,
-    "DeepLab test": 71.7,
-}
-smoke = {  # --smoke on six of VOC's images; from the root of the repository
-    "data.lists": dict(
-        train_aug="configs/_base_/smoke/voc12_train.txt",
-        train="configs/_base_/smoke/voc12_train.txt",
-        val="configs/_base_/smoke/voc12_val.txt",
-    ),
 }

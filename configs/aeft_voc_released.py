@@ -72,10 +72,5 @@ classifier = dict(
 cam = dict(relu="image")  # 18
 smoke = {
     "classifier.supervised_images": 2,
-    "classifier.schedule.iterations": None,
-    "classifier.schedule.epochs": 0.04,  # one iteration of 2 images, one of 6
-    "classifier.schedule.first_epochs": 0.02,
-    "classifier.schedule.first_batch_size": 2,
-    "classifier.schedule.batch_size": 6,
-    "classifier.schedule.decay_batch_size": None,
+    "classifier.schedule.first_batch_size": 4,
 }

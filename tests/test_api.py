@@ -21,6 +21,7 @@ from tiny_experiment import TINY
 
 import wsssbench
 from wsssbench.errors import UserError
+from wsssbench.experiment.config import config_text
 from wsssbench.files.artefacts import write_cam
 from wsssbench.files.images import write_label
 from wsssbench.interfaces import Cam
@@ -48,6 +49,46 @@ def test_importing_wsssbench_is_quick() -> None:
     with pytest.raises(AttributeError, match="no attribute 'runs'"):
         _ = wsssbench.runs
     assert {"Run", "run", "open_run", "evaluate", "compare"} <= set(dir(wsssbench))
+
+
+@pytest.mark.parametrize(
+    ("part", "error"),
+    [
+        ("wsssbench.pages.run_page.render", ValueError("math domain error")),
+        ("wsssbench.pages.run_report.write_page", OSError(28, "No space left on device")),
+    ],
+)
+def test_a_report_that_fails_costs_a_warning_never_the_ladder(
+    done: wsssbench.Run, monkeypatch: pytest.MonkeyPatch, part: str, error: Exception
+) -> None:
+    def fails(*_: Any, **__: Any) -> str:
+        raise error
+
+    work = done.directory.parent.parent.parent
+    config = work / "config.py"
+    config.write_text(config_text(CONFIG))
+    monkeypatch.setattr(part, fails)
+    outcome = call("run", config, "--work-dir", work, "--workers", 1)
+    assert outcome.code == 0, outcome
+    said = " ".join(outcome.out.split())
+    assert f"its report could not be written ({type(error).__name__}: {error})" in said
+    assert f"make it again with 'wsssbench report {done.directory}'" in said
+    assert "pseudo-label" in said.partition("warning: ")[2]  # the ladder
+    monkeypatch.undo()
+    assert call("report", done.directory).code == 0
+
+
+def test_pictures_that_are_damaged_leave_the_rest_of_the_report(
+    done: wsssbench.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise UserError("photo.jpg cannot be read")
+
+    monkeypatch.setattr("wsssbench.pages.gallery.read_image", fails)
+    outcome = call("report", done.directory)
+    assert outcome.code == 0 and "the page has no pictures: photo.jpg cannot" in outcome.out
+    page = done.report.read_text(encoding="utf-8")
+    assert "There are none: photo.jpg cannot be read" in page and "The ladder" in page
 
 
 def test_the_ladder_is_what_the_stages_measured(done: wsssbench.Run) -> None:
@@ -191,19 +232,38 @@ def test_what_a_run_does_not_have(
         ({"force": "camm"}, "camm"),
         ({"seed": "first"}, "seed"),
         ({"device": "tpu"}, "auto, cpu or cuda"),
-        ({"workers": -1}, "workers -1: has to be at least 1"),
-        ({"smoke": True}, "has no smoke"),
+        ({"workers": -1}, "workers=-1 has to be int >= 1 and <= 1024"),
+        ({"workers": 1.5}, r"workers=1\.5 has to be int"),
+        ({"workers": True}, "workers=True has to be int"),
+        ({"workers": "two"}, "workers='two' has to be int"),
+        ({"until": 3}, r"until=3 has to be str \| None"),
+        ({"force": 3}, "force=3 has to be"),
+        ({"force": [3]}, r"force=\[3\] has to be"),
+        ({"set": 3}, "set=3 has to be"),
+        ({"set": [None]}, r"set=\[None\] has to be"),
+        ({"device": 3}, "auto, cpu or cuda"),
+        ({"work_dir": None}, "work_dir=None has to be str"),
+        ({"smoke": "perhaps"}, "smoke='perhaps' has to be bool"),
+        ({"config": None}, "config=None has to be str"),
+        ({"config": 3}, "config=3 has to be str"),
+        ({"seed": 1, "set": "seed=2"}, "the seed is given twice"),
+        ({"seed": True}, "seed=True has to be int"),
+        ({"set": ["cam.flip=true", "cam.flip=false"]}, "is given 2 times"),
+        ({"force": "label", "until": "cam"}, "--force label has no effect, since --until cam"),
+        ({"limit": 0}, "--limit 0: has to be at least 1"),
+        ({"limit": "9"}, "limit='9' has to be int"),
     ],
 )
 def test_wrong_arguments_of_a_run(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        wsssbench.run(CONFIG, work_dir=tmp_path, **changes)
+        wsssbench.run(**{"config": CONFIG, "work_dir": tmp_path, **changes})
 
 
 def test_folders_that_are_no_runs(tmp_path: Path) -> None:
     for ask in (wsssbench.open_run, wsssbench.compare):
-        with pytest.raises(UserError):
-            ask(tmp_path)
+        for wrong in (tmp_path, None, 3):
+            with pytest.raises(UserError):
+                ask(wrong)
     with pytest.raises(UserError, match=r"unknown config 'no\.py'"):
         wsssbench.run(tmp_path / "no.py")
 
@@ -354,7 +414,7 @@ def test_the_command_line_says_the_same(
         ({"threshold": 0.3}, "label maps need no threshold"),
         ({"format": "cam", "threshold": 3.0}, "threshold 3.0: has to be in"),
         ({"format": "cam", "threshold": 0.3, "thresholds": (0, 1, 0.1)}, "exclude each other"),
-        ({"format": "cam", "thresholds": (0, 1, 0)}, "needs 0 <= A <= B <= 1"),
+        ({"format": "cam", "thresholds": (0, 1, 0)}, "0 <= first <= last <= 1"),
         ({"classes": ["cat"]}, "2 is outside 0..1"),
         ({"classes": ["cat"], "num_classes": 2}, "num_classes 2, but classes has 1 names"),
         ({"num_classes": 0}, "num_classes 0: has to be from 1 to 254"),

@@ -12,32 +12,34 @@ caller is a `wsssbench.errors.UserError` of one sentence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.evaluation.score_folder import evaluate
 from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides, apply_smoke, as_overrides
+from wsssbench.experiment.overrides import apply_overrides, as_overrides, refuse_repeated
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
-from wsssbench.pages import run_page
-from wsssbench.pages.gallery import OF_RUN, run_gallery
-from wsssbench.pages.html import write_page
+from wsssbench.experiment.trial import tried
+from wsssbench.pages.run_report import write_run_page
 from wsssbench.parallel import ranks
 from wsssbench.progress import Progress, Silent
+from wsssbench.registry import Parameter, check_value
 from wsssbench.results.collect import collect, write_run
 from wsssbench.results.collection import load
 from wsssbench.results.compare import make_comparison
 from wsssbench.results.finished_run import REPORT, Run
 from wsssbench.results.formats import records
 from wsssbench.results.layout import Options
-from wsssbench.results.run import read_run
+from wsssbench.results.run import RunResult, read_run
 from wsssbench.results.run_artefacts import RunArtefacts
 
+MOST_WORKERS = 1024
 __all__ = ["Run", "compare", "evaluate", "open_run", "run"]
 
 
@@ -49,6 +51,7 @@ def run(
     until: str | None = None,
     force: Sequence[str] | str = (),
     smoke: bool = False,
+    limit: int | None = None,
     work_dir: str | Path = "work",
     device: str = "auto",
     workers: int | None = None,
@@ -62,7 +65,8 @@ def run(
         seed: by default the config's.
         until: the last stage, e.g. ``cam``.
         force: a stage, or several, to compute again, with all that descends from them.
-        smoke: all stages on a handful of images.
+        smoke: all stages on a handful of images, with tiny trainings; the numbers mean nothing.
+        limit: at most so many images of each split, the first ones.
         work_dir: where the cache and the results are.
         device: ``auto``, ``cpu`` or ``cuda``.
         workers: processes; by default the CPU cores.
@@ -73,7 +77,8 @@ def run(
         UserError: whatever is wrong with the config, the data, or these arguments.
     """
     settings = make_settings(work_dir, device, workers, progress, force, until)
-    planned = plan(read(config, set, smoke), settings, seed)
+    loaded = read(config, set, smoke, limit, seed is not None, settings.progress)
+    planned = plan(loaded, settings, seed)
     return run_plan(planned, settings)
 
 
@@ -86,7 +91,7 @@ def open_run(path: str | Path) -> Run:
     Raises:
         UserError: it is not the folder of a run.
     """
-    directory = Path(path)
+    directory = Path(_checked("path", path, str | Path))
     return Run(directory, read_run(directory))
 
 
@@ -114,7 +119,7 @@ def compare(
         raise UserError(f"resamples={chosen.resamples} has to be at least 1")
     if not 0 < chosen.confidence < 1:
         raise UserError(f"confidence={chosen.confidence} has to be between 0 and 1")
-    collection = load([Path(path) for path in paths])
+    collection = load([Path(_checked("path", path, str | Path)) for path in paths])
     return records(make_comparison(collection, chosen, progress or Silent()))
 
 
@@ -122,12 +127,29 @@ def read(
     config: str | Path | Mapping[str, Any],
     set: Mapping[str, Any] | Sequence[str] | str = (),
     smoke: bool = False,
+    limit: int | None = None,
+    seeded: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """A config with overrides, not resolved yet; arguments as of `run`."""
-    loaded = dict(config) if isinstance(config, Mapping) else read_config(Path(config))
-    if smoke:
-        loaded = apply_smoke(loaded)
-    return apply_overrides(loaded, as_overrides(set) if isinstance(set, Mapping) else _texts(set))
+    """A config with overrides, not resolved yet.
+
+    Args:
+        config, set, smoke, limit, progress: as of `run`.
+        seeded: the seed is given besides, so an override of it would have no effect.
+    """
+    if isinstance(config, Mapping):
+        loaded = dict(config)
+    else:
+        loaded = read_config(Path(_checked("config", config, str | Path | dict[str, Any])))
+    given = as_overrides(set) if isinstance(set, Mapping) else _texts("set", set)
+    refuse_repeated(given)
+    if seeded and any(text.partition("=")[0].strip() == "seed" for text in given):
+        raise UserError(
+            "the seed is given twice, with --seeds and with --set seed: give one of them"
+        )
+    changed = apply_overrides(loaded, given)
+    small, few = _checked("smoke", smoke, bool), _checked("limit", limit, int | None)
+    return tried(changed, loaded, small, few, given, (progress or Silent()).warn)
 
 
 def make_settings(
@@ -139,20 +161,19 @@ def make_settings(
     until: str | None = None,
 ) -> Settings:
     """How to run; arguments as of `run`. Ranks but the main one say nothing."""
-    if workers is not None and workers < 1:
-        raise UserError(f"workers {workers}: has to be at least 1")
+    processes = _checked("workers", workers, Annotated[int, Field(ge=1, le=MOST_WORKERS)] | None)
     shown = progress if progress is not None and ranks.is_main() else Silent()
-    directory = Path(work_dir)
+    directory = Path(_checked("work_dir", work_dir, str | Path))
     there = next((place for place in (directory, *directory.parents) if place.exists()), directory)
     if there.exists() and not there.is_dir():
         raise UserError(f"work directory {directory} cannot be used: {there} is not a folder")
     return Settings(
         directory,
         pick_device(device),
-        workers or ranks.default_workers(),
+        processes or ranks.default_workers(),
         shown,
-        tuple(_texts(force)),
-        until,
+        tuple(_texts("force", force)),
+        _checked("until", until, str | None),
     )
 
 
@@ -182,11 +203,27 @@ def run_plan(planned: Plan, settings: Settings) -> Run:
     directory = planned.directory(settings.work_dir)
     if ranks.is_main():
         write_run(result, planned, directory)
-        gallery = run_gallery(RunArtefacts.of_plan(planned), OF_RUN)
-        write_page(directory / REPORT, run_page.render(replace(result, gallery=gallery)))
+        _report(result, planned, directory, settings.progress)
     ranks.barrier()
     return Run(directory, result)
 
 
-def _texts(given: Sequence[str] | str) -> Sequence[str]:
-    return [given] if isinstance(given, str) else given
+def _report(result: RunResult, planned: Plan, directory: Path, progress: Progress) -> None:
+    """Write the page of a run; whatever is wrong with it costs a warning, since the run itself has finished."""
+    try:
+        write_run_page(directory / REPORT, result, lambda: RunArtefacts.of_plan(planned))
+    except Exception as error:  # a chart, a picture, the disk
+        progress.warn(
+            f"the run is finished, but its report could not be written ({type(error).__name__}: {error}); "
+            f"make it again with 'wsssbench report {directory}'"
+        )
+
+
+def _texts(name: str, given: Sequence[str] | str) -> Sequence[str]:
+    several: Sequence[str] = [given] if isinstance(given, str) else given
+    return list(_checked(name, several, tuple[str, ...] | list[str]))
+
+
+def _checked(name: str, value: Any, annotation: Any) -> Any:
+    """The argument `name`, whose type is looked at as that of a parameter in a config; UserError if it is another."""
+    return check_value(Parameter(name, annotation, None), value, "arguments")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 LONGEST_MESSAGE = 500  # characters
 _LONGEST_NAME = 80
@@ -60,6 +61,45 @@ class LeakError(UserError):
 
 class IncompatibleError(UserError):
     """Components that are fine by themselves do not go together."""
+
+
+class PluginError(UserError):
+    """The code of a plugin raised an exception.
+
+    Args:
+        sentence: names the component, the exception and its place.
+        details: the whole traceback, for the log.
+    """
+
+    def __init__(self, sentence: str, details: str) -> None:
+        super().__init__(sentence, details)  # the arguments themselves, for pickling
+        self.sentence, self.details = sentence, details
+
+    @property
+    def whole(self) -> str:
+        return self.sentence
+
+
+class MissingWeightsError(UserError):
+    """A weight file is not there. A plan goes on without it and says so; a run does not begin.
+
+    Args:
+        file: as it was given.
+        kinds: what it may be.
+    """
+
+    def __init__(self, file: str, kinds: str = "a PyTorch state dict") -> None:
+        # The arguments themselves, so that it can be pickled from one process to another.
+        super().__init__(file, kinds)
+        self.file = file
+        self.kinds = kinds
+
+    @property
+    def whole(self) -> str:
+        return (
+            f"weight file {self.file} does not exist (looked in {Path(self.file).parent.absolute()}): give the path of "
+            f"{self.kinds}, e.g. with --set classifier.backbone.weights=PATH, wherever the config names it"
+        )
 
 
 class CorruptArtefactError(Exception):

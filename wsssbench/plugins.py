@@ -1,22 +1,27 @@
-"""Finding plugins: every package with an entry point in the group ``wsssbench``, through pluggy.
+"""Finding plugins: packages with an entry point in the group ``wsssbench``, through pluggy, and single files.
 
-A plugin that cannot be imported or validated is recorded with its reason and never stops the others.
-`WSSSBENCH_PLUGINS=core,aeft` limits what is loaded.
+A package that cannot be imported or validated is recorded with its reason and never stops the others. A file (see
+`wsssbench.plugin_files`) was asked for by name, so its fault is the user's to mend. `WSSSBENCH_PLUGINS=core,aeft`
+limits which packages are loaded.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
-from wsssbench import hookspecs
+from wsssbench import hookspecs, plugin_files
 from wsssbench.errors import UserError, unknown
 from wsssbench.registry import Registries
 
@@ -25,7 +30,10 @@ GROUP = "wsssbench"
 
 @dataclass(frozen=True)
 class Plugin:
-    """One installed plugin: entry-point name, distribution, version, and why it is broken, if it is."""
+    """One plugin: entry-point name, distribution, version, and why it is broken, if it is.
+
+    A file is called by its name; its path stands for the distribution, and a digest of its content for the version.
+    """
 
     name: str
     distribution: str
@@ -46,12 +54,16 @@ _tried: Loaded | None = None  # with a package that is only tried out, see `load
 
 
 def load() -> Loaded:
-    """Load every installed plugin, once per process. Worker processes call this first, too."""
-    return _tried or _load_installed()
+    """Load every installed plugin and every plugin file, once per process. Worker processes call this first, too.
+
+    Raises:
+        UserError: a plugin file that cannot be loaded.
+    """
+    return _tried or _load_installed(os.environ.get(plugin_files.VARIABLE, ""))
 
 
 @lru_cache(maxsize=1)
-def _load_installed() -> Loaded:
+def _load_installed(_: str) -> Loaded:
     return load_entry_points(tuple(entry_points(group=GROUP)))
 
 
@@ -82,6 +94,7 @@ def load_entry_points(points: tuple[EntryPoint, ...], also: tuple[EntryPoint, ..
     registries = Registries()
     ordered = sorted([*chosen, *also], key=lambda p: (p.name != "core", p.name))
     plugins = [_load_one(point, manager, registries) for point in ordered]
+    plugins += [_load_file(*file, manager, registries) for file in plugin_files.modules().items()]
     return Loaded(tuple(plugins), registries, manager.hook)
 
 
@@ -92,6 +105,10 @@ def _selection(points: tuple[EntryPoint, ...]) -> set[str] | None:
     wanted = {name.strip() for name in value.split(",") if name.strip()}
     known = {point.name for point in points}
     for name in wanted - known:
+        if name.endswith(".py"):
+            raise UserError(
+                f"WSSSBENCH_PLUGINS names installed plugins, not files: put {name} into {plugin_files.VARIABLE}"
+            )
         raise UserError(f"WSSSBENCH_PLUGINS: {unknown('plugin', name, known)}")
     return wanted | {"core"}
 
@@ -112,3 +129,48 @@ def _load_one(point: EntryPoint, manager: pluggy.PluginManager, registries: Regi
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return Plugin(point.name, name, version, reason)
     return Plugin(point.name, name, version)
+
+
+def _load_file(
+    name: str, path: Path, manager: pluggy.PluginManager, registries: Registries
+) -> Plugin:
+    """Load a plugin file; its ``register`` hook, or each component class in it by its own name.
+
+    Raises:
+        UserError: it cannot be loaded, or has neither a component nor a hook.
+    """
+    version = plugin_files.digest(path.read_bytes())
+    known = sys.modules.get(name)
+    if known is not None and Path(str(known.__file__)) != path:
+        del sys.modules[name]
+    try:
+        module: Any = importlib.import_module(name)
+        manager.register(module, name=name)
+        manager.check_pending()
+        found = plugin_files.components(module)
+        own = getattr(module, "register", lambda every: _register(every, module, found))
+        registries.register_from(path.name, str(path), version, own)
+    except (Exception, SystemExit) as error:  # whatever its code raises
+        sys.modules.pop(name, None)
+        raise UserError(f"plugin file {path} cannot be loaded: {_reason(error, path)}") from error
+    if not (found or manager.get_hookcallers(module)):
+        raise UserError(
+            f"plugin file {path} has no component: define a class that derives from one of wsssbench.interfaces "
+            "(Pooling, Refinement, ...), or a 'register' hook"
+        )
+    return Plugin(path.name, str(path), version)
+
+
+def _register(registries: Registries, module: Any, found: dict[str, tuple[str, type]]) -> None:
+    for name, (kind, cls) in found.items():
+        lines = (cls.__doc__ or "").strip().splitlines()
+        summary = lines[0].rstrip(".") if lines else "without a docstring"
+        registries[kind].add(name, f"{module.__name__}:{name}", summary=summary)
+
+
+def _reason(error: BaseException, path: Path) -> str:
+    """What went wrong in the file `path`, and in which of its lines."""
+    text = "".join(traceback.format_exception_only(type(error), error)).strip().splitlines()[-1]
+    own = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else own[-1] if own else None
+    return f"{text} (line {line})" if line else text

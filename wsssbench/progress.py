@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
+
+WARNING = "warning: "  # begins the line of one
 
 
 class Task(Protocol):
@@ -43,6 +46,30 @@ class Silent:
 
     def track(self, title: str, total: int, done: int = 0) -> AbstractContextManager[Task]:
         return nullcontext(_SilentTask())
+
+
+class Pace:
+    """How fast a counted piece of work goes on, by what was done last: its beginning may have been of another speed.
+
+    Args:
+        now: seconds, of any clock that does not go back.
+        done: units that were there already.
+    """
+
+    WINDOW = 60.0  # seconds
+
+    def __init__(self, now: float, done: int) -> None:
+        self._seen = deque([(now, done)])
+
+    def left(self, now: float, done: int, total: int) -> float | None:
+        """The seconds until `total` units are done; None as long as nothing is known."""
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - self.WINDOW:
+            self._seen.popleft()
+        began, before = self._seen[0]
+        if done <= before or now <= began:
+            return None
+        return (total - done) * (now - began) / (done - before)
 
 
 def duration(seconds: float) -> str:

@@ -37,12 +37,3 @@ segmenter = dict(
     schedule=dict(batch_size=8, epochs=2.5, lr=0.01, weight_decay=5e-4),
 )
 evaluate = dict(threshold=0.4, thresholds=(0.0, 0.6, 0.01))
-smoke = {
-    "data.train_images": 16,
-    "data.val_images": 4,
-    "classifier.schedule.epochs": 1,
-    "cam.scales": (1.0,),
-    "refine.rw.schedule.epochs": 0.5,
-    "refine.rw.steps": 16,
-    "segmenter.schedule.epochs": 1,
-}

@@ -28,7 +28,8 @@ def test_a_sweep_by_its_path_or_by_its_name(work):
     by_name = call("compare", "table1", "--work-dir", work, "--resamples", 20)
     assert by_path.code == 0 and by_path.out == by_name.out and by_path.err == ""
     assert "Table 1: pooling, CAM (%)" in by_path.out and "vs." in by_path.out
-    assert "*: the best of its column" in by_path.out and "\x1b" not in by_path.out
+    assert "not separable: n = 2, and at least 3 seeds" in by_path.out
+    assert "*" not in by_path.out and "\x1b" not in by_path.out
 
 
 def test_a_run_alone_has_no_difference(work):

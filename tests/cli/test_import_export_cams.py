@@ -193,7 +193,7 @@ def test_folders_that_are_not_written_to(bench: Bench, run: Path) -> None:
 
 def test_runs_that_cannot_be_exported(bench: Bench, run: Path) -> None:
     out = bench.folder / "out"
-    assert "is not the folder of a run with CAMs" in refused(*exporting(bench.root, "psa", out))
+    assert "is not the folder of a run" in refused(*exporting(bench.root, "psa", out))
     assert "did you mean psa" in refused(*exporting(run, "pas", out))
     assert "unknown split 'trian'" in refused(*exporting(run, "psa", out, "--split", "trian"))
     assert "--split val: 1 of its 1 images have no CAM in this run" in refused(

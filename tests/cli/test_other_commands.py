@@ -81,7 +81,8 @@ def test_config_show_fills_in_defaults_and_refuses(tmp_path: Path) -> None:
     path = write_config(tmp_path, experiment_on(make_devkit(tmp_path)))
     assert "'gaussian_sxy': None" in call("config", "show", path).out
     assert "did you mean pooling" in refused("config", "show", path, "--set", "classifier.poling=1")
-    assert "no smoke" in refused("config", "show", path, "--smoke")
+    smoke = call("config", "show", path, "--smoke").out
+    assert "trial = {'images': 8, 'smoke': True}" in smoke and "'iterations': 2," in smoke
 
 
 def test_doctor(tmp_path: Path) -> None:
@@ -150,6 +151,29 @@ def test_labels_from_xml(tmp_path: Path) -> None:
     assert of_masks(dataset, "train") == [CLASSES_IN_MASKS[id] for id in dataset.ids("train")]
 
 
+@pytest.mark.parametrize("source", ["masks", "xml"])
+def test_labels_of_own_classes(tmp_path: Path, source: str) -> None:
+    root, names = make_devkit(tmp_path), [f"kind {k}" for k in range(1, 21)]
+    (root / "labels.csv").unlink()
+    (root / "Annotations").mkdir()
+    for id, values in CLASSES_IN_MASKS.items():
+        objects = "".join(f"<object><name>{names[v - 1]}</name></object>" for v in values)
+        (root / "Annotations" / f"{id}.xml").write_text(f"<annotation>{objects}</annotation>")
+    out = tmp_path / "made.csv"
+    command = ("data", "labels", "--voc", root, "--out", out, "--from", source)
+    # The masks' numbers fit VOC's classes: the annotations say that they mean others.
+    assert "none of VOC's 20 classes" in refused(*command)
+    assert "no such file" in refused(*command, "--classes", "none.txt")
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    for classes in (tmp_path / "names.txt", ", ".join(names)):
+        outcome = call(*command, "--classes", classes)
+        assert (outcome.code, outcome.err) == (0, "")
+        dataset = VOC2012(root=str(root), labels=str(out), classes=tuple(names))
+        assert of_masks(dataset, "train") == [CLASSES_IN_MASKS[id] for id in dataset.ids("train")]
+        assert "kind 1" in out.read_text() and "aeroplane" not in out.read_text()
+        out.unlink()
+
+
 def test_commands_to_copy_are_quoted(tmp_path: Path) -> None:
     (tmp_path / "two words").mkdir()
     root = make_devkit(tmp_path / "two words")
@@ -189,15 +213,19 @@ def test_labels_that_cannot_be_made(tmp_path: Path) -> None:
     ("command", "words"),
     [
         ("", ["run", "evaluate", "plugins", "config", "data", "doctor"]),
-        ("run", ["--set", "--seeds", "--smoke", "--dry-run", "--force", "--until", "--device",
+        ("run", ["--set", "--seeds", "--smoke", "--limit", "--dry-run", "--force", "--until", "--device",
                  "wsssbench run configs/aeft_synthetic.py"]),
         ("evaluate", ["--pred", "--gt", "--format", "--num-classes", "--thresholds", "--json"]),
         ("plugins", ["list", "describe", "check", "new"]),
         ("plugins list", ["--kind", "--json"]),
         ("plugins describe", ["component"]),
         ("plugins new", ["--kind", "--out", "wsssbench plugins new my-pooling"]),
-        ("config", ["show"]),
-        ("config show", ["--set", "--smoke"]),
+        ("config", ["show", "diff"]),
+        ("config show", ["--set", "--smoke", "--limit"]),
+        ("config diff", ["--json", "wsssbench config diff"]),
+        ("runs list", ["--json", "--work-dir", "wsssbench runs list"]),
+        ("cache", ["size", "clean"]),
+        ("cache clean", ["--yes", "--work-dir"]),
         ("data", ["labels"]),
         ("data labels", ["--voc", "--out", "--from", "--splits", "--masks"]),
         ("doctor", ["--work-dir"]),

@@ -81,7 +81,7 @@ def run(config: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         (["--seeds", "0,-1"], ["seed=-1"]),
         (["--force", "camm"], ["--force", "unknown stage 'camm'", "did you mean cam"]),
         (["--until", "labl"], ["--until", "unknown stage 'labl'", "did you mean label"]),
-        (["--smoke"], ["no smoke"]),
+        (["--limit", "0"], ["--limit"]),
         (["--set", "splits.train=trian"], ["unknown split 'trian'", "did you mean train"]),
         (["--set", "classifier.backbone.weights=no.pth"], ["no.pth"]),
     ],

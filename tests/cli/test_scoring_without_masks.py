@@ -108,3 +108,9 @@ def test_without_masks_everything_is_made_and_nothing_scored(bench: Bench) -> No
     report = (run / "report.html").read_text()
     # It has pictures all the same.
     assert "nothing was scored" in report and "pseudo-label" in report
+
+
+def test_an_experiment_whose_only_number_would_vanish_is_refused(bench: Bench) -> None:
+    given = bench.arguments("--set", "data.masks_of={'train': '', 'val': ''}", "--dry-run")
+    arguments = [one for one in given if one not in ("--until", "cam")]
+    assert "nothing would be scored: no masks of 'train'" in refused(*arguments)

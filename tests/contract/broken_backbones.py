@@ -71,10 +71,16 @@ class SinglePrecision(Good):
         return fine, coarse.view(torch.float32).reshape(coarse.shape)
 
 
-class NamedHead(Good):
+class UnknownNewLayer(Good):
+    new_layers = ("second", "thrid")
+
+
+class FrozenNewLayer(Good):
+    new_layers = ("first",)
+
     def __init__(self) -> None:
         super().__init__()
-        self.head = nn.Conv2d(6, 6, 1)
+        self.first.requires_grad_(False)
 
 
 class LostState(Good):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +29,18 @@ class Good(Pooling):
 
     def forward(self, maps: Tensor) -> Pooled:
         return Pooled(maps.float().mean((2, 3)) * self.factor, maps.float().sigmoid())
+
+
+class TracebackInRange(Good):
+    def __init__(self, num_classes: int, *, scale: Annotated[float, Field(ge=0, le=4)] = 1) -> None:
+        super().__init__(num_classes, scale=1 / (1 / scale))
+
+
+class NarrowerThanItsRange(Good):
+    def __init__(self, num_classes: int, *, scale: Annotated[float, Field(ge=0, le=4)] = 1) -> None:
+        if not 0.5 < scale < 2:
+            raise ValueError(f"scale={scale} is extreme")
+        super().__init__(num_classes, scale=scale)
 
 
 class OneLogit(Good):

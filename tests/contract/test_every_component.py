@@ -11,6 +11,7 @@ from data_sets import MAKERS
 from wsssbench.contract import Rig, Subject, checks_of
 from wsssbench.contract.checks import BrokenContractError
 from wsssbench.contract.erasing_passes import classifier_with, losses_of
+from wsssbench.contract.every import parameter_ranges
 from wsssbench.contract.rig import Check
 from wsssbench.contract.samples import make_batch
 from wsssbench.errors import UserError
@@ -20,7 +21,13 @@ from wsssbench.registry import Component
 REGISTRIES = load().registries
 COMPONENTS = [c for registry in REGISTRIES for c in registry.components.values()]
 CASES = [
-    pytest.param(component, check, id=f"{component.kind}-{component.name}-{check.__name__}")
+    pytest.param(
+        component,
+        check,
+        id=f"{component.kind}-{component.name}-{check.__name__}",
+        # A backbone is large, and built at both ends of every range.
+        marks=[pytest.mark.slow] * (component.kind == "backbone" and check is parameter_ranges),
+    )
     for component in COMPONENTS
     for check in checks_of(component, REGISTRIES)
 ]

@@ -34,6 +34,7 @@ ROOMS = [
     ("files",),
     ("builtin",),
     ("plugins",),
+    ("plugin_files",),
     ("hookspecs",),
     ("registry",),
     ("interfaces",),

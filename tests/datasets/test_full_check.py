@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsssbench.datasets.check import DatasetReport, full_check
+from wsssbench.datasets.check import DatasetReport, check_masks, full_check
 from wsssbench.datasets.check_counts import (
     MaskFacts,
     count_labels,
@@ -25,7 +26,7 @@ from wsssbench.datasets.folder.dataset import FolderDataset
 from wsssbench.datasets.voc.dataset import VOC2012
 from wsssbench.errors import LeakError
 from wsssbench.files import ground_truth as truth
-from wsssbench.files.images import ImageFacts, write_label
+from wsssbench.files.images import ImageFacts, read_label, write_label
 
 K = 5
 CLASSES = tuple("abcde")
@@ -180,6 +181,62 @@ def test_damaged_and_missing_images(folder: Path) -> None:
     assert problems["t1"].splits == ("evaluate",) and problems["t1"].kind == "image"
     assert "damaged" in problems["v0"].text and "has no image" in problems["v1"].text
     assert report.splits[0].sizes is not None and report.splits[0].sizes.modes == {"RGB": 2}
+
+
+def checked_masks(folder: Path, split: str = "val") -> list[str]:
+    dataset = FolderDataset(root=str(folder), images="images", labels="labels.csv", masks="masks",
+                            classes=CLASSES)  # fmt: skip
+    with truth.allow_masks("test"):
+        return check_masks(dataset, split, 1)
+
+
+def redraw(folder: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    for path in (folder / "masks").iterdir():
+        write_label(path, change(read_label(path)).astype(np.uint8))
+
+
+def test_masks_that_are_drawn_in_white(folder: Path) -> None:
+    assert checked_masks(folder) == []
+    redraw(folder, lambda mask: np.where(mask == 0, 0, 255))
+    first, second = look(folder).problems
+    assert (first.kind, first.check, first.stops) == ("mask", "mask classes", True)
+    assert (first.splits, second.splits) == (("evaluate",), ("val",))
+    for problem, name in ((first, "t0"), (second, "v0")):
+        assert "no class 1..K at all, only 0 (background) and 255" in problem.text
+        assert f"masks/{name}.png: were they drawn as 0/255 instead of 0/1?" in problem.text
+    assert checked_masks(folder) == [second.text]
+    minor = look(folder, scored=())
+    assert not minor.stops and len(minor.problems) == 2
+
+
+def test_masks_of_background_only_stop_nothing(folder: Path) -> None:
+    redraw(folder, lambda mask: mask * 0)
+    report = look(folder)
+    assert not report.stops and len(report.problems) == 2
+    assert "background (0) only" in report.problems[0].text
+    assert checked_masks(folder) == []
+
+
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_masks_whose_classes_are_shifted_against_the_labels(folder: Path, shift: int) -> None:
+    redraw(folder, lambda m: np.where((m > 0) & (m < 255), m.astype(int) + shift, m))
+    report = look(folder)
+    assert report.stops
+    for problem in report.problems:
+        assert (
+            f"if their class indices are {'raised' if shift > 0 else 'lowered'} by 1"
+            in problem.text
+        )
+    assert [p.splits for p in report.problems] == [("evaluate",), ("val",)]
+    (said,) = checked_masks(folder)
+    assert said.startswith("split 'val': the image-level labels agree with")
+
+
+def test_labels_that_miss_classes_stop_nothing(folder: Path) -> None:
+    """E.g. labels of one class per image, of whatever quality."""
+    text = (folder / "labels.csv").read_text().replace(f";{CLASSES[3]}", "")
+    (folder / "labels.csv").write_text(text)
+    assert not look(folder).problems and checked_masks(folder) == []
 
 
 @pytest.mark.parametrize(

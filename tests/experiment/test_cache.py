@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wsssbench.experiment.cache import Entry, Key
+from wsssbench.errors import UserError
+from wsssbench.experiment.cache import Entry, Key, read_manifest
 from wsssbench.experiment.plan import state_of
 
 KEY = Key(
@@ -74,11 +76,82 @@ def test_a_torn_manifest_is_no_manifest(tmp_path: Path) -> None:
     assert entry.manifest() is None and entry.started()
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"files": 3}', '{"files": {"a": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[]", '{"files": 3}', '{"files": {"a": 3}}', "\udcff", "[" * 10**5, '{"files": {"a": [1, 2, "x"]}}'],
+)  # fmt: skip
 def test_what_is_no_manifest_is_none(tmp_path: Path, text: str) -> None:
     entry = made(tmp_path)
-    (entry.directory / "manifest.json").write_text(text)
+    path = entry.directory / "manifest.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
     assert entry.manifest() is None and entry.started() and entry.damage() == []
+    # What is whole is used: a damaged record is no reason to compute everything again.
+    assert state_of(entry, {}) == ("resumed", "was interrupted")
+
+
+CHANGES: dict[str, Any] = {
+    "seconds": "long", "peak_mib": -1, "node": [], "result": [], "config": 3, "upstream": {"a": 3},
+    "content": None, "read": {"x": 7}, "code": "1", "format": 2.5, "data": None, "stage": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("entry_name", CHANGES)
+def test_no_entry_of_a_manifest_may_be_of_another_type(
+    tmp_path: Path, entry_name: str, sealed: bool
+) -> None:
+    """Also not of manifests of earlier versions, which are not sealed."""
+    entry = made(tmp_path)
+    path = entry.directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert entry_name in {**manifest, "node": "", "peak_mib": 0.0}
+    manifest[entry_name] = CHANGES[entry_name]
+    if not sealed:
+        del manifest["seal"]
+    path.write_text(json.dumps(manifest))
+    assert entry.manifest() is None and entry.started()
+    with pytest.raises(UserError, match=r"manifest\.json is damaged: run the experiment again"):
+        read_manifest(entry.directory)
+
+
+def test_a_manifest_is_used_as_it_was_written_only(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    path = entry.directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "result": {"images": 3}}))
+    assert entry.manifest() is None
+    del manifest["seal"]  # as earlier versions wrote it
+    path.write_text(json.dumps(manifest))
+    assert entry.manifest() is not None and entry.damage() == []
+
+
+@pytest.mark.parametrize("name", ["../kept", "/{root}/kept", "sub/../../kept", "a\0", "", "."])
+def test_a_manifest_names_no_file_outside(tmp_path: Path, name: str) -> None:
+    entry = made(tmp_path)
+    kept = entry.directory.parent / "kept"
+    kept.write_text("mine")
+    path = entry.directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"][name.format(root=kept.parent)] = [1, 1, 1]
+    path.write_text(json.dumps(manifest))
+    assert entry.manifest() is None
+    entry.reopen(entry.damage())
+    assert kept.read_text() == "mine"
+
+
+def test_nothing_is_removed_or_written_through_a_link(tmp_path: Path) -> None:
+    entry = made(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    (entry.directory / "sub").rename(elsewhere)
+    (entry.directory / "sub").symlink_to(elsewhere)
+    (elsewhere / "b.png").write_bytes(b"mine")
+    assert entry.damage() == ["sub/b.png"]
+    entry.reopen(entry.damage())
+    assert (elsewhere / "b.png").read_bytes() == b"mine"
+    with pytest.raises(UserError, match=f"sub is a link to {elsewhere}"):
+        entry.open()
+    entry.remove()
+    assert (elsewhere / "b.png").read_bytes() == b"mine" and not entry.directory.exists()
 
 
 def test_the_reason_tells_what_changed(tmp_path: Path) -> None:

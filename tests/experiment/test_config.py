@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from wsssbench.errors import UserError
-from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides, apply_smoke
+from wsssbench.experiment.config import config_text, read_config, resolve
+from wsssbench.experiment.overrides import apply_overrides, refuse_repeated
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(path.name for path in CONFIGS.glob("*.py"))
@@ -40,6 +40,44 @@ def test_defaults_are_filled_in(tiny: dict[str, Any]) -> None:
     assert resolved["classifier"]["schedule"]["power"] == 0.9
 
 
+OTHERS = {
+    "classifier": "dict(pooling=dict(type='GAP'))",
+    "data": "dict(type='VOC2012', root='voc')",
+    "refine": "dict(rw=dict(type='DenseCRF', alpha=2.0))",
+}
+
+
+@pytest.mark.parametrize("section", OTHERS)
+def test_a_component_of_another_type_replaces_that_of_the_base(
+    tiny: dict[str, Any], tmp_path: Path, section: str
+) -> None:
+    """What the base says about its own component is no parameter of the other one."""
+    (tmp_path / "base.py").write_text(config_text(tiny))
+    (tmp_path / "top.py").write_text(f"_base_ = ['base.py']\n{section} = {OTHERS[section]}\n")
+    given, (name, part) = eval(OTHERS[section]), next(iter(eval(OTHERS[section]).items()))
+    expected = given if section == "data" else {**tiny[section], name: part}
+    assert read_config(tmp_path / "top.py") == {**tiny, section: expected}
+    # The same type is merged, also when it is written out.
+    same = "classifier = dict(pooling=dict(type='GPP', aggregation='average'))\n"
+    (tmp_path / "top.py").write_text(f"_base_ = ['base.py']\n{same}")
+    assert read_config(tmp_path / "top.py")["classifier"]["pooling"] == {
+        "type": "GPP", "bins": (2,), "aggregation": "average"
+    }  # fmt: skip
+
+
+def test_an_override_that_would_have_no_effect(tiny: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"--set smoke.* give what it should override itself"):
+        apply_overrides(tiny, ["smoke={'seed': 3}"])
+    imported = {**tiny, "import_cams": {"directory": "cams", "format": "psa"}}
+    for key in ("classifier.pooling=GAP", "cam.flip=false"):
+        with pytest.raises(UserError, match="no effect, since the section import_cams stands in"):
+            apply_overrides(imported, [key])
+    assert apply_overrides(imported, ["import_cams=none", "cam.flip=false"])["cam"]["flip"] is False
+    with pytest.raises(UserError, match="--set seed is given 2 times"):
+        refuse_repeated(["seed=1", "cam.flip=false", "seed=2"])
+    refuse_repeated(["classifier.erasing.0=none", "classifier.erasing.0=none"])
+
+
 @pytest.mark.parametrize(
     ("override", "path", "value"),
     [
@@ -51,6 +89,31 @@ def test_defaults_are_filled_in(tiny: dict[str, Any]) -> None:
             "average",
         ),
         ("classifier.pooling=GAP", ("classifier", "pooling"), {"type": "GAP"}),
+        ("classifier.pooling.type=GAP", ("classifier", "pooling"), {"type": "GAP"}),
+        ("classifier.pooling.type=GPP", ("classifier", "pooling"), {"type": "GPP", "bins": (2,)}),
+        # Text that looks like something else, where the parameter takes text.
+        ("name=20240115", ("name",), "20240115"),
+        ("name=2007_000032", ("name",), "2007_000032"),
+        ("name=1e3", ("name",), "1e3"),
+        ("name=-0x1F", ("name",), "-0x1F"),
+        ("name=None", ("name",), "None"),
+        ("name=true", ("name",), "true"),
+        ("splits.val=2012", ("splits", "val"), "2012"),
+        ("label={'input': 7}", ("label", "input"), "7"),
+        (
+            "data=VOC2012(root=2012, masks_of={'train': 1_0}, labels=None, classes=1e3)",
+            ("data",),
+            {
+                "type": "VOC2012",
+                "root": "2012",
+                "masks_of": {"train": "1_0"},
+                "labels": None,
+                "classes": ["1e3"],
+            },
+        ),
+        # One value where a list is wanted.
+        ("cam.scales=1", ("cam", "scales"), [1]),
+        ("classifier.pooling.bins=4", ("classifier", "pooling", "bins"), [4]),
         ("classifier.erasing=AEFT", ("classifier", "erasing"), [{"type": "AEFT"}]),
         ("classifier.erasing=none", ("classifier", "erasing"), []),
         (
@@ -211,8 +274,8 @@ def test_no_advice_to_add_what_would_be_refused(tiny: dict[str, Any]) -> None:
     ("override", "words"),
     [
         ("classifier.pooling=GAPP", ["unknown pooling 'GAPP'", "GAP"]),
-        ("classifier.pooling.type=GAP", ["pooling GAP", "unknown parameter 'bins'"]),
         ("seed=x", ["seed='x'", "int"]),
+        ("data=VOC2012(root=007)", ["data=VOC2012(root=007)", "a text in quotes"]),
         ("refine.crf.input=camm", ["refine.crf.input", "did you mean cam"]),
         ("refine.crf.input=rw", ["refine.crf.input", "'rw'"]),  # only what is above
         ("label.input=cam", ["label.input", "crf, rw"]),
@@ -241,15 +304,6 @@ def test_a_segmenter_needs_labels(tiny: dict[str, Any]) -> None:
     config = resolve(read_config(CONFIGS / "gap_synthetic.py"))
     with pytest.raises(UserError, match="needs pseudo-labels"):
         resolve({**config, "label": None})
-
-
-def test_smoke_overrides_come_from_the_config(tiny: dict[str, Any]) -> None:
-    smoke = {"data.train_images": 2, "classifier.schedule.epochs": 0.5}
-    done = apply_smoke({**tiny, "smoke": smoke})
-    assert done["data"]["train_images"] == 2
-    assert done["classifier"]["schedule"]["epochs"] == 0.5
-    with pytest.raises(UserError, match="no smoke"):
-        apply_smoke(tiny)
 
 
 @pytest.mark.parametrize(

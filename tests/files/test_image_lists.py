@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wsssbench.errors import UserError
-from wsssbench.files.image_lists import ListEntry, first_few, read_id_list, read_list
+from wsssbench.files.image_lists import ListEntry, first_few, read_id_list, read_list, read_names
 
 
 def listed(tmp_path: Path, text: str) -> Path:
@@ -52,7 +52,7 @@ def test_mistakes_get_a_sentence(tmp_path: Path, text: str, sentence: str) -> No
 def test_missing_and_binary_lists(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         read_list(tmp_path / "gone.txt")
-    (tmp_path / "x.txt").write_bytes(b"\xff\xfe\x00\x81")
+    (tmp_path / "x.txt").write_bytes(b"\xff\xfe\x00\xd8\x00")
     with pytest.raises(UserError, match="cannot be read as text"):
         read_list(tmp_path / "x.txt")
     with pytest.raises(UserError, match="cannot be read as text"):
@@ -69,3 +69,24 @@ def test_the_lists_of_the_literature(voc12_lists: Path) -> None:
 def test_the_first_few_of_many_names() -> None:
     assert first_few(["a"]) == "'a'"
     assert first_few([str(i) for i in range(100)]) == "'0', '1', '2' and 97 more"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_lists_that_windows_wrote(tmp_path: Path, encoding: str) -> None:
+    text = "JPEGImages\\ü.jpg SegmentationClass\\ü.png\r\nb\r\n"
+    (tmp_path / "x.txt").write_bytes(text.encode(encoding))
+    assert read_list(tmp_path / "x.txt") == [
+        ListEntry("ü", "JPEGImages/ü.jpg", "SegmentationClass/ü.png"),
+        ListEntry("b"),
+    ]
+    (tmp_path / "x.txt").write_bytes("a\nb\n".encode("utf-16-le"))  # without a mark
+    with pytest.raises(UserError, match="holds zeros, as UTF-16 does: save it as UTF-8"):
+        read_list(tmp_path / "x.txt")
+
+
+def test_a_line_that_is_an_image_as_a_whole_is_its_id(tmp_path: Path) -> None:
+    path = listed(tmp_path, "#1 front\n# no comment\n#2\n a, b \na\n#2 old\n")
+    there = {"#1 front", "#2", "a, b"}
+    assert read_id_list(path, known=there.__contains__) == ["#1 front", "#2", "a, b", "a"]
+    assert read_names(path, known=there.__contains__) == ["#1 front", "#2", "a, b", "a"]
+    assert read_names(path) == ["a, b", "a"]

@@ -82,13 +82,16 @@ def test_artefacts_are_corrupt_unless_the_machine_is_at_fault() -> None:
 
 def test_texts_are_utf8_with_or_without_a_mark(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    for encoding in ("utf-8", "utf-8-sig"):
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         path.write_bytes("ü".encode(encoding))
         assert read_text("list", path) == "ü"
-    path.write_bytes("ü".encode("utf-16"))
+    path.write_bytes(b"\xff\xfea")
     with pytest.raises(
-        UserError, match=r"a\.txt cannot be read as text: it is in UTF-16: save it as UTF-8"
+        UserError, match=r"a\.txt cannot be read as text: it is damaged at byte 2, as UTF-16"
     ):
+        read_text("list", path)
+    path.write_bytes("ab".encode("utf-16-le"))
+    with pytest.raises(UserError, match="holds zeros, as UTF-16 does: save it as UTF-8"):
         read_text("list", path)
 
 

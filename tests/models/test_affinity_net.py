@@ -34,9 +34,9 @@ def test_the_embedding_is_the_mixed_levels():
     torch.testing.assert_close(model(x), expected)
 
 
-def test_new_layers_are_addressed_by_their_prefix():
-    names = [n for n, _ in net().named_parameters()]
-    assert {n.split(".")[0] for n in names} == {"backbone", "embed_levels", "embed_all"}
+def test_new_layers_are_all_but_the_backbone():
+    names = {n.split(".")[0] for n, _ in net().named_parameters()}
+    assert names == {"backbone", *net().new_layers()}
 
 
 def test_on_resnet38_it_is_the_published_448_channels():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Backbone, Classifier
+from wsssbench.interfaces import Backbone
 from wsssbench.plugins import load
 
 REGISTRY = load().registries.backbone
@@ -59,13 +59,6 @@ def test_feature_maps_have_the_declared_channels_and_rounded_up_sizes(name, sett
     assert list(backbone.strides) == sorted(backbone.strides)
     if "output_stride" in setting:
         assert backbone.strides[-1] == setting["output_stride"]
-
-
-@pytest.mark.parametrize(("name", "setting"), CASES)
-def test_no_parameter_is_taken_for_a_new_layer_by_its_name(name, setting):
-    names = [parameter for parameter, _ in build(name, **setting).named_parameters()]
-    new = (*Classifier.new_parameters(), "embed")
-    assert not [n for n in names if any(part in n for part in new)]
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))

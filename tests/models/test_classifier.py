@@ -9,6 +9,8 @@ from tiny_models import ScaledMean, TinyBackbone, tiny_classifier
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Classifier, Erasing, Losses, Output
 from wsssbench.models.classifier import build_classifier
+from wsssbench.training.optimizer import build_optimizer
+from wsssbench.training.schedule import Schedule
 
 IMAGES = torch.randn(2, 3, 21, 30, generator=torch.Generator().manual_seed(0))
 
@@ -94,13 +96,31 @@ def test_cam_maps_pass_through_the_erasing_methods_in_order():
     torch.testing.assert_close(classifier.cam_maps(IMAGES), (classifier(IMAGES).maps + 1) * 2)
 
 
-def test_new_parameters_are_all_but_the_backbone_s():
-    classifier = Classifier(TinyBackbone(), ScaledMean(3), 3, [Double()], hidden=4)
-    new = {n for n, _ in classifier.named_parameters() if n.startswith(classifier.new_parameters())}
-    assert new == {"hidden.weight", "head.weight", "pooling.factor", "erasing.0.factor"}
-    rest = {n for n, _ in classifier.named_parameters()} - new
-    assert rest
-    assert all(n.startswith("backbone.") for n in rest)
+class Adapted(TinyBackbone):
+    """With a layer that no pretraining has seen, and one whose name is that of the classifier's head."""
+
+    new_layers = ("adapter",)
+
+    def __init__(self):
+        super().__init__()
+        self.adapter = torch.nn.Conv2d(6, 6, 1)
+        self.classifier = torch.nn.ModuleDict({"head": torch.nn.Conv2d(6, 6, 1)})
+
+
+def test_new_layers_are_the_classifier_s_own_and_those_that_the_backbone_declares():
+    """As the optimiser sorts them: what is called like a new layer, but stands in the backbone, is not one."""
+    classifier = Classifier(Adapted(), ScaledMean(3), 3, [Double()], hidden=4)
+    faster = dict.fromkeys((f"classifier.{path}" for path in classifier.new_layers()), 10.0)
+    model = torch.nn.ModuleDict({"classifier": classifier})
+    schedule = Schedule(batch_size=1, iterations=1, lr=0.1)
+    groups = build_optimizer(model, schedule, faster).optimizer.param_groups
+    rate = {id(p): group["lr"] for group in groups for p in group["params"]}
+    names = {name for name, p in classifier.named_parameters() if rate[id(p)] == 1.0}
+    assert names == {
+        *("hidden.weight", "head.weight", "pooling.factor", "erasing.0.factor"),
+        *("backbone.adapter.weight", "backbone.adapter.bias"),
+    }
+    assert {rate[id(p)] for n, p in classifier.named_parameters() if n not in names} == {0.1}
 
 
 def test_building_from_a_config():

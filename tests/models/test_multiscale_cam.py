@@ -6,6 +6,8 @@ import torch
 from PIL import Image
 from tiny_models import tiny_classifier
 
+from wsssbench.errors import UserError
+from wsssbench.files.artefacts import write_cam
 from wsssbench.models.multiscale_cam import MultiScaleCAM
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -149,3 +151,14 @@ def test_images_of_few_pixels_work():
 def test_scales_out_of_range_are_refused(scales):
     with pytest.raises(ValueError, match="scales="):
         MultiScaleCAM(scales=scales)
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e38])
+def test_a_diverged_classifier_has_no_cam(image, tmp_path, value):
+    """NaN weights, and finite ones whose maps overflow, both of which would look like background."""
+    classifier = tiny_classifier(seed=3)
+    with torch.no_grad():
+        classifier.head.weight[:] = value
+    cam = MultiScaleCAM(scales=(1.0, 2.0)).infer(classifier, image, labels(0, 2))
+    with pytest.raises(UserError, match=r"the CAM for a is not valid: .*did the training diverge"):
+        write_cam(tmp_path / "a.npz", cam)

@@ -95,3 +95,10 @@ def test_background_alpha() -> None:
     assert result[0, 0] == 0
     assert (background_alpha(maps, 24) <= result).all()
     assert (background_alpha(np.zeros((0, 5, 4), np.float32), 4) == np.ones((5, 4))).all()
+
+
+def test_a_map_that_is_no_number_does_not_become_an_empty_one() -> None:
+    maps = torch.randn(2, 3, 4, 4)
+    maps[0, 1, 2, 3], maps[1, 0, 0, 0] = float("nan"), float("inf")
+    bad = normalise(maps).isfinite().logical_not().flatten(2).any(2)
+    assert bad.tolist() == [[False, True, False], [True, False, False]]

@@ -213,3 +213,23 @@ def test_ticks_are_round_and_inside():
         steps = np.diff(found)
         assert np.allclose(steps, steps[0], rtol=1e-4)
     assert ticks(0, 0.6, 7) == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [6.9e11] * 3,  # a network that diverged and stays there
+        [1e30, 1e30 * (1 + 1e-15), 1e30],
+        [-4e300, 4e300, 1.0],
+        [float("inf"), float("nan"), 1.0],
+        [0.0, 5e-324, 0.0],
+        [float("nan")] * 3,
+    ],
+)
+def test_no_numbers_are_too_odd_for_a_chart(values):
+    curve = Curve(RowStyle("loss", 1, 0), list(enumerate(values)))
+    for html in (line_chart([curve], "x", "y", "t"), small_chart([curve], "t", True)):
+        points = np.concatenate(
+            [vertices(line) for line in Page(html).all("polyline") if line["points"]] or [[0.0]]
+        )
+        assert np.isfinite(points).all() and (points >= -1e-3).all() and (points < 600).all()

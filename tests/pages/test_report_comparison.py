@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from comparing import of, one_rung
 from made_up_report import NAMES, make_collection, make_report, make_row
 from page_reader import EVIL, check
 
@@ -43,13 +44,20 @@ def test_every_cell_of_the_tables_is_in_the_page(report, page):
     for table in report.tables:
         for row in comparison_table(table).rows:
             assert all(cell.text in page.text for cell in row)
-    assert len(page.of_class("best")) > 3 and page.of_class("second")
+    assert not page.of_class("best") and "not separable" in page.text  # two seeds
+
+
+def test_what_is_separated_is_bold(tmp_path):
+    found = one_rung(tmp_path)
+    report = ComparisonReport(found, select(found), [of(found)])
+    page = check(render_comparison(report))
+    assert len(page.of_class("best")) >= 1 and "best: AEFT" in page.text
 
 
 def test_the_summary_is_of_the_best_row_and_the_baseline(report, page):
     best, baseline = report.selection.ranked[0], report.selection.b
     assert (best, baseline) == (NAMES[-1], "GAP")
-    assert f"best: {best}" in page.text and f"compared with: {baseline}" in page.text
+    assert f"highest: {best}" in page.text and f"compared with: {baseline}" in page.text
     assert "95 % interval over images [" in page.text
     assert "7 of 8 runs there, seeds 0 and 1" in page.text
 
@@ -169,7 +177,7 @@ def test_one_row_alone_has_a_page(tmp_path):
     tables = [make_comparison(alone, Options(selection.rung, resamples=10, baseline=selection.b))]
     pairs, problem = image_pairs(selection)
     page = check(render_comparison(ComparisonReport(alone, selection, tables, pairs, (), problem)))
-    assert "best: GAP" in page.text and "Best and worst images" not in page.text
+    assert "highest: GAP" in page.text and "Best and worst images" not in page.text
 
 
 def test_every_text_is_escaped(report):

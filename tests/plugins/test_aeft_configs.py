@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides, apply_smoke
+from wsssbench.experiment.overrides import apply_overrides
+from wsssbench.experiment.trial import tried
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def config(name: str, smoke: bool = False) -> dict[str, Any]:
     read = read_config(CONFIGS / f"{name}.py")
-    return resolve(apply_smoke(read) if smoke else read)
+    return resolve(tried(read, read, smoke, None))
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
@@ -145,11 +146,8 @@ def test_one_row_of_the_released_code_can_be_undone_from_the_command_line():
 
 
 @pytest.mark.parametrize("name", ["aeft_voc", "aeft_voc_released"])
-def test_smoke_needs_no_weights_and_only_lists_that_are_there(name):
+def test_smoke_needs_no_weights(name):
     small = leaves(config(name, smoke=True))
     weights = {path: v for path, v in small.items() if path.endswith("backbone.weights")}
     assert len(weights) == 3
     assert set(weights.values()) == {None}
-    lists = [v for path, v in small.items() if path.startswith("data.lists.")]
-    assert len(lists) == 3
-    assert all((CONFIGS.parent / file).is_file() for file in lists)

@@ -29,6 +29,18 @@ def test_a_run_that_is_named_twice_counts_once(tmp_path):
 def test_methods_of_one_name_are_told_apart(tmp_path):
     write_run(tmp_path / "aa-seed0")
     write_run(tmp_path / "bb-seed0", OTHER)
+    assert load([tmp_path]).rows == ("classifier.pooling=GAP", "classifier.pooling=GPP")
+    write_run(tmp_path / "cc" / "cc-seed0", name="another")
+    assert set(load([tmp_path, tmp_path / "cc"]).rows) == {
+        *("made_up, classifier.pooling=GAP", "made_up, classifier.pooling=GPP"),
+        "another",
+    }
+
+
+def test_variants_that_differ_in_much_are_told_apart_by_their_run(tmp_path):
+    more = {f"classifier.{name}": 1 for name in ("dropout", "hidden", "supervised_images")}
+    write_run(tmp_path / "aa-seed0")
+    write_run(tmp_path / "bb-seed0", Method(set=OTHER.set | more))
     assert load([tmp_path]).rows == ("made_up (aa)", "made_up (bb)")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from wsssbench.results.axes import Axes, texts
 from wsssbench.results.collection import Collection, load
 from wsssbench.results.compare import make_comparison
 from wsssbench.results.comparison import Comparison
+from wsssbench.results.formats import WRITERS, comparison_table
 from wsssbench.results.layout import Options
 
 POOLINGS = {"GAP": {"type": "GAP"}, "GPP": {"type": "GPP", "bins": (2, 4)}}
@@ -70,7 +72,8 @@ def test_two_axes_of_a_sweep(grid):
         for pooling in POOLINGS
     }
     assert [line.n for line in found.lines] == [None, None]
-    assert [[c.rank for c in line.cells] for line in found.lines] == [[2, 2], [1, 1]]
+    assert not any(c.rank for line in found.lines for c in line.cells)  # two seeds each
+    assert [one.best for one in found.separations.values()] == ["GPP + none", "GPP + AEFT"]
 
 
 def test_axes_of_runs_are_paths_in_their_configs(runs):
@@ -100,7 +103,8 @@ def test_rungs_metrics_seeds_and_rows_are_axes(grid):
     across = of(grid, rows="rung")
     assert across.layout.columns == grid.rows
     assert across.layout.corner == "rung" and across.best_per_row
-    assert [c.rank for c in across.lines[0].cells] == [0, 0, 2, 1]
+    assert list(across.separations) == ["CAM", "+ CRF"]
+    assert across.separations["CAM"].best == "GPP + AEFT"
 
 
 def test_one_axis_alone_is_completed(grid):
@@ -221,3 +225,43 @@ def test_components_are_told_apart_by_what_differs():
     assert texts([{"crf": {"type": "DenseCRF"}, "rw": {"type": "AffinityWalk"}}]) == [
         "DenseCRF + AffinityWalk"
     ]
+
+
+def with_iou(collection: Collection) -> Collection:
+    """`collection` whose rungs have an IoU per class: the mIoU plus a number of the class; one does not occur."""
+    more = {"background": 20.0, "cat": 1.0, "dog": None, "sofa": -3.5}
+
+    def changed(member):
+        rungs = [
+            replace(r, iou={k: None if v is None else r.chosen.miou + v for k, v in more.items()})
+            for r in member.result.evaluations
+        ]
+        return replace(member, result=replace(member.result, evaluations=rungs))
+
+    return replace(collection, members=tuple(map(changed, collection.members)))
+
+
+def test_classes_are_an_axis_in_every_format(grid):
+    found = of(with_iou(grid), columns="class", rung="crf", baseline="GAP + none")
+    assert found.layout.columns == ("background", "cat", "dog", "sofa")
+    assert comparison_table(found).title == "Table 1: pooling, + CRF IoU by row and class (%)"
+    expected = [mean(grid, "GPP + AEFT", 1) + more for more in (20.0, 1.0, -3.5)]
+    background, cat, dog, sofa = found.lines[3].cells
+    assert [c.stat.mean for c in (background, cat, sofa)] == pytest.approx(expected)
+    assert dog.stat is None and dog.values == {}
+    assert cat.difference.stat.mean == pytest.approx(
+        mean(grid, "GPP + AEFT", 1) - mean(grid, "GAP + none", 1)
+    )
+    assert list(found.separations) == ["background", "cat", "sofa"]
+    for name, write in WRITERS.items():
+        text = write(found)
+        assert "sofa" in text and f"{expected[2]:.1f}" in text, name
+    across = of(with_iou(grid), rows="class", rung="crf")
+    assert [line.name for line in across.lines] == ["background", "cat", "dog", "sofa"]
+    assert across.layout.columns == grid.rows
+
+
+@pytest.mark.parametrize("options", [{"metric": "oracle"}, {"rows": "metric"}])
+def test_classes_have_no_other_metric(grid, options):
+    with pytest.raises(UserError, match="classes have their IoU at the fixed or selected"):
+        of(with_iou(grid), columns="class", **options)

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+from comparing import of, one_rung
 from made_up_runs import Method, write_sweep
 from rich.console import Console
 
@@ -129,12 +130,53 @@ def test_the_terminals_table_fits_and_loses_nothing(table, nodes, width):
             assert word in shown.replace("± ", "±")
 
 
-def test_the_best_are_marked_in_every_format(table):
-    found = table()
-    best = str(cell(found, "GPP").stat)
+def test_what_is_separated_is_marked_in_every_format(tmp_path):
+    found = of(one_rung(tmp_path))
+    assert found.separations["mIoU"].ranks == {"AEFT": 1, "GPP": 2}
+    best, second = (str(cell(found, row).stat) for row in ("AEFT", "GPP"))
+    shown = Console(width=200, file=io.StringIO(), color_system=None)
+    shown.print(terminal(comparison_table(found), 200, styled=False))
+    assert f"{best}*" in shown.file.getvalue() and f"{second}°" in shown.file.getvalue()
     assert f"**{best}**" in WRITERS["markdown"](found)
+    assert f"<u>{second}</u>" in WRITERS["markdown"](found)
     assert r"\textbf{" + best.replace(" ± ", r"\,$\pm$\,") + "}" in WRITERS["latex"](found)
-    assert f"<u>{cell(found, 'GAP').stat}</u>" in WRITERS["markdown"](found)
+    lines = list(csv.DictReader(io.StringIO(WRITERS["csv"](found))))
+    ranks = {one["row"]: one["rank"] for one in lines if one["metric"] == "miou"}
+    assert ranks == {"GAP": "", "GPP": "2", "AEFT": "1", "CONTA": ""}
+    document = json.loads(WRITERS["json"](found))
+    assert [line["cells"][0]["rank"] for line in document["table"]] == [0, 2, 1, 0]
+    assert document["separations"]["mIoU"]["others"][0]["low"] > 0
+    assert any("corrected for their number (Holm), excludes 0" in one for one in found.remarks)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1), (0, 1, 2)])
+def test_what_is_not_separated_is_marked_in_none_and_said_in_all(tmp_path, seeds):
+    methods = {"a": Method(0.6), "b": Method(0.6, set={"classifier.pooling": {"type": "Max"}})}
+    collection = load([write_sweep(tmp_path, methods, seeds, name="x")])
+    found = make_comparison(
+        collection, Options(rung="CAM", columns="rung", rows="row", resamples=20)
+    )
+    assert not any(one.rank for one in found.cells)
+    reason = found.separations["CAM"].reason
+    if len(seeds) < 3:
+        expected = f"n = {len(seeds)}, and at least 3 seeds are needed to tell rows apart"
+        assert reason == expected
+    else:
+        assert "the paired 95 % interval over 3 seeds" in reason
+    for name in ("markdown", "latex"):
+        text = WRITERS[name](found)
+        assert "not separable" in text and "bold" not in text and "textbf" not in text
+    assert {one["rank"] for one in csv.DictReader(io.StringIO(WRITERS["csv"](found)))} == {""}
+    document = json.loads(WRITERS["json"](found))
+    assert f"not separable: {reason}" in document["remarks"]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_with_one_seed_the_interval_is_said_to_cover_images_only(tmp_path, seeds):
+    collection = load([write_sweep(tmp_path, {"a": Method(0.6), "b": Method(0.7)}, seeds)])
+    found = make_comparison(collection, Options(resamples=20))
+    said = [one for one in found.remarks if "n = 1: the interval covers images, not seeds" in one]
+    assert len(said) == (len(seeds) == 1)
 
 
 def test_csv_is_tidy_and_plain(table):
@@ -148,7 +190,7 @@ def test_csv_is_tidy_and_plain(table):
     assert float(line["ci_low"]) == pytest.approx(gpp.difference.low, abs=1e-4)
     assert float(line["diff"]) == pytest.approx(gpp.difference.stat.mean, abs=1e-4)
     assert (line["n"], line["diff_n"], line["baseline"]) == ("2", "2", "GAP")
-    assert float(line["paper"]) == 54.2 and line["rank"] == "1" and line["rung"] == "CAM"
+    assert float(line["paper"]) == 54.2 and line["rung"] == "CAM"
     assert float(line["threshold_min"]) == 0.4
     assert "the paper's protocol differs: dataset VOC2012" in line["notes"]
     (empty,) = (one for one in lines if (one["row"], one["metric"]) == ("CONTA", "miou"))

@@ -7,7 +7,6 @@ import pytest
 from comparing import cell, of, one_rung, said
 
 from wsssbench.results.collection import Collection
-from wsssbench.results.marks import ranks
 
 
 @pytest.fixture
@@ -31,20 +30,6 @@ def with_rungs(collection: Collection, row: str, **changes) -> Collection:
     return dataclasses.replace(collection, members=tuple(map(changed, collection.members)))
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([1.0, 3.0, 2.0], [0, 1, 2]),
-        ([1.04, 1.01, 0.5], [1, 1, 2]),  # both are shown as 1.0
-        ([2.0, 1.0, 1.0], [1, 2, 2]),
-        ([5.0], [0]),
-        ([], []),
-    ],
-)
-def test_the_best_and_the_second(values, expected):
-    assert ranks(values) == expected
-
-
 def test_a_row_of_another_protocol_is_noted_and_does_not_compete(one):
     assert [line.cells[0].rank for line in of(one).lines] == [0, 2, 1, 0]
     found = of(with_rungs(one, "AEFT", scales="1.0", flip=False))
@@ -52,7 +37,7 @@ def test_a_row_of_another_protocol_is_noted_and_does_not_compete(one):
     assert said(found, aeft.notes) == [
         "protocol differs from GAP: scales 1.0 instead of 0.5, 1.0; flip no instead of yes"
     ]
-    assert [line.cells[0].rank for line in found.lines] == [2, 1, 0, 0]
+    assert [line.cells[0].rank for line in found.lines] == [0, 1, 0, 0]
 
 
 def test_how_the_threshold_was_chosen_is_the_protocol_of_what_depends_on_it(one):

@@ -109,7 +109,7 @@ def test_the_sentence_names_the_entry(runs: list[Path], tmp_path: Path) -> None:
         read_run(tmp_path)
     assert str(error.value) == (
         f"{tmp_path / 'metrics.json'}: rungs.0.curve.3.miou: Input should be a valid number, unable to parse "
-        "string as a number; run the experiment again"
+        "string as a number, not 'high'; run the experiment again"
     )
 
 

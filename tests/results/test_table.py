@@ -193,3 +193,23 @@ def test_a_usual_table_fits_the_page(tmp_path):
         ROWS[1][2],
     )
     assert "Overfull" not in compiled(latex(table_of(*[row] * 8, columns=columns)), tmp_path)
+
+
+def test_a_table_of_any_width_has_all_its_names_and_numbers_on_a_narrow_terminal():
+    """Columns that do not fit go into further tables, each with the names; nothing is cut with an ellipsis."""
+    names = ("pooling=GPP(bins=(2, 4, 8, 16)), erasing=AEFT(margin=0.5)", "n" * 90, "GAP")
+    columns = (COLUMNS[0], *(Column(f"class {i}") for i in range(21)), Column(f"vs. {names[0]}"))
+    rows = [
+        [TableCell(name), *(TableCell(f"{10 * r + i / 10:.1f} ± 0.3") for i in range(22))]
+        for r, name in enumerate(names)
+    ]
+    for width in (60, 80, 120):
+        shown = show(table_of(*rows, columns=columns), width)
+        lines = shown.splitlines()
+        assert max(map(len, lines)) <= width and "…" not in shown
+        assert shown.replace("\n", "").count("GAP") == (parts := sum("row" in x for x in lines)) > 1
+        squeezed = "".join(shown.split())
+        for cells in rows:
+            for cell in cells[1:]:
+                assert cell.text.replace(" ", "") in squeezed
+        assert squeezed.count("n") >= 90 * parts

@@ -249,7 +249,7 @@ def wrong(given: Given) -> dict[str, tuple[Any, str]]:
         "beyond": ({0: a[1], 9: a[3]}, r"class index 9 \(no such class\)"),
         "crf": (crf, r"holds CRF scores \(0 = background"),
         "percent": ({0: a[1] * 100, 2: a[3]}, r"normalised to \[0, 1\]"),
-        "nan": ({0: a[1] * np.nan, 2: a[3]}, r"normalised to \[0, 1\]"),
+        "nan": ({0: a[1] * np.nan, 2: a[3]}, r"holds NaN or infinite values"),
         "other family": ({"keys": np.array([0]), "high_res": a[1][None]}, "format irn"),
         "code": ({0: os.system}, "could run code"),
     }

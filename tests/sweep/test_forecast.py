@@ -34,13 +34,13 @@ def planned(base: Path, *grids: str, until: str = "rw", **options: Any) -> Plann
 
 def shown(found: PlannedSweep) -> str:
     console = Console(width=110, file=io.StringIO(), color_system=None)
-    show_forecast(found, console)
+    show_forecast(found, console, "cpu")
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_rows_that_share_stages_share_them_in_the_tree(base: Path) -> None:
     found = planned(base, "refine.rw.steps=2,4", "pooling=GAP,GPP")
-    ahead = forecast(found.sweep, found.plans)
+    ahead = forecast(found.sweep, found.plans, "cpu")
     by_node: dict[str, list[int]] = {}
     for stage in ahead.stages.values():
         by_node.setdefault(stage.node, []).append(len(stage.cells))
@@ -63,20 +63,21 @@ def test_the_plan_as_it_is_shown(base: Path) -> None:
     assert "time left: unknown" in text and "unknown" in text
 
 
-def test_estimates_are_those_of_the_most_similar_earlier_stage(base: Path) -> None:
-    found = planned(base, "classifier.schedule.lr=0.01,0.02", until="data", seeds=(0,))
+def test_a_stage_in_the_cache_takes_what_it_took_and_another_seed_as_long(base: Path) -> None:
+    grid = "classifier.schedule.lr=0.01,0.02"
+    found = planned(base, grid, until="data", seeds=(0,))
     (step, *_) = next(iter(found.plans.values())).steps
+    facts = {"device": "cpu", "images": None, "whole": True}
     step.entry.open()
-    step.entry.close({}, {"node": "data", "seconds": 12.0, "peak_mib": 1.0})
-    again = planned(base, "classifier.schedule.lr=0.01,0.02", until="data", seeds=(0,))
-    text = shown(again)
+    step.entry.close({}, {"node": "data", "seconds": 12.0, "peak_mib": 1.0, **facts})
+    text = shown(planned(base, grid, until="data", seeds=(0,)))
     assert "1 cached, 0 to run" in text and "12 s" in text
     assert "sharing stages saves about 12 s" in text
-    bigger = planned(base, "data.train_images=7,8", until="data", seeds=(0,))
-    text = shown(bigger)
-    assert (
-        text.count("about 12 s") == 2 and "one after the other, by earlier runs: about 24 s" in text
-    )
+    text = shown(planned(base, "data.seed=5,6", until="data", seeds=(0,)))
+    assert text.count("about 12 s") == 2
+    assert "one after the other, by earlier runs: about 24 s" in text
+    text = shown(planned(base, "data.train_images=7,8", until="data", seeds=(0,)))
+    assert "time left: unknown" in text and "12 s" not in text
 
 
 def test_a_cells_config_is_the_config_of_its_run(base: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 from made_up_sweep import Events, leaves_results, script
+from rich.console import Console
 
-from wsssbench.results.sweep_record import Sweep, SweepCell
+from wsssbench.cli.sweep_display import CellsDisplay, show_warnings
+from wsssbench.results.sweep_record import Sweep, SweepCell, read_sweep
 from wsssbench.sweep import launch
 from wsssbench.sweep.launch import (
     LaunchOptions,
@@ -43,6 +46,27 @@ def test_a_cell_leaves_its_log_and_state(
     assert texts == ["started", "[1/2] classify: computed", "x" * 3_000_000, "done"]
     log = sweep.log(cell).read_text(encoding="utf-8")
     assert log == "[1/2] classify: computed\n" + "x" * 3_000_000 + "\né"
+
+
+def test_the_warnings_of_a_cell_are_shown_and_kept(
+    sweep: Sweep, options: LaunchOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one that is done, and of one that has failed; each warning once."""
+    done, failed, _ = sweep.cells
+    said = "print('warning: bins of 16'); print('warning: bins of 16'); print('a warning: no')"
+    codes = {done.id: f"{leaves_results(sweep, done)}; {said}", failed.id: f"{said}; exit(1)"}
+    monkeypatch.setattr(launch, "command", lambda _sweep, cell, _o: script(codes[cell.id]))
+    console = Console(width=90, file=io.StringIO(), color_system=None)
+    with CellsDisplay(console, 2) as display:
+        run_here(sweep, [done, failed], options, 1, [], display)
+    assert "a, seed 0: warning: bins of 16" in console.file.getvalue()  # type: ignore[attr-defined]
+    again = read_sweep(sweep.directory)
+    states = [(again.status(cell).state, again.status(cell).warnings) for cell in sweep.cells]
+    assert states == [("done", ("bins of 16",)), ("failed", ("bins of 16",)), ("waiting", ())]
+    console = Console(width=90, file=io.StringIO(), color_system=None)
+    show_warnings(again, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert shown == "warning: a, seed 0; b, seed 0: bins of 16\n"
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from made_up_sweep import Events, Sender, answers, leaves_results, ready, script
+from made_up_sweep import Events, Sender, answers, leaves_results, ready, script, wait_until
 
 from wsssbench.errors import UserError
 from wsssbench.results.sweep_record import Status, Sweep, SweepCell
 from wsssbench.sweep import process, slurm
-from wsssbench.sweep.launch import LaunchOptions
+from wsssbench.sweep.launch import LaunchOptions, command
 from wsssbench.sweep.slurm import submit, wait_for
 
 needs_submitit = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('submitit')")
@@ -44,6 +45,76 @@ def test_submitit_runs_the_same_jobs(
     assert "broken" in sweep.status(cells[0]).reason
     assert sweep.log(cells[1]).read_text().endswith("\n1\n")
     assert ("done", "b-seed0") in display.events
+
+
+def batch_script(
+    tmp_path: Path,
+    options: LaunchOptions,
+    given: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[str]:
+    """The options in the script that submitit would hand to sbatch."""
+    which = shutil.which
+    monkeypatch.setattr(
+        "shutil.which", lambda name, **more: "/bin/true" if name == "srun" else which(name, **more)
+    )
+    executor = slurm._executor(tmp_path, "slurm", options, given)._executor
+    text = executor._make_submission_file_text("python job", "1")
+    return [line.removeprefix("#SBATCH --") for line in text.splitlines() if "#SBATCH" in line]
+
+
+@needs_submitit
+@pytest.mark.parametrize(
+    ("device", "workers", "ranks", "given", "lines", "absent"),
+    [
+        # from a login node without a GPU: the device is the job's to find
+        ("auto", None, 1, {}, ["gpus-per-node=1", "cpus-per-task=8", "nodes=1", "ntasks-per-node=1",
+                               "time=1440", "signal=USR2@90"], ""),
+        ("cuda", 6, 4, {"slurm_partition": "gpu"},
+         ["gpus-per-node=4", "cpus-per-task=24", "partition=gpu"], ""),
+        ("cpu", 16, 1, {"timeout_min": 60}, ["cpus-per-task=16", "time=60"], "gpus"),
+        ("auto", None, 2, {"slurm_gres": "gpu:a100:2", "cpus_per_task": 12},
+         ["gres=gpu:a100:2", "cpus-per-task=12"], "gpus-per-node"),
+        ("auto", None, 2, {"slurm_cpus_per_task": 20}, ["cpus-per-task=20", "gpus-per-node=2"], ""),
+    ],
+)  # fmt: skip
+def test_a_job_asks_for_the_ranks_gpus_and_cores(
+    tmp_path: Path, device: str, workers: int | None, ranks: int, given: dict[str, object],
+    lines: list[str], absent: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    options = LaunchOptions(tmp_path, device, workers, ranks)
+    asked = batch_script(tmp_path, options, given, monkeypatch)
+    assert set(lines) <= set(asked), asked
+    assert not absent or not any(absent in line for line in asked)
+
+
+@pytest.mark.parametrize("name", ["nodes", "tasks_per_node", "slurm_nodes"])
+def test_several_tasks_would_each_run_the_cell(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="one task on one node"):
+        slurm.request(LaunchOptions(tmp_path, "auto", None), {name: 2})
+
+
+def test_the_job_decides_the_device_and_its_workers(sweep: Sweep, tmp_path: Path) -> None:
+    words = command(sweep, sweep.cells[0], LaunchOptions(tmp_path, "auto", None, ranks=4))
+    assert words[words.index("--device") + 1] == "auto" and "--workers" not in words
+    assert "--nproc_per_node=4" in words
+
+
+@needs_submitit
+def test_before_its_time_limit_a_job_goes_back_into_the_queue(
+    sweep: Sweep, options: LaunchOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """submitit's local executor warns a job as Slurm does, and runs it again."""
+    cell, first = sweep.cells[0], sweep.directory / "first"
+    code = f"import os, pathlib, time; p = pathlib.Path({str(first)!r})\n"
+    code += "if not p.exists(): p.write_text(f'{os.getppid()} '); time.sleep(600)\n"
+    monkeypatch.setattr(slurm, "command", lambda *_: script(code + leaves_results(sweep, cell)))
+    jobs = submit(sweep, [cell], options, "local", {})
+    wait_until(lambda: first.exists() and first.read_text().endswith(" "))
+    os.kill(int(first.read_text()), signal.SIGUSR2)
+    display = Events()
+    wait_for(sweep, [cell], jobs, display)
+    assert display.events[-1] == ("done", cell.id)
 
 
 @needs_submitit

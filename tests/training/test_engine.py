@@ -26,9 +26,9 @@ from toy_training import (
 )
 from warm_processes import RankError
 
-from wsssbench.errors import UserError
+from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.interfaces import Losses
-from wsssbench.training.checkpoints import Checkpoints
+from wsssbench.training.checkpoints import Checkpoints, load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.schedule import Schedule
 
@@ -108,6 +108,62 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, unbroken, damage):
     assert same(weights, unbroken[0])
 
 
+class Mark:
+    """Unpickling it leaves a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_that_holds_code_is_passed_over(tmp_path, unbroken):
+    _run_until(tmp_path, 11)
+    path = tmp_path / "checkpoints" / "iteration_0000008.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    torch.save({**checkpoint, "more": Mark(tmp_path / "mark")}, path)
+    weights, diary = run(tmp_path)
+    assert not (tmp_path / "mark").exists()
+    assert diary.lines[0] == "toy: checkpoint iteration_0000008.pth is damaged and is not used"
+    assert same(weights, unbroken[0])
+
+
+def test_a_config_in_a_checkpoint_is_not_run(tmp_path, unbroken):
+    """mmengine's Runner would."""
+    _run_until(tmp_path, 11)
+    path = tmp_path / "checkpoints" / "iteration_0000008.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["meta"]["config"] = (
+        f"import pathlib\npathlib.Path({str(tmp_path / 'mark')!r}).touch()"
+    )
+    torch.save(checkpoint, path)
+    weights, diary = run(tmp_path)
+    assert not (tmp_path / "mark").exists()
+    assert diary.lines == ["toy: resumed at iteration 8 of 12"]
+    assert same(weights, unbroken[0])
+
+
+def test_a_checkpoint_of_another_network_is_a_sentence(tmp_path):
+    _run_until(tmp_path, 11)
+    path = tmp_path / "checkpoints" / "iteration_0000008.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"].popitem()
+    torch.save(checkpoint, path)
+    with pytest.raises(CorruptArtefactError, match=r"iteration_0000008\.pth .*TaskModel"):
+        run(tmp_path)
+
+
+def test_weights_are_read_as_data(tmp_path):
+    torch.save({**Toy().state_dict(), "more": Mark(tmp_path / "mark")}, tmp_path / "weights.pth")
+    with pytest.raises(CorruptArtefactError, match=r"weights\.pth"):
+        load_weights(Toy(), tmp_path / "weights.pth")
+    assert not (tmp_path / "mark").exists()
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(CorruptArtefactError, match="state_dict for Toy"):
+        load_weights(Toy(), tmp_path / "weights.pth")
+
+
 def test_with_every_checkpoint_damaged_it_starts_anew(tmp_path, unbroken):
     _run_until(tmp_path, 6)
     _cut(tmp_path / "checkpoints" / "iteration_0000004.pth")
@@ -157,8 +213,8 @@ def test_steps_are_those_of_a_plain_loop(tmp_path, optimizer):
             seen.append(draw)
             return super().__getitem__(draw)
 
-    # "body.1" is the longer part of "body.1.weight", so it counts
-    multipliers = {"head": 10.0, "body": 2.0, "body.1": 0.0}
+    # "body.1" is the longer way to "body.1.weight", so it counts; "weight" and "bod" lead to nothing
+    multipliers = {"head": 10.0, "body": 2.0, "*.1": 0.0, "weight": 3.0, "bod": 3.0}
     path = train(task, Watched(), schedule, context(tmp_path), multipliers)
 
     fast, slow = list(reference.head.parameters()), list(reference.body[0].parameters())
@@ -187,10 +243,40 @@ def test_a_loss_that_is_no_number_is_a_sentence(tmp_path):
             factor = float("nan") if progress > 0.5 else 1.0
             return Losses({"fit": losses.terms["fit"] * factor})
 
-    with pytest.raises(UserError, match=r"toy: the loss became nan at iteration 8; a lower"):
+    with pytest.raises(
+        UserError, match=r"toy: the loss became nan at iteration 8, so .* diverged: a lower"
+    ):
         run(tmp_path, task=Exploding())
     assert not (tmp_path / "weights.pth").exists()
     assert run(tmp_path)[1].lines == ["toy: resumed at iteration 4 of 12"]
+
+
+@pytest.mark.parametrize(
+    ("blow", "sentence"),
+    [
+        # A finite loss whose gradient is not: the last step spoils the weights, and no loss comes after it.
+        (lambda fit: fit + (0 * fit).sqrt(), "after the last iteration the weights .* not finite"),
+        (lambda fit: fit * 1e13, "the loss became .*e.* at iteration 1"),
+    ],
+)
+def test_a_training_that_has_diverged_leaves_no_weights(tmp_path, blow, sentence):
+    class Steep(Toy):
+        def forward(self, batch, progress):
+            return Losses({"fit": blow(super().forward(batch, progress).terms["fit"])})
+
+    once = replace(SCHEDULE, warmup_iterations=0, iterations=1)
+    with pytest.raises(UserError, match=f"^toy: {sentence}.*lower learning rate"):
+        run(tmp_path, task=Steep(), schedule=once)
+    assert not (tmp_path / "weights.pth").exists()
+
+
+def test_weights_that_are_not_finite_are_not_read(tmp_path):
+    """Earlier versions saved what a training had left when it diverged in its last step."""
+    torch.save(
+        {"good": torch.ones(2), "bad": torch.tensor([1.0, float("inf")])}, tmp_path / "w.pth"
+    )
+    with pytest.raises(UserError, match=r"w\.pth: the weights bad are not finite"):
+        load_weights(Toy(), tmp_path / "w.pth")
 
 
 def test_mistakes_are_known_before_training(tmp_path):
@@ -235,7 +321,7 @@ def test_it_is_silent_and_leaves_no_traces(tmp_path, capfd):
 def test_checkpoints_keep_two(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     for iteration in (2, 4, 10):
-        torch.save({"a": torch.ones(3)}, checkpoints.part(iteration))
+        torch.save({"meta": {"iter": iteration}}, checkpoints.part(iteration))
         checkpoints.publish(iteration)
     assert len(list(tmp_path.iterdir())) == 2
     assert checkpoints.latest() == (tmp_path / "iteration_0000010.pth", [])

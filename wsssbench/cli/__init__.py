@@ -27,12 +27,15 @@ def build_app() -> typer.Typer:
         evaluate,
         export,
         import_cams,
+        import_labels,
         plugins,
+        predict,
         report,
         run,
         sweep,
         weights,
     )
+    from wsssbench.cli.plugin_option import with_plugin_files
 
     app = typer.Typer(
         name="wsssbench",
@@ -42,18 +45,24 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.command("run", epilog=run.EXAMPLES)(run.run)
-    app.command("sweep", epilog=sweep.EXAMPLES)(sweep.sweep)
+    app.command("run", epilog=run.EXAMPLES)(with_plugin_files(run.run))
+    app.command("sweep", epilog=sweep.EXAMPLES)(with_plugin_files(sweep.sweep))
     app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
-    app.command("report", epilog=report.EXAMPLES)(report.report)
+    app.command("report", epilog=report.EXAMPLES)(with_plugin_files(report.report))
     app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
-    app.command("import-cams", epilog=import_cams.EXAMPLES)(import_cams.import_cams)
+    app.command("predict", epilog=predict.EXAMPLES)(with_plugin_files(predict.predict))
+    app.command("import-cams", epilog=import_cams.EXAMPLES)(
+        with_plugin_files(import_cams.import_cams)
+    )
+    app.command("import-labels", epilog=import_labels.EXAMPLES)(
+        with_plugin_files(import_labels.import_labels)
+    )
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(config.app, name="config")
     app.add_typer(data.app, name="data")
     app.add_typer(export.app, name="export")
     app.add_typer(weights.app, name="weights")
-    app.command("doctor")(doctor.doctor)
+    app.command("doctor")(with_plugin_files(doctor.doctor))
     return app
 
 

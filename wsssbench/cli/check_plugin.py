@@ -27,6 +27,8 @@ Examples:
 
   wsssbench plugins check ./my_method
 
+  wsssbench plugins check my_pooling.py
+
   wsssbench plugins check GPP
 
   wsssbench plugins check my_data --set root=photos --split train
@@ -39,10 +41,11 @@ def check(
         str,
         typer.Argument(
             metavar="PATH|NAME",
-            help="the folder of a package, installed or not; or a plugin, distribution or component",
+            help="the folder of a package, installed or not; a plugin of one file; or a plugin, distribution or "
+            "component. Default: what --plugin names",
             autocompletion=complete.plugins_and_components,
         ),
-    ],
+    ] = "",
     set_: Annotated[
         list[str] | None,
         typer.Option(

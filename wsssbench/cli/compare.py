@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """Metrics: miou, precision, recall: at the threshold that was fixed, or selected, beforehand; oracle,
 oracle-precision, oracle-recall: at the one that is best on the scored split's masks, as papers have it.
-Axes: those of the sweep (pooling, erasing, ...), row, rung, metric, seed, or a path in the configs such as cam.scales.
+Axes: those of the sweep (pooling, erasing, ...), row, rung, metric, class, seed, or a path in the configs such as
+cam.scales.
 
 Examples:
 
@@ -30,6 +31,8 @@ Examples:
   wsssbench compare aeft_synthetic-pooling-erasing --rows pooling --columns erasing --metric oracle
 
   wsssbench compare work/runs/aeft_synthetic --rows rung --columns metric
+
+  wsssbench compare work/sweeps/table1_gpp --columns class --rung CAM --format csv
 """
 
 

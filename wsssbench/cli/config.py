@@ -22,18 +22,16 @@ def _group() -> None:
 def show(
     config: Annotated[Path, typer.Argument(help="e.g. configs/aeft_synthetic.py")],
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="with the config's smoke overrides")
-    ] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="as --smoke of a run makes it")] = False,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="as --limit of a run makes it")
+    ] = None,
 ) -> None:
     """Print the resolved config: bases merged, overrides applied, checked, every default filled in."""
-    from wsssbench.experiment.config import config_text, read_config, resolve
-    from wsssbench.experiment.overrides import apply_overrides, apply_smoke
+    from wsssbench import api
+    from wsssbench.experiment.config import config_text, resolve
 
     console = make_console()
     with log_noise(Path(os.devnull), ConsoleProgress(console)):
-        loaded = read_config(config)
-        if smoke:
-            loaded = apply_smoke(loaded)
-        resolved = resolve(apply_overrides(loaded, set_ or []))
+        resolved = resolve(api.read(config, set_ or [], smoke, limit))
     console.print(config_text(resolved), markup=False, end="")

@@ -30,8 +30,8 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Text
 
-from wsssbench.errors import escaped, one_line
-from wsssbench.progress import duration
+from wsssbench.errors import PluginError, escaped, one_line
+from wsssbench.progress import WARNING, Pace, duration
 
 PLAIN_INTERVAL = 10.0  # seconds between the lines of one task when there is no terminal
 
@@ -119,7 +119,7 @@ class ConsoleProgress:
     def warn(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            self.console.print(f"warning: {one_line(text)}", style="yellow")
+            self.console.print(f"{WARNING}{one_line(text)}", style="yellow")
 
     @contextmanager
     def track(self, title: str, total: int, done: int = 0) -> Iterator[_Task]:
@@ -152,6 +152,7 @@ class _BarTask(_Task):
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             console=console,
+            speed_estimate_period=Pace.WINDOW,
             redirect_stdout=False,  # the libraries' prints belong in the log
             redirect_stderr=False,
         )
@@ -172,17 +173,17 @@ class _BarTask(_Task):
 class _PlainTask(_Task):
     def __init__(self, console: Console, title: str, total: int, done: int) -> None:
         self.console, self.title, self.total, self.done = console, title, total, done
-        self.at_start = done
         self.began = self.last = time.monotonic()
+        self.pace = Pace(self.began, done)
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         self.done += steps
         now = time.monotonic()
+        left = self.pace.left(now, self.done, self.total)
         if now - self.last >= PLAIN_INTERVAL and self.done < self.total:
             self.last = now
-            rate = (self.done - self.at_start) / max(now - self.began, 1e-9)
-            left = duration((self.total - self.done) / max(rate, 1e-9))
-            self._line(f"{self.done}/{self.total}, {left} left{', ' + note if note else ''}")
+            known = [f"{duration(left)} left"] if left is not None else []
+            self._line(", ".join([f"{self.done}/{self.total}", *known, *([note] if note else [])]))
 
     def __exit__(self, *error: object) -> None:
         if error[0] is None:
@@ -213,5 +214,9 @@ def log_noise(path: Path, progress: ConsoleProgress) -> Iterator[None]:
         sys.stdout = sys.stderr = log
         try:
             yield
+        except PluginError as error:
+            log.write(error.details)
+            whereabouts = f"; the whole traceback is in {path}" if path.is_file() else ""
+            raise PluginError(error.sentence + whereabouts, error.details) from error
         finally:
             sys.stdout, sys.stderr, warnings.showwarning, root.handlers[:] = before

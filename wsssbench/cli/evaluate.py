@@ -14,7 +14,7 @@ from wsssbench.errors import UserError
 
 EXAMPLES = """Formats: png = label maps (0 background, 1..K, 255 ignored); cam = our CAM artefacts (.npz);
 psa = AffinityNet-style .npy dicts of class index 0..K-1 -> float map (background = the threshold);
-irn = IRNet-style .npy dicts, of which high_res is scored.
+irn = IRNet-style .npy dicts, of which high_res is scored (or attn_highres of CLIP-ES, hr_cam of PuzzleCAM).
 
 Examples:
 
@@ -45,26 +45,28 @@ def evaluate(
 ) -> None:
     """Score predictions: mIoU, precision, recall in per cent, over the classes that occur."""
     from wsssbench import api
-    from wsssbench.files.image_lists import read_id_list
 
     if json_ is not None:
         check_output(json_, "--json")
     console = make_console()
+    progress = ConsoleProgress(console)
     scores = api.evaluate(
         pred,
         gt,
-        read_id_list(list_),
+        list_,
         format=format_,
         num_classes=num_classes,
         threshold=threshold,
         thresholds=_parts(thresholds),
-        progress=ConsoleProgress(console),
+        progress=progress,
     )
     result = {"images": scores.pop("images"), "format": scores.pop("format")}
     result |= {"split_list": str(list_), **scores}
     if json_ is not None:
         json_.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     _show(result, console)
+    for text in result["warnings"]:  # below the number that they are about
+        progress.warn(text)
 
 
 def _parts(text: str | None) -> tuple[float, float, float] | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, make_console
+from wsssbench.cli.result_folder import result_folder
 from wsssbench.errors import UserError
 
 EXAMPLES = """Formats: psa = AffinityNet family, irn = IRNet family; see 'wsssbench import-cams --help'.
@@ -18,6 +19,9 @@ Example:
   wsssbench export cams work/runs/aeft_voc/0a1b2c3d-seed0 --format psa --out out_cam
 """
 MARK = ".cams.json"  # in the folder that is written: which CAMs, in which format
+_LAYOUTS = {
+    "irn": 2
+}  # changes of what a format's files hold, which does not mix: IRNet asks for tensors
 
 
 def export_cams(
@@ -33,52 +37,29 @@ def export_cams(
     from wsssbench.experiment.export_cams import write_cams
     from wsssbench.interfaces import RunContext
     from wsssbench.parallel.ranks import default_workers
-    from wsssbench.stages.import_cams import find_format
+    from wsssbench.stages.import_cams import NODE, find_format
 
     find_format(format_)
-    directory = cam_directory(run)
+    directory = result_folder(run, NODE, "CAMs")
     ids = (
         _split_ids(run, split, directory)
         if split
         else sorted(p.stem for p in directory.glob("*.npz"))
     )
-    _open_folder(out, {"cams": directory.name, "format": format_})
+    layout = {"layout": _LAYOUTS[format_]} if format_ in _LAYOUTS else {}
+    _open_folder(out, {"cams": directory.name, "format": format_, **layout})
     progress = ConsoleProgress(make_console())
     context = RunContext(out, "cpu", workers or default_workers(), 0, progress)
     write_cams(directory, ids, format_, context)
     progress.say(f"{out}: {len(ids)} CAM files, format {format_}")
 
 
-def cam_directory(run: Path) -> Path:
-    """Return the directory of a run's CAMs.
-
-    Raises:
-        UserError: no run, or its CAMs are not in the cache any more.
-    """
-    from wsssbench.results.run_files import read_stages, stage_directory
-    from wsssbench.stages.infer_cams import NODE
-
-    try:
-        stage = read_stages(run)[NODE]
-    except (UserError, KeyError):
-        raise UserError(
-            f"{run} is not the folder of a run with CAMs: give one such as work/runs/<name>/<id>"
-        ) from None
-    directory = stage_directory(run, stage)
-    if directory is None:
-        raise UserError(
-            f"the CAMs of {run} are not in {stage['directory']} any more: "
-            f"run the experiment again with --until {NODE}"
-        )
-    return directory
-
-
 def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
-    from wsssbench.experiment.config import read_config
     from wsssbench.files.image_lists import first_few
+    from wsssbench.results.run_files import read_config
     from wsssbench.stages.generate import build_dataset
 
-    ids = build_dataset(read_config(run / "config.py")).ids(split)
+    ids = build_dataset(read_config(run)).ids(split)
     missing = [id for id in ids if not (directory / f"{id}.npz").is_file()]
     if missing:
         raise UserError(
@@ -87,7 +68,7 @@ def _split_ids(run: Path, split: str, directory: Path) -> list[str]:
     return ids
 
 
-def _open_folder(out: Path, mark: dict[str, str]) -> None:
+def _open_folder(out: Path, mark: dict[str, str | int]) -> None:
     """Make `out` a folder that holds nothing but files of this export, or that is to."""
     from wsssbench.files.atomic import remove_partials, write_atomically
 

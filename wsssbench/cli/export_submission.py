@@ -51,10 +51,6 @@ def export_submission(
 
     if competition not in COMPETITIONS:
         raise UserError(f"--competition: {unknown('competition', competition, COMPETITIONS)}")
-    if not (run / "config.py").is_file():
-        raise UserError(
-            f"{run} is not the folder of a run: give work/runs/<name>/<id>, which has config.py"
-        )
     if not split:
         raise UserError("--split is empty: give the name of a split, e.g. test or val")
     config, name = _config(run, split)
@@ -76,15 +72,20 @@ def _config(run: Path, split: str) -> tuple[dict[str, Any], str]:
         UserError: no segmenter in it; not VOC's classes.
     """
     from wsssbench.datasets.voc.dataset import VOC2012, VOC_CLASSES
-    from wsssbench.experiment.config import read_config, resolve
+    from wsssbench.experiment.config import resolve
+    from wsssbench.results.run_files import read_config
     from wsssbench.stages.generate import build_dataset
     from wsssbench.stages.segment import predicting
 
-    config = resolve(read_config(run / "config.py"))
+    read = read_config(run)
     try:
-        config, name = predicting(config, split)
+        config, name = predicting(resolve(read), split)
     except UserError as error:
         raise UserError(f"run {run}: {error}") from error
+    if config.get("trial"):
+        raise UserError(
+            f"run {run} is a trial on few images, but the server scores every image: run it without --smoke and --limit"
+        )
     dataset = build_dataset(config)
     if not isinstance(dataset, VOC2012) or dataset.classes != VOC_CLASSES:
         raise UserError(
@@ -99,12 +100,12 @@ def _work_dir(run: Path, recompute: bool) -> Path:
     from wsssbench.results.run_files import read_stages
     from wsssbench.stages.segment import NODE
 
-    try:
-        trained = Path(read_stages(run)[NODE]["directory"])
-    except (UserError, KeyError):
+    stages = read_stages(run)
+    if NODE not in stages:
         raise UserError(
             f"{run / 'run.json'} does not say where the run's segmenter is: has the run come to an end?"
-        ) from None
+        )
+    trained = Path(stages[NODE].directory)
     candidates = [*run.absolute().parents[2:3], *trained.absolute().parents[2:3]]
     for work in candidates:
         if (work / "cache" / trained.parent.name / trained.name).is_dir():

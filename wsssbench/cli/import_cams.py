@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
-from wsssbench.cli.run import run_one
-from wsssbench.parallel import ranks
+from wsssbench.cli.importing import run_import
 
 EXAMPLES = """Formats: psa = AffinityNet family, one .npy dict per image of class index 0..K-1 -> (H, W) map in [0, 1];
-irn = IRNet family, one .npy dict per image of keys, cam and high_res (which is used). Tensors are read, other objects
-are refused.
+irn = IRNet family, one .npy dict per image of keys and high_res (or attn_highres of CLIP-ES, hr_cam of PuzzleCAM).
+Tensors are read, other objects are refused.
 
 Example:
 
@@ -35,26 +32,8 @@ def import_cams(
     ] = None,
 ) -> None:
     """Bring another repository's CAMs into the pipeline, score them, and say how to go on from them."""
-    from wsssbench import api
     from wsssbench.stages.import_cams import NODE, ImportCams, find_format
 
     find_format(format_)
-    console = make_console()
-    progress = ConsoleProgress(console)
-    log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
-    with log_noise(log, progress):
-        loaded = api.read(config, set_ or [])
-        loaded[ImportCams.section] = {"directory": str(directory), "format": format_}
-        settings = api.make_settings(work_dir, "cpu", workers, progress, until=NODE)
-        run_one(api.plan(loaded, settings), settings, console, log)
-    if ranks.is_main():
-        place = directory if len(directory.parts) > 1 else f"./{directory}"  # 2012 were a number
-        options = [
-            *(set_ or []),
-            f"{ImportCams.section}.directory={place}",
-            f"{ImportCams.section}.format={format_}",
-        ]
-        where = [] if work_dir == Path("work") else ["--work-dir", str(work_dir)]
-        sets = [word for option in options for word in ("--set", option)]
-        command = shlex.join(["wsssbench", "run", str(config), *sets, *where])
-        console.print(f"go on with: {command}", markup=False, soft_wrap=True)
+    section, more = ImportCams.section, {"format": format_}
+    run_import(section, directory, more, NODE, config, set_ or [], work_dir, workers)

@@ -10,17 +10,19 @@ import typer
 
 from wsssbench.cli import check_plugin, complete, describe_component, new_plugin
 from wsssbench.cli.console import make_console
+from wsssbench.cli.plugin_option import with_plugin_files
 
 if TYPE_CHECKING:
     from wsssbench.registry import Registry
 
 app = typer.Typer(help="Installed plugins and their components.", no_args_is_help=True)
-app.command("describe")(describe_component.describe)
-app.command("check", epilog=check_plugin.EXAMPLES)(check_plugin.check)
+app.command("describe")(with_plugin_files(describe_component.describe))
+app.command("check", epilog=check_plugin.EXAMPLES)(with_plugin_files(check_plugin.check))
 app.command("new", epilog=new_plugin.EXAMPLES)(new_plugin.new)
 
 
 @app.command("list")
+@with_plugin_files
 def list_(
     kind: Annotated[
         str, typer.Option(help="only this kind, e.g. pooling", autocompletion=complete.kinds)

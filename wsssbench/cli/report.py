@@ -83,23 +83,13 @@ def _target(paths: list[Path], out: Path | None) -> Path:
 
 
 def _of_run(member: Member, target: Path, images: int | None, progress: ConsoleProgress) -> None:
-    from dataclasses import replace
-
-    from wsssbench.pages import run_page
-    from wsssbench.pages.gallery import OF_RUN, run_gallery
-    from wsssbench.pages.html import write_page
+    from wsssbench.pages.run_report import OF_RUN, write_run_page
     from wsssbench.results.run_artefacts import RunArtefacts
 
     count = OF_RUN if images is None else images
-    note = ""
-    try:
-        gallery = run_gallery(RunArtefacts.of_run(member.directory), count, progress)
-    except UserError as error:
-        gallery, note = [], str(error)
-    if note:
-        progress.warn(f"the page has no pictures: {note}")
-    result = replace(member.result, gallery=gallery)
-    write_page(target, run_page.render(result, note=note, progress=progress))
+    write_run_page(
+        target, member.result, lambda: RunArtefacts.of_run(member.directory), count, progress
+    )
 
 
 def _of_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wsssbench.experiment.plan import Plan, Settings
+    from wsssbench.results.finished_run import Run
     from wsssbench.results.run import RunResult
 
 EXAMPLES = """Examples:
@@ -46,8 +48,11 @@ def run(
         str, typer.Option(help="comma-separated, e.g. 0,1,2; default: the config's")
     ] = "",
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="all stages on a handful of images")
+        bool, typer.Option("--smoke", help="all stages on a handful of images, tiny trainings")
     ] = False,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="the first N images of each split only")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="show what would run, and why")
     ] = False,
@@ -66,19 +71,23 @@ def run(
 ) -> None:
     """Run an experiment; what is in the cache is reused, what was interrupted goes on."""
     from wsssbench import api
+    from wsssbench.experiment.weight_files import refuse
 
     console = make_console()
     progress = ConsoleProgress(console)
     log = work_dir / "logs" / f"rank{ranks.rank()}.txt"
     with log_noise(log, progress):
-        loaded = api.read(config, set_ or [], smoke)
+        loaded = api.read(config, set_ or [], smoke, limit, bool(seeds), progress)
         settings = api.make_settings(work_dir, device, workers, progress, force or (), until)
         wanted: list[int | None] = [*parse_seeds(seeds)] if seeds else [None]
         plans = [api.plan(loaded, settings, seed) for seed in wanted]
         if dry_run:
             for plan in plans:
                 _show_plan(plan, console)
+            show_missing(plans, console)
             return
+        for plan in plans:
+            refuse(plan.missing)
         results = [run_one(plan, settings, console, log) for plan in plans]
         if len(results) > 1 and ranks.is_main():
             _show_ladder(results, console)
@@ -98,18 +107,40 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def run_one(plan: Plan, settings: Settings, console: Console, log: Path) -> RunResult:
-    """Run `plan`, write its report and show its ladder."""
+    """Run `plan`, write its report and show its ladder; of a run that breaks off the part of it that is there."""
     from wsssbench import api
+    from wsssbench.results.collect import collect, finished_part
+    from wsssbench.results.formatting import trial_text
 
     if ranks.is_main():
         console.rule(f"{plan.config['name']}, seed {plan.config['seed']}", align="left")
-    run = api.run_plan(plan, settings)
+    try:
+        run = api.run_plan(plan, settings)
+    except UserError:
+        if ranks.is_main():
+            _show_ladder([collect(finished_part(plan), {})], console)
+        raise
     if ranks.is_main():
         _show_ladder([run.result], console)
         seconds = sum(time.seconds for time in run.result.times)
+        if run.result.trial:
+            console.print(trial_text(run.result.trial), style="yellow", markup=False)
+        _show_artefacts(run, console)
         console.print(f"report: {run.report}", markup=False)
         console.print(f"computing all stages took {duration(seconds)}; log: {log}", markup=False)
     return run.result
+
+
+def _show_artefacts(run: Run, console: Console) -> None:
+    """Say where the results of each stage are."""
+    from wsssbench.results.artefact_links import links_of
+
+    links = links_of(run.directory, run.result.artefacts)
+    if links:
+        console.print("what it has made:", markup=False)
+    wide = max((len(what) for _, what, _ in links), default=0)
+    for _, what, path in links:
+        console.print(f"  {what:<{wide}}  {path}", markup=False)
 
 
 def _show_plan(plan: Plan, console: Console) -> None:
@@ -119,11 +150,21 @@ def _show_plan(plan: Plan, console: Console) -> None:
     title = f"{plan.config['name']}, seed {plan.config['seed']}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("stage", "reads", "would be", "why", "cache"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("stage", "cache"))
+        table.add_column(column, overflow="fold", no_wrap=column == "cache")
+    longest = max(len(step.node.name) for step in plan.steps)
+    table.columns[0].min_width = min(longest, 30)  # a name breaks before it is cut
     for step in plan.steps:
         reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
         table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)
     console.print(table)
+
+
+def show_missing(plans: Iterable[Plan], console: Console) -> None:
+    """Name the weight files without which a run would refuse to begin."""
+    from wsssbench.experiment.weight_files import told
+
+    for line in dict.fromkeys(line for plan in plans for line in told(plan.missing)):
+        console.print(line, style="yellow", markup=False)
 
 
 def _show_ladder(results: list[RunResult], console: Console) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from wsssbench.cli import complete
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
-from wsssbench.cli.sweep_display import CellsDisplay, count, show_forecast
+from wsssbench.cli.sweep_display import CellsDisplay, count, show_forecast, show_warnings
 from wsssbench.errors import UserError, unknown
 from wsssbench.parallel import ranks
 
@@ -39,6 +39,7 @@ The same command again goes on where it stopped; --retry runs what failed, too; 
 Afterwards: wsssbench compare work/sweeps/NAME, wsssbench report work/sweeps/NAME.
 """
 EXECUTORS = ("here", "slurm", "local", "debug")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def sweep(
@@ -51,7 +52,9 @@ def sweep(
             autocompletion=complete.grids,
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="comma-separated; default: the matrix's, or 0")] = "",
+    seeds: Annotated[
+        str, typer.Option(help="comma-separated; default: the matrix's, or the base's")
+    ] = "",
     base: Annotated[str, typer.Option(help="a matrix's base by name, e.g. voc; or a config")] = "",
     set_: Annotated[
         list[str] | None,
@@ -73,7 +76,12 @@ def sweep(
     collect: Annotated[
         bool, typer.Option("--collect", help="run nothing, tabulate what is there")
     ] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="on a handful of images")] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="on a handful of images, tiny trainings")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="the first N images of each split only")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="cells at the same time on this machine")] = 1,
     executor: Annotated[
         str, typer.Option(metavar="here|slurm|local|debug", help="slurm, local, debug: by submitit")
@@ -93,13 +101,21 @@ def sweep(
 ) -> None:
     """Run an ablation matrix: rows times seeds; cells that share stages share the work."""
     from wsssbench.api import make_settings
-    from wsssbench.cli.run import parse_seeds
+    from wsssbench.cli.run import parse_seeds, show_missing
+    from wsssbench.experiment.weight_files import refuse
     from wsssbench.sweep.cells import plan_cells, write
     from wsssbench.sweep.launch import LaunchOptions
     from wsssbench.sweep.matrix import read_matrix
 
     if executor not in EXECUTORS:
         raise UserError(f"--executor: {unknown('executor', executor, EXECUTORS)}")
+    for idle, why in (
+        (jobs > 1 and executor != "here", f"--jobs {jobs}: {executor} runs all cells at once"),
+        (retry and collect, "--retry: --collect runs nothing"),
+        (dry_run and collect, "--dry-run: --collect runs nothing, but shows results"),
+    ):
+        if idle:
+            raise UserError(f"{why}; give one of the two")
     if ranks.world_size() > 1:
         raise UserError(
             "sweep starts the processes of its cells itself: leave torchrun out and give --ranks"
@@ -110,13 +126,22 @@ def sweep(
     with log_noise(work_dir / "logs" / "sweep.txt", progress):
         matrix = read_matrix(config, grid or (), base)
         matrix = replace(matrix, until=until or matrix.until)
-        settings = make_settings(work_dir, device, workers, progress, until=matrix.until)
+        # A plan needs no device; where the cells run elsewhere, that machine's counts.
+        away = executor == "slurm"
+        if away and device not in DEVICES:
+            raise UserError(f"--device {device}: has to be auto, cpu or cuda")
+        here = "cpu" if away else device
+        settings = make_settings(work_dir, here, workers, progress, until=matrix.until)
         wanted = parse_seeds(seeds) if seeds else matrix.seeds
-        planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name)
+        planned = plan_cells(matrix, settings, wanted, set_ or (), smoke, name, limit)
         cells = _selected(planned, matrix, only or [])
         if dry_run:
-            show_forecast(planned, console)
+            shown = replace(planned, plans={c.id: planned.plans[c.id] for c in cells})
+            show_forecast(shown, console, settings.device)
+            show_missing((planned.plans[cell.id] for cell in cells), console)
             return
+        if not collect:
+            refuse({file: of for c in cells for file, of in planned.plans[c.id].missing.items()})
         write(planned)
         for row, reason in planned.impossible():
             progress.warn(f"row {row!r} cannot run: {reason}")
@@ -125,7 +150,11 @@ def sweep(
             at_once = jobs if executor == "here" else 1
             share = max(1, ranks.default_workers() // (at_once * ranks_))  # of the CPU cores
             launch_options = LaunchOptions(
-                work_dir, settings.device, workers or share, ranks_, share
+                work_dir,
+                device if away else settings.device,
+                workers or (None if away else share),
+                ranks_,
+                share,
             )
             chosen = _to_run(planned, cells, retry, progress)
             code = _run(planned, chosen, launch_options, executor, jobs, options, console)
@@ -221,6 +250,7 @@ def _show_result(planned: PlannedSweep, console: Any) -> None:
     from wsssbench.results.layout import Options
 
     directory = planned.sweep.directory
+    show_warnings(planned.sweep, console)
     if any(planned.sweep.status(cell).state == "done" for cell in planned.sweep.cells):
         console.print()
         show(make_comparison(load([directory]), Options()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from wsssbench.progress import duration
+from wsssbench.progress import WARNING, duration
 from wsssbench.sweep.display import SweepDisplay
 
 if TYPE_CHECKING:
-    from wsssbench.results.sweep_record import Status, SweepCell
+    from wsssbench.results.sweep_record import Status, Sweep, SweepCell
     from wsssbench.sweep.cells import PlannedSweep
     from wsssbench.sweep.forecast import Branch, Forecast
 
@@ -28,12 +29,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def show_forecast(planned: PlannedSweep, console: Any) -> None:
+def show_forecast(planned: PlannedSweep, console: Any, device: str) -> None:
     """The plan of a sweep: its stages as a tree, what is cached, what will run, how often each is used, how long."""
     from wsssbench.sweep.forecast import forecast
 
     sweep = planned.sweep
-    ahead = forecast(sweep, planned.plans)
+    ahead = forecast(sweep, planned.plans, device)
     rows = {cell.row for cell in sweep.cells if cell.id in planned.plans}
     cells = len(planned.plans)
     console.print(
@@ -41,23 +42,19 @@ def show_forecast(planned: PlannedSweep, console: Any) -> None:
         style="bold",
         markup=False,
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title, options in (
-        ("stage", {"no_wrap": True}),
-        ("rows", {"overflow": "fold"}),
-        ("cells", {"justify": "right"}),
-        ("cached", {"justify": "right"}),
-        ("to run", {"justify": "right"}),
-        ("each takes", {"justify": "right", "no_wrap": True}),
-    ):
-        table.add_column(title, **options)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    figures = ("cells", "cached", "to run", "each takes")
+    table.add_column("stage, and its rows if not all", no_wrap=True)
+    for title in figures:
+        table.add_column(title, justify="right", no_wrap=True)
+    room = max(24, console.width - sum(len(title) + 2 for title in figures) - 2)
     above: dict[int, tuple[str, ...]] = {}  # depth -> rows of the branch there
     for prefix, branch in _drawn(ahead.branches):
         above[branch.depth] = branch.rows
-        shown = "all" if len(branch.rows) == len(rows) else "; ".join(branch.rows)
+        shown = "" if len(branch.rows) == len(rows) else "; ".join(branch.rows)
         if branch.depth and above[branch.depth - 1] == branch.rows:
             shown = ""  # as the line it hangs from
-        table.add_row(*_line(prefix, branch, shown))
+        table.add_row(*_line(prefix, branch, shown, room))
     console.print(table)
     for row, reason in planned.impossible():
         console.print(f"row {row!r} cannot run: {reason}", markup=False)
@@ -65,13 +62,17 @@ def show_forecast(planned: PlannedSweep, console: Any) -> None:
         console.print(text, markup=False)
 
 
-def _line(prefix: str, branch: Branch, shown: str) -> list[str]:
+def _line(prefix: str, branch: Branch, rows: str, room: int) -> list[str]:
+    """The cells of a branch; the names of its rows are whole, over as many lines of `room` characters as they need."""
+    name = f"{branch.node}: {rows}" if rows else branch.node
+    below = prefix.replace("├─ ", "│  ").replace("└─ ", "   ") + "   "
+    lines = textwrap.wrap(name, room, initial_indent=prefix, subsequent_indent=below)
     cells = sum(len(stage.cells) for stage in branch.stages)
     cached = sum(stage.cached for stage in branch.stages)
     to_run = len(branch.stages) - cached
     known = [stage.seconds for stage in branch.stages if stage.seconds is not None]
     takes = ("about " if to_run else "") + duration(sum(known) / len(known)) if known else "unknown"
-    return [prefix + branch.node, shown, str(cells), str(cached or "–"), str(to_run or "–"), takes]
+    return ["\n".join(lines), str(cells), str(cached or "–"), str(to_run or "–"), takes]
 
 
 def _totals(forecast: Forecast, cells: int) -> list[str]:
@@ -88,7 +89,7 @@ def _totals(forecast: Forecast, cells: int) -> list[str]:
         lines.append(f"time left, one after the other, by earlier runs: about {time_left}{rest}")
     elif to_run:
         lines.append(
-            "time left: unknown, since no stage like these has been run with this work folder"
+            "time left: unknown, since no stage with the same config has been run with this work folder"
         )
     if forecast.seconds_saved():
         lines.append(f"sharing stages saves about {duration(forecast.seconds_saved())}")
@@ -115,6 +116,18 @@ def _continues(branches: tuple[Branch, ...], place: int, depth: int) -> bool:
         if later.depth < depth:
             return False
     return False
+
+
+def show_warnings(sweep: Sweep, console: Any) -> None:
+    """The warnings that the runs of the cells have given, each once, with its cells."""
+    cells: dict[str, list[str]] = {}
+    for cell in sweep.cells:
+        for text in sweep.status(cell).warnings:
+            cells.setdefault(text, []).append(_title(cell))
+    for text, titles in cells.items():
+        every = len(titles) == len(sweep.cells)
+        where = "every cell" if every else "; ".join(titles)
+        console.print(f"{WARNING}{where}: {text}", style="yellow", markup=False)
 
 
 class CellsDisplay(SweepDisplay):
@@ -147,6 +160,8 @@ class CellsDisplay(SweepDisplay):
         """Show a line that a cell's run printed."""
         if text.strip() and cell.id in self._running:
             self._running[cell.id] = (*self._running[cell.id][:2], text.strip())
+        if text.startswith(WARNING):
+            self.say(f"{_title(cell)}: {text}")
         if _STAGE.match(text) and not self.console.is_terminal:
             self.say(f"{_title(cell)}: {text}")
 

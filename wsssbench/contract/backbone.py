@@ -20,7 +20,7 @@ from wsssbench.contract.modules import (
 )
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import make_images
-from wsssbench.interfaces import Backbone, Classifier
+from wsssbench.interfaces import Backbone
 
 SIZE = (32, 48)
 
@@ -98,15 +98,20 @@ def half_precision(subject: Subject) -> None:
         need_finite(feature, f"feature map {i} under bfloat16 autocast")
 
 
-def parameter_names(subject: Subject) -> None:
-    """No parameter has a name by which new layers are told from pretrained ones."""
-    reserved = (*Classifier.new_parameters(), "embed")
-    for name, _ in subject.shared().named_parameters():
-        used = [part for part in reserved if part in name]
+def new_layers(subject: Subject) -> None:
+    """`new_layers` is a tuple of the first parts of names, each of parameters that are trained."""
+    declared = subject.shared().new_layers
+    need(
+        isinstance(declared, tuple) and all(isinstance(path, str) for path in declared),
+        f"new_layers={declared!r}",
+        "it has to be a tuple of texts, empty if every layer has pretrained weights",
+    )
+    trained = [f"{n}." for n, p in subject.shared().named_parameters() if p.requires_grad]
+    for path in declared:
         need(
-            not used,
-            f"its parameter '{name}' has {' and '.join(used)} in its name",
-            "new layers are told by that, and are trained with a higher learning rate",
+            any(name.startswith(f"{path}.") for name in trained),
+            f"new_layers has '{path}', but no parameter that is trained is called so",
+            "it names what learns at the rate of new layers",
         )
 
 
@@ -129,7 +134,7 @@ CHECKS = (
     deterministic,
     inputs_unchanged,
     half_precision,
-    parameter_names,
+    new_layers,
     state,
     spawned_process,
 )

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from wsssbench.contract.arrays import need_planes
 from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.modules import need_unchanged
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import Attention, K, make_classifier, make_photo
 from wsssbench.interfaces import Cam, CamInference, Classifier
+from wsssbench.interfaces.requirements import need_cam
 
 SIZE = (32, 48)
 PRESENT = (2, 4)
@@ -22,25 +22,24 @@ PRESENT = (2, 4)
 def maps(subject: Subject) -> None:
     """It returns a Cam: the present classes, maps (K', h, w) float32 in [0, 1] with maximum 1, the image's size."""
     cam = _infer(subject.build(), SIZE, PRESENT)
-    _check_cam(cam, SIZE, PRESENT)
     _check_peaks(cam)
 
 
 def odd_sizes(subject: Subject) -> None:
     """Images may have any size."""
     for size in ((37, 52), (33, 71), (16, 16)):
-        _check_cam(_infer(subject.build(), size, PRESENT), size, PRESENT)
+        _infer(subject.build(), size, PRESENT)
 
 
 def class_counts(subject: Subject) -> None:
     """An image may show one class, or all of them."""
     for present in ((3,), tuple(range(1, K + 1))):
-        _check_cam(_infer(subject.build(), SIZE, present), SIZE, present)
+        _infer(subject.build(), SIZE, present)
 
 
 def no_class(subject: Subject) -> None:
     """An image without a class has no maps, (0, h, w)."""
-    _check_cam(_infer(subject.build(), SIZE, ()), SIZE, ())
+    _infer(subject.build(), SIZE, ())
 
 
 def no_activation(subject: Subject) -> None:
@@ -49,7 +48,6 @@ def no_activation(subject: Subject) -> None:
     with torch.no_grad():
         classifier.head.weight[PRESENT[0] - 1] = 0
     cam = _infer(subject.build(), SIZE, PRESENT, classifier)
-    _check_cam(cam, SIZE, PRESENT)
     _check_peaks(cam)
 
 
@@ -134,16 +132,8 @@ def _infer(
         made: Cam = cam.infer(
             classifier or _classifier(), make_photo(0, *size)[0], _labels(present)
         )
-    need(
-        isinstance(made, Cam),
-        f"infer() returns a {type(made).__name__}",
-        "a wsssbench.interfaces.Cam is needed",
-    )
+    need_cam(made, size, present)
     return made
-
-
-def _check_cam(cam: Cam, size: tuple[int, int], present: tuple[int, ...]) -> None:
-    need_planes(cam.classes, cam.maps, cam.size, extra=0, image=size, present=present)
 
 
 def _check_peaks(cam: Cam) -> None:

@@ -11,6 +11,17 @@ from pathlib import Path
 from typing import Literal
 
 from wsssbench.errors import UserError
+from wsssbench.interfaces.requirements import BrokenContractError, need
+
+__all__ = [
+    "BrokenContractError",
+    "Finding",
+    "NotCheckedError",
+    "attempt",
+    "need",
+    "place",
+    "reason",
+]
 
 _LONGEST = 240  # characters of somebody else's message
 
@@ -37,22 +48,8 @@ class Finding:
     required: str = ""
 
 
-class BrokenContractError(Exception):
-    """A check failed: `seen`, but `required`."""
-
-    def __init__(self, seen: str, required: str) -> None:
-        super().__init__(seen, required)
-        self.seen, self.required = seen, required
-
-
 class NotCheckedError(Exception):
     """A check that cannot be made; its message says why, and what would make it possible."""
-
-
-def need(kept: bool, seen: str, required: str) -> None:
-    """Unless `kept`, the check has failed: `seen`, but `required`."""
-    if not kept:
-        raise BrokenContractError(seen, required)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.erasing_passes import (
@@ -30,6 +30,7 @@ from wsssbench.contract.modules import (
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import make_batch, make_images
 from wsssbench.interfaces import Batch, Classifier, Erasing
+from wsssbench.interfaces.requirements import need_class_maps
 
 
 def poolings(subject: Subject) -> None:
@@ -103,11 +104,7 @@ def cam_maps(subject: Subject) -> None:
             output = classifier.eval()(make_images(2, 29, 37))
             with attempt("maps(output)", "CAMs are inferred from it"):
                 maps = cast(Erasing, classifier.erasing[0]).maps(output)
-        need(
-            isinstance(maps, Tensor) and maps.shape == output.maps.shape,
-            f"maps() gives {tuple(getattr(maps, 'shape', ())) or type(maps).__name__}",
-            f"class maps (N, K, h, w) are needed, here {tuple(output.maps.shape)}",
-        )
+        need_class_maps(maps, output.maps)
         need_finite(maps, "what maps() gives")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import Attention, K, Mean, make_batch, make_classifier, make_images
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Batch, Classifier, Erasing, Losses, Pooling
+from wsssbench.interfaces.requirements import need_losses
 
 PROGRESS = (0.5, 0.0, 0.99)
 OWN: dict[str, type[Pooling]] = {"a mean pooling": Mean, "an attention pooling": Attention}
@@ -116,35 +117,13 @@ def losses_of(classifier: Classifier, batch: Batch, where: str) -> Losses:
         "it has to give the losses of every batch, or refuse the pooling by a UserError that names it",
     ):
         losses: Losses = erasing.losses(classifier, batch, output)
-    need(
-        isinstance(losses, Losses),
-        f"losses() returns {type(losses).__name__}",
-        "a wsssbench.interfaces.Losses is needed",
-    )
+    need_losses(losses, where)
     return losses
 
 
 def check_losses(losses: Losses, where: str) -> None:
     for name, term in losses.terms.items():
-        scalar = isinstance(term, Tensor) and term.shape == () and term.is_floating_point()
-        need(
-            scalar,
-            f"{where} the loss '{name}' is {_kind_of(term)}".strip(),
-            "losses are scalar float tensors",
-        )
         need_finite(term, f"the loss '{name}' {where}".strip())
-    for name, value in losses.log.items():
-        need(
-            torch.as_tensor(value).shape == (),
-            f"{where} the logged '{name}' is {_kind_of(value)}",
-            "logged values are scalars",
-        )
-
-
-def _kind_of(value: Any) -> str:
-    if not isinstance(value, Tensor):
-        return f"a {type(value).__name__}"
-    return f"of shape {tuple(value.shape)} and {value.dtype}"
 
 
 def train_on(classifier: Classifier, batch: Batch, where: str) -> None:

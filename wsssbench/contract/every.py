@@ -12,7 +12,7 @@ from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import CALLS, SUPPLIED
 from wsssbench.errors import UserError
-from wsssbench.registry import KINDS, Parameter, check_value, initialisers
+from wsssbench.registry import KINDS, Parameter, check_value, initialisers, trials
 
 
 def imports(subject: Subject) -> None:
@@ -139,6 +139,50 @@ def builds(subject: Subject) -> None:
     )
 
 
+def parameter_ranges(subject: Subject) -> None:
+    """Both ends of a range give an instance or a sentence, one of them an instance; what is beyond is refused."""
+    for name, parameter in _parameters(subject).items():
+        tried = list(trials(parameter.annotation, parameter.default))
+        built = [_built(subject, name, value) for value, inside in tried if inside]
+        need(
+            not built or any(built),
+            f"parameter '{name}' is refused at both ends of its range {parameter.type_name}",
+            "a range is of values that can be used",
+        )
+        for value, inside in tried:
+            if not inside:
+                with attempt(
+                    f"{name}={value!r}, which its range excludes,", "it has to be a sentence"
+                ):
+                    need(
+                        not _accepted(subject, parameter, value),
+                        f"{name}={value!r} is accepted, but has to be {parameter.type_name}",
+                        "the range excludes it",
+                    )
+
+
+def _built(subject: Subject, name: str, value: Any) -> bool:
+    """Can it be built with this `value` of the parameter `name`? If not, it has to say so in a sentence."""
+    with attempt(
+        f"building it with {name}={value!r}, which its range has,", "a ValueError has to say why"
+    ):
+        try:
+            subject.registry.build(
+                {**subject.config(), name: value}, *SUPPLIED[subject.component.kind]
+            )
+        except UserError:
+            return False
+    return True
+
+
+def _accepted(subject: Subject, parameter: Parameter, value: Any) -> bool:
+    try:
+        check_value(parameter, value, subject.name)
+    except UserError:
+        return False
+    return True
+
+
 CHECKS = (
     imports,
     description,
@@ -147,6 +191,7 @@ CHECKS = (
     parameter_documentation,
     unknown_parameter,
     builds,
+    parameter_ranges,
 )
 
 

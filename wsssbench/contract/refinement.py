@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from wsssbench.contract.arrays import need_planes
 from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.modules import need_unchanged
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import K, as_scores, make_cam, make_photo, write_fit_items
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Cam, Refinement, Scores
+from wsssbench.interfaces.requirements import need_scores
 
 SIZE = (48, 64)
 PRESENT = (2, 4)
@@ -161,12 +161,7 @@ def _check(refinement: Refinement, size: tuple[int, int], present: tuple[int, ..
 
 
 def _check_scores(made: Any, size: tuple[int, int], present: tuple[int, ...]) -> None:
-    need(
-        isinstance(made, Scores),
-        f"refine() returns a {type(made).__name__}",
-        "a wsssbench.interfaces.Scores is needed",
-    )
-    need_planes(made.classes, made.planes, made.size, extra=1, image=size, present=present)
+    need_scores(made, size, present)
 
 
 def _load_and_refine(refinement: Refinement, directory: Path | None) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +35,7 @@ from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED, sample_artefact
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel.jobs import single_thread, worker_pool
+from wsssbench.plugin_files import is_plugin_file
 from wsssbench.progress import Silent
 from wsssbench.registry import Component, Parameter, Registries, artefact_classes, check_value
 
@@ -280,7 +280,8 @@ class Subject:
 
     def _home(self) -> Path | None:
         """The folder that the component's package is in."""
-        top = re.split(r"[.:]", self.component.target)[0]
+        module = self.component.target.partition(":")[0]
+        top = module if is_plugin_file(module) else module.partition(".")[0]
         file = getattr(sys.modules.get(top), "__file__", None)
         if file is None:
             return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsssbench import plugin_files
 from wsssbench.contract.package import PROJECT, FolderDistribution, loaded_package
 from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.overrides import apply_overrides
@@ -80,12 +81,22 @@ def select(what: str) -> Iterator[Selection]:
     """The components that `what` means; a package in a folder is loaded while inside.
 
     Args:
-        what: the folder of a package, an entry point's name, a distribution's name, or a component's name.
+        what: the folder of a package, a plugin file, an entry point's name, a distribution's name, or a component's
+            name; empty for every plugin file that was named elsewhere.
 
     Raises:
         UserError: there is no such thing, or it cannot be loaded.
     """
     path = Path(what).expanduser()
+    if not what or (path.suffix == ".py" and path.is_file()):
+        if what:
+            plugin_files.use([path])
+        loaded, files = load(), plugin_files.modules().values()
+        if not files:
+            raise UserError("nothing to check: give a folder, a name or --plugin FILE.py")
+        wanted = {str(path.resolve())} if what else {str(file) for file in files}
+        yield Selection(_of_plugins(_called(loaded, wanted), loaded), loaded.registries)
+        return
     if path.name == PROJECT and path.is_file():
         path = path.parent
     if not _is_path(what, path):
@@ -98,6 +109,10 @@ def select(what: str) -> Iterator[Selection]:
     with loaded_package(path) as loaded:
         names = {point.name for point in FolderDistribution(path).points()}
         yield Selection(_of_plugins(names, loaded), loaded.registries, path.resolve())
+
+
+def _called(loaded: Loaded, files: set[str]) -> set[str]:
+    return {plugin.name for plugin in loaded.plugins if plugin.distribution in files}
 
 
 def _is_path(what: str, path: Path) -> bool:

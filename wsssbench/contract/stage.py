@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from wsssbench.contract.arrays import need_planes
 from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.modules import need_unchanged
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import K, write_photos
 from wsssbench.experiment.config import Splits
 from wsssbench.interfaces import Artefact, Cams, LabelMaps, Photo, Photos, ScoreMaps
+from wsssbench.interfaces.requirements import need_planes
 from wsssbench.stages.handles import files_of
 
 

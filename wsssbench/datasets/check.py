@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from wsssbench.datasets.check_counts import (
 )
 from wsssbench.datasets.checker import Checker, Problem
 from wsssbench.errors import UserError
+from wsssbench.evaluation.doubts import Doubt, Names, Tally, doubts_of_masks, shifted, told
 from wsssbench.files.ground_truth import allow_masks, read_mask
 from wsssbench.files.images import ImageFacts, image_size, inspect_image, label_size
 from wsssbench.interfaces import IGNORE, Dataset
@@ -94,6 +95,8 @@ def check_masks(
 ) -> list[str]:
     """Decode every mask of `split`: all there, of the image's size, with labels 0..K or 255 only.
 
+    With classes, too, whose indices are not shifted against those of the image-level labels.
+
     Returns:
         One sentence per kind of problem.
 
@@ -102,7 +105,12 @@ def check_masks(
     """
     checker = Checker(dataset, [split], workers)
     checker.check_images(_image_header)
-    checker.check_masks(_decoded_mask, required=True, progress=progress)
+    masks = checker.check_masks(_decoded_mask, required=True, progress=progress)
+    try:
+        labels = dataset.labels(split) == 1
+    except UserError:  # a split that is only scored needs none
+        labels = None
+    _check_meaning(checker, split, masks, labels, scored=True)
     return checker.sentences()
 
 
@@ -135,7 +143,8 @@ def full_check(
         if split in labels:
             by_id = dict(zip(ids, labels[split], strict=True))
             counts = count_labels(labels[split], dataset.classes)
-        facts = {id: masks[p] for id, p in checker.mask_paths[split].items() if p in masks}
+        facts = checker.masks_of(split, masks)
+        _check_meaning(checker, split, masks, labels.get(split), split in scored)
         pixels = count_masks(facts, by_id, dataset.classes) if facts else None
         reports.append(SplitReport(split, len(ids), sizes, counts, pixels))
     return DatasetReport(
@@ -147,6 +156,41 @@ def full_check(
         duplicates=find_duplicates(images, checker.splits_of),
         problems=tuple(checker.problems.values()),
     )
+
+
+def _check_meaning(
+    checker: Checker,
+    split: str,
+    masks: Mapping[Path, MaskFacts],
+    labels: np.ndarray | None,
+    scored: bool,
+) -> None:
+    """Look whether the label-map values of the masks of `split` are its classes. See `doubts_of_masks`.
+
+    Args:
+        labels: (n, K) bool in the order of the split's ids; None if there are none.
+    """
+    tally, count = Tally(), len(checker.dataset.classes)
+    together, totals = np.zeros((count + 1, count + 1)), np.zeros(count + 1)
+    facts = checker.masks_of(split, masks)
+    ids = checker.lists.get(split, [])
+    rows = {} if labels is None else dict(zip(ids, labels, strict=False))
+    for id, mask in facts.items():
+        values = [value for value, _ in mask.values if value != IGNORE]
+        tally.add(id, values, dict(mask.values).get(IGNORE, 0))
+        totals[values] += 1
+        if id in rows:
+            together[np.ix_(1 + np.flatnonzero(rows[id]), values)] += 1
+    names = Names(mask=lambda id: checker.mask_paths[split][id])
+    shares, best, clear = shifted(together, totals)
+    found = doubts_of_masks(tally, names)
+    if clear and rows:
+        shares_told = told(shares, best, "the image-level labels")
+        found.append(Doubt(f"{shares_told}: is their order of the classes another?", certain=True))
+    expected = not rows or any(row.any() for row in rows.values())  # else all are background
+    for doubt in found:
+        stops = scored and doubt.certain and expected
+        checker.add("mask classes", (split,), f"split '{split}': {doubt.text}", stops=stops)
 
 
 def _image_header(path: Path) -> ImageFacts:

@@ -32,7 +32,12 @@ SENTENCES = {
     "mask": "{n} of {total} masks of split '{split}' cannot be used: {ids} ({text})",
     "mask size": "{n} masks of split '{split}' differ in size from their images: {ids} ({text})",
 }
-_KINDS = {"label values": "labels", "no class": "labels", "mask size": "mask"}
+_KINDS = {
+    "label values": "labels",
+    "no class": "labels",
+    "mask size": "mask",
+    "mask classes": "mask",
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Checker:
             try:
                 self.lists[split] = dataset.ids(split)
             except UserError as error:
-                self._add("split", (split,), error.whole)
+                self.add("split", (split,), error.whole)
         for split, ids in self.lists.items():
             for id in ids:
                 self.splits_of[id] = (*self.splits_of.get(id, ()), split)
@@ -92,14 +97,14 @@ class Checker:
                 values = self.dataset.labels(split)
             except UserError as error:
                 if needed:
-                    self._add("split", (split,), error.whole)
+                    self.add("split", (split,), error.whole)
                 continue
             if values.shape != (len(ids), len(self.dataset.classes)):
                 text = (
                     f"the labels of split '{split}' have shape {values.shape}, but there are "
                     f"{len(ids)} images and {len(self.dataset.classes)} classes"
                 )
-                self._add("split", (split,), text)
+                self.add("split", (split,), text)
                 continue
             wrong = ~np.isin(values, (0, 1)).all(axis=1)
             empty = ~values.any(axis=1) & (not self.dataset.empty_images)
@@ -108,7 +113,7 @@ class Checker:
                 ("no class", empty, "it has no class in its labels"),
             ):
                 for id in (ids[i] for i in np.flatnonzero(rows).tolist()):
-                    self._add(check, (split,), f"'{id}': {text}", id, stops=needed)
+                    self.add(check, (split,), f"'{id}': {text}", id, stops=needed)
             usable[split] = values == 1
         return usable
 
@@ -127,7 +132,7 @@ class Checker:
                     file = str(dataset.image_path(id))
                 except UserError:
                     file = ""
-                self._add("image", self.splits_of[id], problem, id, file)
+                self.add("image", self.splits_of[id], problem, id, file)
         self.images = _readable(results)
         return self.images
 
@@ -165,18 +170,23 @@ class Checker:
             mask, image = masks[path], self.images.get(id)
             stops = not set(splits).isdisjoint(scored)
             if isinstance(mask, str):
-                self._add("mask", splits, mask, id, str(path), stops)
+                self.add("mask", splits, mask, id, str(path), stops)
             elif image is not None and mask.size != image.size:
                 (height, width), (h, w) = mask.size, image.size
                 why = " (its EXIF says rotated, which is ignored)" if image.orientation != 1 else ""
                 text = f"mask {path} is {width} x {height}, but its image is {w} x {h} pixels{why}"
-                self._add("mask size", splits, text, id, str(path), stops)
+                self.add("mask size", splits, text, id, str(path), stops)
         return _readable(masks)
 
+    def masks_of(self, split: str, masks: Mapping[Path, MaskFacts]) -> dict[str, MaskFacts]:
+        """The readable ones of `masks`, as `check_masks` returned them, of `split` by id."""
+        paths = self.mask_paths.get(split, {})
+        return {id: masks[path] for id, path in paths.items() if path in masks}
+
     def sentences(self) -> list[str]:
-        """One sentence per kind of problem and split, with the first reason."""
+        """One sentence per kind of problem that would stop a run and split, with the first reason."""
         groups: dict[tuple[str, str, str], list[Problem]] = {}
-        for problem in self.problems.values():
+        for problem in (problem for problem in self.problems.values() if problem.stops):
             for split in problem.splits:
                 text = "" if problem.id else problem.text
                 groups.setdefault((split, problem.check, text), []).append(problem)
@@ -199,7 +209,7 @@ class Checker:
                 return {}
             paths = {id: self.dataset.mask_path(id, split) for id in self.lists[split]}
         except UserError as error:
-            self._add("split", (split,), error.whole, stops=stops)
+            self.add("split", (split,), error.whole, stops=stops)
             return {}
         given = {id: path for id, path in paths.items() if path is not None}
         if len(given) < len(paths):
@@ -207,11 +217,11 @@ class Checker:
                 f"split '{split}' has no folder of ground-truth masks, so it cannot be evaluated: "
                 "evaluate a split that has, or give the folder"
             )
-            self._add("split", (split,), text, stops=stops)
+            self.add("split", (split,), text, stops=stops)
             return {}
         return given
 
-    def _add(
+    def add(
         self,
         check: str,
         splits: tuple[str, ...],
@@ -220,6 +230,7 @@ class Checker:
         file: str = "",
         stops: bool = True,
     ) -> None:
+        """Add a problem; arguments as the attributes of `Problem`."""
         kind = _KINDS.get(check, check)
         problem = Problem(kind, check, splits, id, file, text, stops)
         known = self.problems.get((check, id, text))

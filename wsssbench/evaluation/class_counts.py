@@ -39,6 +39,12 @@ class OneImage:
     counts: np.ndarray
     thresholds: int
 
+    @property
+    def won(self) -> list[int]:
+        """The classes that are predicted somewhere at the lowest threshold."""
+        above = self.counts[:, 1:].any(axis=(1, 2))
+        return [label for label, any_pixel in zip(self.labels, above, strict=False) if any_pixel]
+
 
 @dataclass(frozen=True)
 class ImageHistogram:

@@ -26,8 +26,9 @@ from wsssbench.evaluation.confusion import (
     curve,
     metrics,
 )
+from wsssbench.evaluation.doubts import Doubt, Names, Tally, doubts
 from wsssbench.files.artefacts import read_cam, read_scores
-from wsssbench.files.cam_formats import MAX_CLASSES, read_irn, read_psa
+from wsssbench.files.cam_formats import MAX_CLASSES, bounded, read_irn, read_psa
 from wsssbench.files.images import read_label
 from wsssbench.interfaces import Cam
 from wsssbench.ops.cam import upsample
@@ -36,6 +37,7 @@ from wsssbench.parallel import ranks
 from wsssbench.progress import Progress
 
 T = TypeVar("T")
+MIN_STEP = 0.0001  # between thresholds: thousands of them say nothing more
 # Reads the ground truth of an image id: (H, W) uint8.
 MaskReader = Callable[[str], np.ndarray]
 
@@ -62,17 +64,35 @@ def _read_scores_as_labels(path: Path) -> np.ndarray:
     return label_map(scores.planes, scores.classes, scores.size)
 
 
+def _bounded(read: Callable[..., Cam]) -> Callable[..., Cam]:
+    """`read` for CAMs that nobody has checked: their values have to be in [0, 1]."""
+
+    def checked(path: Path, size: tuple[int, int]) -> Cam:
+        return bounded(read(path, size), path)[0]
+
+    return checked
+
+
 FORMATS = {
     "png": Format(".png", read_label, thresholded=False),
     "cam": Format(".npz", read_cam, thresholded=True),
-    "psa": Format(".npy", read_psa, thresholded=True, sized=True),
-    "irn": Format(".npy", read_irn, thresholded=True, sized=True),
+    "psa": Format(".npy", _bounded(read_psa), thresholded=True, sized=True),
+    "irn": Format(".npy", _bounded(read_irn), thresholded=True, sized=True),
     "scores": Format(".npz", _read_scores_as_labels, thresholded=False),
 }
 
 
 def threshold_grid(first: float, last: float, step: float) -> np.ndarray:
-    """Return the thresholds first, first + step, ... up to and including last, (T,) float32 ascending."""
+    """Return the thresholds first, first + step, ... up to and including last, (T,) float32 ascending.
+
+    Raises:
+        ValueError: not 0 <= first <= last <= 1, or a step below `MIN_STEP` or above 1.
+    """
+    if not (0 <= first <= last <= 1 and MIN_STEP <= step <= 1):
+        raise ValueError(
+            f"({first:g}, {last:g}, {step:g}) has to be (first, last, step) with 0 <= first <= last <= 1 and "
+            f"{MIN_STEP} <= step <= 1"
+        )
     count = int(np.floor((last - first) / step + 1e-6)) + 1
     return np.round(first + step * np.arange(count), 9).astype(np.float32)
 
@@ -92,6 +112,7 @@ class ConfusionAccumulator:
         self.num_classes = num_classes
         self.histogram = None if thresholds is None else ScoreHistogram(num_classes, thresholds)
         self.per_image = per_image
+        self.tally = Tally()
         self._confusion = np.zeros((num_classes + 2, num_classes + 1), np.int64)
         self._images: dict[str, ImageHistogram | ClassCounts] = {}
 
@@ -109,20 +130,35 @@ class ConfusionAccumulator:
             assert self.histogram is not None
             maps = upsample(prediction.maps, mask.shape)
             counted = self.histogram.add(prediction.classes, maps, mask)
+            self._tell(id, mask, counted.counts.sum(axis=(0, 1)), counted.won)
+            self.tally.add_maps(id, prediction.classes, prediction.maps)
             if self.per_image:
                 self._images[id] = ImageHistogram.of(counted)
             return
         confusion = confusion_of_labels(prediction, mask, self.num_classes)
+        self._tell(id, mask, confusion.sum(axis=0), np.flatnonzero(confusion[:-1].any(axis=1)))
         self._confusion += confusion
         if self.per_image:
             self._images[id] = class_counts(confusion)
 
+    def _tell(
+        self, id: str, mask: np.ndarray, true: np.ndarray, predicted: Sequence[int] | np.ndarray
+    ) -> None:
+        values = np.flatnonzero(true).tolist()
+        self.tally.add(id, values, int(mask.size - true.sum()), [int(v) for v in predicted])
+
     def merge(self, other: ConfusionAccumulator) -> None:
         """Add what another process counted."""
+        self.tally.merge(other.tally)
         self._confusion += other._confusion
         self._images.update(other._images)
         if self.histogram is not None and other.histogram is not None:
             self.histogram.merge(other.histogram)
+
+    def doubts(self, names: Names, open_ended: bool = False) -> list[Doubt]:
+        """What is odd about the files that were counted. Arguments as of `doubts`."""
+        cams = self.histogram is not None
+        return doubts(self.confusion(0), self.tally, names, cams=cams, open_ended=open_ended)
 
     def index_of(self, threshold: float | None) -> int:
         """Return the index of `threshold` among the histogram's, for None that of the best one; 0 for label maps."""

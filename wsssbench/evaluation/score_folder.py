@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.evaluation.doubts import Names
+from wsssbench.evaluation.listed_masks import file_names, listed_masks
 from wsssbench.evaluation.score_files import FORMATS, score_files, summarise, threshold_grid
 from wsssbench.files.cam_formats import MAX_CLASSES
-from wsssbench.files.image_lists import read_id_list
-from wsssbench.files.images import read_label
+from wsssbench.files.ground_truth import read_mask_file
 from wsssbench.progress import Progress, Silent
 
 THRESHOLDS = (0.0, 0.6, 0.01)
-MIN_STEP = 0.0001  # thousands of thresholds say nothing more
 
 
 def evaluate(
@@ -36,7 +36,7 @@ def evaluate(
     Args:
         files: the folder of ``<id>.png`` label maps or of CAM files.
         masks: the folder of ``<id>.png`` masks.
-        ids: of the images, or a list file; by default every image that has a mask in `masks`.
+        ids: of the images, or a list file; by default every image that has a mask in `masks` or its sub-folders.
         format: ``png`` (label maps), ``cam`` (our artefacts), ``psa``, ``irn``.
         num_classes: K; by default the number of `classes`, and without them any class up to 254 is accepted.
         threshold: the background threshold of CAMs; by default the best of `thresholds`.
@@ -47,20 +47,13 @@ def evaluate(
     Returns:
         ``images`` (their number), ``format``, ``miou``, ``precision``, ``recall`` (per cent, over the classes that
         occur), ``iou`` by class, ``threshold``, ``threshold_choice`` (``fixed``, ``oracle``: the best, or ``none``)
-        and ``curve`` (the scores at every threshold).
+        and ``curve`` (the scores at every threshold), and ``warnings``: what is odd about the files.
 
     Raises:
-        UserError: files that are missing, unreadable, or do not fit together.
+        UserError: files that are missing, unreadable, or do not fit together; masks without any class 1..K; class
+            indices that are shifted against the masks'.
     """
-    folder = Path(masks)
-    if not folder.is_dir():
-        raise UserError(f"mask folder {folder} does not exist")
-    names = _ids(ids, folder)
-    missing = [id for id in names if not (folder / f"{id}.png").is_file()]
-    if missing:
-        raise UserError(
-            f"{folder} has no mask for {len(missing)} images of the list, the first is {missing[0]}.png"
-        )
+    truth = listed_masks(ids, Path(masks))
     allowed = [name for name in FORMATS if name != "scores"]
     if format not in allowed:
         raise UserError(f"format: {unknown('format', format, allowed)}")
@@ -72,10 +65,13 @@ def evaluate(
     num_classes = len(classes) if classes is not None else num_classes
     if num_classes is not None and not 1 <= num_classes <= MAX_CLASSES:
         raise UserError(f"num_classes {num_classes}: has to be from 1 to {MAX_CLASSES}")
+    suffix = FORMATS[format].suffix
+    called = file_names(truth, Path(files), suffix)
+    mask_of = {name: truth[id] for id, name in called.items()}
     accumulator = score_files(
         Path(files),
-        names,
-        lambda id: read_label(folder / f"{id}.png"),
+        list(mask_of),
+        lambda name: read_mask_file(mask_of[name], num_classes),
         format,
         num_classes,
         grid,
@@ -84,23 +80,15 @@ def evaluate(
     scores = summarise(accumulator, threshold, classes)
     if not scores["iou"]:
         raise UserError(
-            f"the masks in {folder} hold nothing but 255 for these images, so there is no score"
+            f"the masks in {masks} hold nothing but 255 for these images, so there is no score"
         )
-    return {"images": len(names), "format": format, **scores}
-
-
-def _ids(ids: str | Path | Iterable[str] | None, masks: Path) -> list[str]:
-    if ids is None:
-        names = sorted(path.stem for path in masks.glob("*.png"))
-        if not names:
-            raise UserError(f"mask folder {masks} has no .png file")
-        return names
-    if isinstance(ids, (str, Path)):
-        return read_id_list(Path(ids))
-    names = list(ids)
-    if not names:
-        raise UserError("ids is empty, so there is no image to score")
-    return names
+    names = Names(mask_of.__getitem__, lambda name: Path(files) / f"{name}{suffix}", classes)
+    doubts = accumulator.doubts(names, open_ended=num_classes is None)
+    for doubt in doubts:
+        if doubt.certain:
+            raise UserError(doubt.text)
+    warnings = [doubt.text for doubt in doubts]
+    return {"images": len(truth), "format": format, **scores, "warnings": warnings}
 
 
 def _grid(
@@ -115,9 +103,7 @@ def _grid(
         if not 0 <= threshold <= 1:
             raise UserError(f"threshold {threshold}: has to be in [0, 1]")
         return np.array([threshold], np.float32)
-    first, last, step = thresholds or THRESHOLDS
-    if not (0 <= first <= last <= 1 and MIN_STEP <= step <= 1):
-        raise UserError(
-            f"thresholds {first:g}:{last:g}:{step:g}: needs 0 <= A <= B <= 1 and {MIN_STEP} <= STEP <= 1"
-        )
-    return threshold_grid(first, last, step)
+    try:
+        return threshold_grid(*(thresholds or THRESHOLDS))
+    except ValueError as error:
+        raise UserError(f"thresholds {error}") from error

@@ -11,19 +11,58 @@ import hashlib
 import json
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, cast
+
+from pydantic import AfterValidator, Field
+from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
 from wsssbench.errors import UserError
 from wsssbench.files.atomic import remove_partials, write_json
+from wsssbench.files.records import checked, parse_json
 
 MANIFEST = "manifest.json"
 INTENT = "intent.json"  # the key of a directory that is not complete yet
 LOG = ".log"  # what libraries say, with times: another log is no other result
 FORMAT = 2  # of keys; another one makes every entry anew
+_SEAL = (
+    "seal"  # of a manifest: the checksum of the rest of it, without the files, which have their own
+)
+
+
+def _check_name(name: str) -> str:
+    path = PurePosixPath(name)
+    if "\0" in name or path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError(f"{name!r} leads out of the folder of its stage")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_check_name)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Manifest(TypedDict, total=False):
+    """What a manifest says; earlier versions of the toolkit left entries out.
+
+    `files` are name -> size, time of the last change and checksum.
+    """
+
+    format: int
+    stage: str
+    config: dict[str, Any]
+    code: dict[str, str]
+    upstream: dict[str, str]
+    data: str
+    node: str
+    seconds: Amount
+    peak_mib: Amount
+    result: dict[str, Any]
+    read: dict[str, str | None]
+    content: str
+    files: dict[FileName, tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -94,13 +133,9 @@ class Entry:
         return self.root / self.key.stage / f"{self.key.hash}.lock"
 
     def manifest(self) -> dict[str, Any] | None:
-        """Return the manifest if the stage is complete, else None."""
-        manifest = _read_json(self.directory / MANIFEST) or {}
-        files = manifest.get("files")
-        whole = isinstance(files, dict) and all(
-            isinstance(state, list) and len(state) == 3 for state in files.values()
-        )
-        return manifest if whole else None
+        """Return the manifest if the stage is complete, else None: a damaged one is none."""
+        manifest = _read_manifest(self.directory / MANIFEST)
+        return manifest if manifest is not None and "files" in manifest else None
 
     def started(self) -> bool:
         """Tell whether there is interrupted work."""
@@ -111,10 +146,19 @@ class Entry:
 
         Args:
             read: role -> `content` of what the work starts from.
+
+        Raises:
+            UserError: something in it is a link, through which the work would change files elsewhere.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
+        inside = list(self.directory.rglob("*"))
+        for path in inside:
+            if path.is_symlink():
+                raise UserError(
+                    f"{path} is a link to {path.readlink()}: a stage writes to files of its own, so remove it"
+                )
         write_json(self.directory / INTENT, {**self.key.as_dict(), "read": dict(read or {})})
-        for folder in (self.directory, *(p for p in self.directory.rglob("*") if p.is_dir())):
+        for folder in (self.directory, *(path for path in inside if path.is_dir())):
             remove_partials(folder)
 
     def close(self, result: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
@@ -140,11 +184,11 @@ class Entry:
             **self.key.as_dict(),
             **facts,
             "result": dict(result),
-            "read": (_read_json(self.directory / INTENT) or {}).get("read", {}),
+            "read": (_read_manifest(self.directory / INTENT) or {}).get("read", {}),
             "content": hashlib.sha256(canonical(sums).encode()).hexdigest()[:16],
-            "files": files,
         }
-        write_json(self.directory / MANIFEST, manifest)
+        seal = _seal(json.loads(canonical(manifest)))
+        write_json(self.directory / MANIFEST, {**manifest, _SEAL: seal, "files": files})
 
     def content(self) -> str | None:
         """Return 16 hex digits over the files of a complete stage, without logs; None if it is not complete."""
@@ -158,7 +202,7 @@ class Entry:
         Args:
             contents: role -> `content` of what it reads now; None for what is not complete.
         """
-        noted = _summary(self.directory / MANIFEST) or _read_json(self.directory / INTENT) or {}
+        noted = _summary(self.directory / MANIFEST) or _read_manifest(self.directory / INTENT) or {}
         read = noted.get("read") or {}
         return [
             self.reads.get(role, role)
@@ -178,18 +222,26 @@ class Entry:
         ]
 
     def reopen(self, damaged: list[str]) -> None:
-        """Remove `damaged` files and the manifest, so that the stage makes them again."""
+        """Remove `damaged` files and the manifest, so that the stage makes them again.
+
+        Nothing outside its own folder is removed, also where a folder in it is a link.
+        """
         (self.directory / MANIFEST).unlink(missing_ok=True)
+        root = self.directory.resolve()
         for name in damaged:
-            (self.directory / name).unlink(missing_ok=True)
+            path = self.directory / name
+            if path.parent.resolve().is_relative_to(root):
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Forget this result."""
+        if self.directory.is_symlink():
+            self.directory.unlink()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def reason(self) -> str:
         """Say why this has to be computed, by comparison with the most similar earlier result of the same node."""
-        changes, _ = self._most_similar()
+        changes = self._most_similar()
         if changes is None:
             return "no earlier result"
         return "; ".join(changes[:3]) + (" ..." if len(changes) > 3 else "")
@@ -199,33 +251,40 @@ class Entry:
         manifest = self.manifest() or {}
         return manifest.get("seconds")
 
-    def estimate(self) -> float | None:
-        """Return the wall time of the most similar earlier result of the same node; None if there is none."""
-        return self._most_similar()[1]
-
-    def _most_similar(self) -> tuple[list[str] | None, float | None]:
-        """Find the earlier result of the same node with the fewest changes; return these, and its time."""
-        now = json.loads(canonical(self.key.as_dict()))
-        best: tuple[list[str] | None, float | None] = (None, None)
+    def earlier(self) -> Iterator[dict[str, Any]]:
+        """Yield the manifests of this kind of stage."""
         for path in sorted((self.root / self.key.stage).glob("*/")):
-            earlier = _summary(path / MANIFEST)
-            if earlier is None or earlier.get("node", "") != self.node:
-                continue
-            changes = _changes(earlier, now, self.reads)
-            if best[0] is None or len(changes) < len(best[0]):
-                best = (changes, earlier.get("seconds"))
-        return best
+            if (earlier := _summary(path / MANIFEST)) is not None:
+                yield earlier
+
+    def _most_similar(self) -> list[str] | None:
+        """List what changed since the earlier result of the node with the fewest changes; None if there is none."""
+        now = json.loads(canonical(self.key.as_dict()))
+        found = [
+            _changes(earlier, now, self.reads)
+            for earlier in self.earlier()
+            if earlier.get("node", "") == self.node
+        ]
+        return min(found, key=len, default=None)
+
+
+def summary_of(root: Path, digest: str) -> dict[str, Any] | None:
+    """Return the manifest, without files, of the result with the hash `digest` in the cache at `root`, of any kind."""
+    return next(filter(None, map(_summary, root.glob(f"*/{digest}/{MANIFEST}"))), None)
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
     """Return the manifest of the stage result in `directory`.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it is damaged.
     """
-    manifest = _read_json(directory / MANIFEST)
-    if manifest is None:
+    path = directory / MANIFEST
+    if not path.is_file():
         raise UserError(f"{directory} has no {MANIFEST}: the stage's result is not complete")
+    manifest = _read_manifest(path)
+    if manifest is None:
+        raise UserError(f"{path} is damaged: run the experiment again, which keeps what is whole")
     return manifest
 
 
@@ -239,7 +298,7 @@ def _summary(path: Path) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=4096)
 def _read_summary(path: Path, _: int) -> dict[str, Any] | None:
-    manifest = _read_json(path)
+    manifest = _read_manifest(path)
     if manifest is not None:
         manifest.pop("files", None)
     return manifest
@@ -304,9 +363,18 @@ def _unchanged(path: Path, size: int, time: int, checksum: int) -> bool:
     return stat.st_mtime_ns == time or _checksum(path) == checksum
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest, or the key of interrupted work, at `path`; None if there is none, or if it is damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = parse_json(path.read_bytes())
+        manifest = cast(dict[str, Any], checked(Manifest, content))
+    except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    if content.get(_SEAL, sealed := _seal(content)) != sealed:
+        return None
+    return manifest
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in manifest.items() if key not in ("files", _SEAL)}
+    return hashlib.sha256(canonical(rest).encode()).hexdigest()[:16]

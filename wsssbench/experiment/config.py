@@ -8,18 +8,24 @@ fills in every default, so that the resolved config says all there is to say abo
 from __future__ import annotations
 
 import pprint
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Annotated, Any
+from unittest.mock import patch
 
 from pydantic import Field
 
+from wsssbench.datasets.subset import Trial
 from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.graph import STAGES
 from wsssbench.plugins import load
 from wsssbench.registry import check_parameters, signature_parameters
 from wsssbench.stages.stage import StageKind
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +56,23 @@ class Top:
         seed: of everything random but the data set.
         splits: see `Splits`.
         reference: title of an evaluation -> published mIoU in per cent, shown beside ours.
-        smoke: overrides that make ``--smoke`` of it: the same stages on a handful of images.
+        smoke: what ``--smoke`` sets beyond what the kinds of stages say, as ``{"cam.flip": False}``: e.g. what makes a
+            network too large for a laptop.
+        trial: images of a run that is only a trial, see `Trial`; ``--smoke`` and ``--limit`` set it.
     """
 
     name: str
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
     splits: dict[str, Any] | None = None
-    reference: dict[str, float] | None = None
+    reference: dict[str, Percent] | None = None
     smoke: dict[str, Any] | None = None
+    trial: dict[str, Any] | None = None
 
 
 LONGEST_NAME = 200  # bytes of the name of an experiment: file systems allow 255
 SECTIONS: dict[str, StageKind] = {kind.section: kind for kind in STAGES if kind.section}
 # Places of sections that are no components -> the class whose fields are their keys.
-PLAIN: dict[str, type] = {"splits": Splits}
+PLAIN: dict[str, type] = {"splits": Splits, "trial": Trial}
 for _kind in STAGES:
     PLAIN.update(_kind.plain)
 
@@ -78,7 +87,8 @@ def read_config(path: Path) -> dict[str, Any]:
     if path.suffix != ".py":
         raise UserError(f"config {path} is not a Python config file (*.py)")
     try:
-        loaded = Config.fromfile(path, lazy_import=False, import_custom_modules=False)
+        with patch.object(Config, "_merge_a_into_b", partial(_merged, Config._merge_a_into_b)):
+            loaded = Config.fromfile(path, lazy_import=False, import_custom_modules=False)
     # A config is the user's own Python: any error of it is reported as theirs.
     except Exception as error:
         reason = str(error).strip().splitlines()
@@ -86,6 +96,29 @@ def read_config(path: Path) -> dict[str, Any]:
             f"config {path} cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
         ) from error
     return _plain_values(loaded.to_dict())
+
+
+def _merged(
+    merge: Callable[..., dict[str, Any]],
+    given: Mapping[str, Any],
+    base: Mapping[str, Any],
+    *options: Any,
+) -> dict[str, Any]:
+    """Merge the section `given` into that of a base, as mmengine does, but a component of another type replaces."""
+    replacing = {
+        key: {**item, "_delete_": True} if _is_other_type(item, base.get(key)) else item
+        for key, item in given.items()
+    }
+    return merge(replacing, base, *options)
+
+
+def _is_other_type(given: Any, there: Any) -> bool:
+    return (
+        isinstance(given, Mapping)
+        and isinstance(there, Mapping)
+        and "type" in there
+        and given.get("type", there["type"]) != there["type"]
+    )
 
 
 def _plain_values(value: Any) -> Any:
@@ -120,15 +153,31 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"config: {unknown('parameter', key, keys)}")
     own = {key: value for key, value in config.items() if key not in SECTIONS}
     top = check_parameters(Top, own, "config")
-    _check_name(top["name"])
+    name, trial = top["name"], {}
+    if top["trial"] is not None:
+        trial = {"trial": check_parameters(Trial, top["trial"], "trial")}
+        name = Trial(**trial["trial"]).marked(name)
+    _check_name(name)
     splits = check_parameters(Splits, top["splits"] or {}, "splits")
-    for name in ("train", "evaluate"):
-        if not splits[name]:
-            raise UserError(f"splits.{name} is empty, but has to name a split")
-    resolved: dict[str, Any] = {"name": top["name"], "seed": top["seed"], "splits": splits}
+    for use in ("train", "evaluate"):
+        if not splits[use]:
+            raise UserError(f"splits.{use} is empty, but has to name a split")
+    resolved: dict[str, Any] = {"name": name, "seed": top["seed"], "splits": splits, **trial}
     for key, kind in SECTIONS.items():
         resolved[key] = kind.resolve(_section(config, key, kind), resolved, registries)
+    _check_used(splits, resolved)
     return {**resolved, "reference": top["reference"] or {}}
+
+
+def _check_used(splits: Mapping[str, str], resolved: Mapping[str, Any]) -> None:
+    """Refuse a split that nobody has to give, and that no stage of this experiment reads; UserError names it."""
+    used = {key for kind in STAGES for key in kind.split_uses(resolved)}
+    for key, parameter in signature_parameters(Splits).items():
+        if splits[key] and not parameter.default and key not in used:
+            raise UserError(
+                f"splits.{key}='{splits[key]}' has no effect, since no stage of this experiment uses that split: leave "
+                "it out (a test split is predicted by a segmenter)"
+            )
 
 
 def _check_name(name: str) -> None:

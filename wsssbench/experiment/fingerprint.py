@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from wsssbench.datasets.subset import Subset
 from wsssbench.files.contents import content_id, file_content
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress
@@ -20,11 +21,14 @@ def data_fingerprint(
 ) -> str:
     """Return 16 hex digits over the lists, image-level labels and contents of what `node` reads of `dataset`.
 
-    Contents, not places or times: a copied data set is the same data set.
+    Contents, not places or times: a copied data set is the same data set. Files of one that is generated come from a
+    stage, so that only the choice among them is left to tell.
 
     Args:
         memory: see `wsssbench.files.contents.content_id`.
     """
+    if dataset.generated:
+        return repr(dataset.trial) if isinstance(dataset, Subset) and node.splits else ""
     digest = hashlib.sha256("\0".join(dataset.classes).encode())
     files: dict[str, str] = {}
     for split in node.splits:
@@ -57,19 +61,22 @@ def with_checksums(config: Any) -> Any:
 
 def weight_checksums(config: Any) -> dict[str, str]:
     """Return the path of every weight file that `config` names -> 16 hex digits of its SHA-256."""
-    return {name: file_content(Path(name)) for name in _named(config) if Path(name).is_file()}
+    return {
+        name: file_content(Path(name)) for name in named_weights(config) if Path(name).is_file()
+    }
 
 
 def _checksum(name: str) -> str:
     return f"SHA-256 {file_content(Path(name))}" if Path(name).is_file() else name
 
 
-def _named(config: Any) -> Iterator[str]:
+def named_weights(config: Any) -> Iterator[str]:
+    """Yield what stands under ``weights`` anywhere in `config`: files, or names that a backbone knows."""
     if isinstance(config, Mapping):
         if isinstance(config.get(_KEY), str):
             yield config[_KEY]
         for item in config.values():
-            yield from _named(item)
+            yield from named_weights(item)
     elif isinstance(config, (list, tuple)):
         for item in config:
-            yield from _named(item)
+            yield from named_weights(item)

@@ -17,6 +17,7 @@ from wsssbench.stages.evaluate import Evaluate
 from wsssbench.stages.generate import NODE as DATA
 from wsssbench.stages.generate import Generate
 from wsssbench.stages.import_cams import ImportCams
+from wsssbench.stages.import_labels import ImportLabels
 from wsssbench.stages.infer_cams import InferCams
 from wsssbench.stages.label import Label
 from wsssbench.stages.refine import Fit, Refine
@@ -29,7 +30,7 @@ STAGES: tuple[StageKind, ...] = tuple(
     kind()
     for kind in (
         *(Generate, Classify, InferCams, ImportCams, SelectThreshold, Custom),
-        *(Fit, Refine, Label, Segment, Predict, Evaluate),
+        *(Fit, Refine, Label, ImportLabels, Segment, Predict, Evaluate),
     )
 )
 

@@ -1,4 +1,4 @@
-"""Changes a config from the command line: ``--set a.b=value`` and ``--smoke``.
+"""Changes a config from the command line: ``--set a.b=value``.
 
 One rule merges what is given with what is there: a bare name keeps the parameters of a component of the same type (in
 a list: of the item of that type), ``Name()`` has its defaults, a dict is merged key by key, a list replaces, a
@@ -17,19 +17,10 @@ from typing import Any
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.config import PLAIN, SECTIONS, Top
+from wsssbench.experiment.override_values import parse, settled
 from wsssbench.plugins import load
-from wsssbench.registry import signature_parameters
+from wsssbench.registry import Parameter, part_of, signature_parameters
 from wsssbench.stages import places
-
-
-def apply_smoke(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config with its own ``smoke`` overrides: the same stages on a handful of images."""
-    if not config.get("smoke"):
-        raise UserError(
-            "this config has no smoke=dict(...) section of overrides, so --smoke cannot shrink it; "
-            "add one or use --set"
-        )
-    return apply_overrides(config, [f"+{key}={value!r}" for key, value in config["smoke"].items()])
 
 
 def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -40,17 +31,56 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     ``classifier.pooling=GPP(bins=(2, 4))``; ``classifier.erasing=none`` empties a list of them.
 
     Raises:
-        UserError: not of that form, or an unknown key (with near matches).
+        UserError: not of that form, an unknown key (with near matches), or an override that would have no effect.
     """
-    result: dict[str, Any] = copy.deepcopy(dict(config))
+    result: dict[str, Any] = _unshared(config)
     for override in overrides:
         key, equals, text = override.partition("=")
         add = key.startswith("+")
         path = key.removeprefix("+").strip()
         if not equals or not path:
             raise UserError(f"--set {override}: has to be of the form key.subkey=value")
-        _assign(result, path, _parse(text), add)
+        _assign(result, path, parse(text), add)
+    for override in overrides:
+        _refuse_idle(override.partition("=")[0].removeprefix("+").strip(), result)
     return result
+
+
+def _unshared(value: Any) -> Any:
+    """Copy dicts and lists: one that stands at two places becomes two, of which an override changes one."""
+    if isinstance(value, Mapping):
+        return {key: _unshared(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_unshared(item) for item in value)
+    return value
+
+
+def refuse_repeated(overrides: Iterable[str]) -> None:
+    """Refuse two overrides of one key, of which the first would have no effect; an index may be set twice.
+
+    Raises:
+        UserError: names the key.
+    """
+    keys = [override.partition("=")[0].strip() for override in overrides]
+    for key in keys:
+        if keys.count(key) > 1 and not key[-1:].isdigit():
+            raise UserError(f"--set {key} is given {keys.count(key)} times: give it once")
+
+
+def _refuse_idle(key: str, config: Mapping[str, Any]) -> None:
+    """Refuse the override of a `key` that nothing would read."""
+    section = key.partition(".")[0]
+    if section == "smoke":
+        raise UserError(
+            f"--set {key}: 'smoke' is what the config overrides under --smoke; give what it should override itself, "
+            "e.g. --set classifier.schedule.epochs=1"
+        )
+    for other, kind in SECTIONS.items():
+        if section in kind.replaces and config.get(other) is not None:
+            raise UserError(
+                f"--set {key} has no effect, since the section {other} stands in the place of '{section}': leave it "
+                f"out, or give --set {other}=none"
+            )
 
 
 def as_overrides(values: Mapping[str, Any]) -> list[str]:
@@ -75,46 +105,6 @@ def _literal(key: str, value: Any) -> str:
     )
 
 
-_WORDS = {"true": True, "false": False, "none": None, "null": None}
-
-
-def _parse(text: str) -> Any:
-    """Return a Python literal, a component as it would be called, ``GPP(bins=(2, 4))``, or the text itself."""
-    if text.strip().lower() in _WORDS:
-        return _WORDS[text.strip().lower()]
-    try:
-        return _value(ast.parse(text.strip(), mode="eval").body)
-    except (RecursionError, MemoryError):  # of Python's parser, for some hundred brackets
-        raise UserError(f"--set ...={text}: the value is nested too deeply") from None
-    except (ValueError, SyntaxError, TypeError):  # TypeError: a list as a key
-        return text
-
-
-def _value(node: ast.expr) -> Any:
-    """Evaluate an expression: literals as in Python, ``Name(key=value)`` a component, ``dict(...)`` a section, and a
-    bare or dotted name inside one its own text."""
-    if isinstance(node, ast.Call):
-        if (
-            not isinstance(node.func, ast.Name)
-            or node.args
-            or any(k.arg is None for k in node.keywords)
-        ):
-            raise ValueError("not of the form Name(key=value, ...)")
-        given = {str(keyword.arg): _value(keyword.value) for keyword in node.keywords}
-        return given if node.func.id == "dict" else {"type": node.func.id, **given}
-    if isinstance(node, (ast.List, ast.Tuple)):
-        items = [_value(item) for item in node.elts]
-        return items if isinstance(node, ast.List) else tuple(items)
-    if _is_name(node):
-        name = ast.unparse(node)
-        return _WORDS.get(name.lower(), name)
-    return ast.literal_eval(node)
-
-
-def _is_name(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and _is_name(node.value))
-
-
 def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
     *parents, last = path.split(".")
     if not all((*parents, last)):
@@ -125,6 +115,15 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
     for depth, part in enumerate(parents):
         node = _child(node, part, ".".join(parents[:depth]), path, add)
     here = ".".join(parents)
+    if last == "type" and not add and _component_kind(here):
+        _assign(config, here, value, add)  # another type is another component
+        return
+    if isinstance(value, str) and set("(=)") & set(value) and _is_component_place(path):
+        raise UserError(
+            f"--set {path}={value}: is neither the name of a component nor of the form Name(key=value, ...), with a "
+            "text in quotes"
+        )
+    value = settled(value, _annotation(config, path.split(".")), path, _parameters)
     if isinstance(node, list):
         of_components = _kind(places("lists"), here) is not None
         emptied = of_components and value is None
@@ -215,26 +214,57 @@ def _pattern(patterns: Iterable[str], path: str) -> str:
     return ""
 
 
+def _component_kind(path: str) -> str | None:
+    """Return the kind of component that stands at `path`, in a slot or in a list; None if none does."""
+    return _kind(places("slots"), path) or _kind(places("lists"), path.rpartition(".")[0])
+
+
+def _is_component_place(path: str) -> bool:
+    return _component_kind(path) is not None or _kind(places("lists"), path) is not None
+
+
 def _declared(node: Mapping[str, Any], here: str) -> dict[str, Any]:
     """Return the keys that may be set at `here` although the config does not spell them out -> their defaults.
 
     None stands for a key that has to be given, too.
     """
-    name = node.get("type")
-    if not here:
-        parameters = signature_parameters(Top)
-    elif isinstance(name, str):
-        registries = load().registries
-        parameters = {
-            key: parameter
-            for component in registries.find(name)
-            for key, parameter in registries[component.kind].parameters(name).items()
-        }
-    else:
-        pattern = _pattern(PLAIN, here)
-        parameters = signature_parameters(PLAIN[pattern]) if pattern else {}
     defaults = {
         key: None if parameter.default is inspect.Parameter.empty else parameter.default
-        for key, parameter in parameters.items()
+        for key, parameter in _parameters(node, here).items()
     }
     return defaults if here else {**dict.fromkeys(SECTIONS), **defaults}
+
+
+def _parameters(node: Mapping[str, Any], here: str) -> dict[str, Parameter]:
+    """Return the parameters of what stands at `here`: a component, a plain section, or the top level."""
+    name = node.get("type")
+    if not here:
+        return signature_parameters(Top)
+    if isinstance(name, str):
+        registries, kind = load().registries, _component_kind(here)
+        return {
+            key: parameter
+            for component in registries.find(name)
+            if kind in (None, component.kind)
+            for key, parameter in registries[component.kind].parameters(name).items()
+        }
+    pattern = _pattern(PLAIN, here)
+    return signature_parameters(PLAIN[pattern]) if pattern else {}
+
+
+def _annotation(config: Mapping[str, Any], parts: Sequence[str]) -> Any:
+    """Return the annotation of the parameter, or of the item of one, at the place `parts`; Any if it has none."""
+    node: Any = config
+    annotation: Any = Any
+    for depth, part in enumerate(parts):
+        parameters = _parameters(node, ".".join(parts[:depth])) if isinstance(node, Mapping) else {}
+        annotation = (
+            parameters[part].annotation if part in parameters else part_of(annotation, part)
+        )
+        if isinstance(node, Mapping):
+            node = node.get(part)
+        elif isinstance(node, (list, tuple)) and part in map(str, range(len(node))):
+            node = node[int(part)]
+        else:
+            node = None
+    return annotation

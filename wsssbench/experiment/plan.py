@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from wsssbench.datasets.check import check_dataset, check_masks
-from wsssbench.errors import UserError, unknown
+from wsssbench.datasets.subset import Trial
+from wsssbench.errors import MissingWeightsError, UserError, unknown
 from wsssbench.experiment.cache import Entry, Key, canonical
 from wsssbench.experiment.fingerprint import data_fingerprint, with_checksums
 from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
 from wsssbench.experiment.provenance import code_version
 from wsssbench.experiment.references import Reference, components, replaced
+from wsssbench.experiment.rehearsal import rehearse
+from wsssbench.experiment.weight_files import Missing, missing_weights
 from wsssbench.files.ground_truth import allow_masks
 from wsssbench.files.image_lists import first_few
 from wsssbench.interfaces import Dataset
+from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.progress import Progress
 from wsssbench.stages.generate import build_dataset, data_of, located
 from wsssbench.stages.stage import ONE_EACH, Node
@@ -63,12 +67,18 @@ class Plan:
     config: Mapping[str, Any]
     dataset: Dataset
     steps: tuple[Step, ...]
+    missing: Missing = field(default_factory=dict)  # weight files
 
     def __getitem__(self, name: str) -> Step:
         return next(step for step in self.steps if step.node.name == name)
 
     def __contains__(self, name: str) -> bool:
         return any(step.node.name == name for step in self.steps)
+
+    @property
+    def trial(self) -> Trial | None:
+        """The images of a run that is only a trial, None for a real one."""
+        return Trial(**self.config["trial"]) if self.config.get("trial") else None
 
     @property
     def run_id(self) -> str:
@@ -104,6 +114,7 @@ class Plan:
         return node.kind.card(self.with_artefacts(node), above)
 
 
+@plugin_errors()
 def make_plan(
     config: Mapping[str, Any], settings: Settings, checked: set[str] | None = None
 ) -> Plan:
@@ -114,6 +125,7 @@ def make_plan(
 
     Raises:
         IncompatibleError: components that do not go together.
+        PluginError: the code of a plugin raised an exception.
         UserError: the data set or a component of the config cannot be used; an unknown --force or --until.
     """
     dataset = build_dataset(config)
@@ -121,9 +133,10 @@ def make_plan(
     graph = Graph(config, dataset, memory)
     nodes = _wanted(graph, settings)
     _check_taint(nodes)
+    _check_splits(nodes, dataset)
     _check_images(nodes, dataset)
     once = _Once(set() if checked is None else checked)
-    _check_components(nodes, config, dataset, settings.progress, once)
+    missing = _check_components(nodes, config, dataset, settings.progress, once)
     on_data = {
         "dataset": data_of(config),
         "splits": config["splits"],
@@ -132,15 +145,20 @@ def make_plan(
     if not dataset.generated:
         scored = [n.config for n in nodes if n.masks]
         once(lambda: _check_data(nodes, dataset, settings), {**on_data, "scored": scored})
-    for split in unscored_splits(nodes, dataset):
-        settings.progress.say(f"split '{split}' has no masks: it is not scored")
+    _tell_unscored(nodes, dataset, settings)
     steps = _steps(nodes, dataset, settings, {graph.full_name(name) for name in settings.force})
     computed = [s.node.makes for s in steps if s.state == "computed"]
     # Masks that cannot be read have to show before the hours that these take.
     if not dataset.generated and any(made and made.slow for made in computed):
         once(lambda: _check_masks(nodes, dataset, settings), {**on_data, "masks": True})
     directories = {step.node.name: step.entry.directory for step in steps}
-    return Plan(config, located(dataset, directories) or dataset, steps)
+    placed = located(dataset, directories) or dataset
+    plan = Plan(config, placed, steps, missing)
+    cached = {
+        s.node.name: partial(plan.artefact, s.node.name) for s in steps if s.state == "reused"
+    }
+    more = rehearse(nodes, cached, placed, settings.device, settings.progress)
+    return replace(plan, missing={**more, **missing})
 
 
 def _wanted(graph: Graph, settings: Settings) -> list[Node]:
@@ -154,10 +172,29 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
             settings.progress.warn(
                 f"stage '{name}' is read by no other stage, so it is not made; --until {name} makes it"
             )
+    _check_reference(graph, settings)
     if settings.until is None:
         return nodes
     last = graph.need(settings.until)
-    return ancestors(graph.nodes(), last.name)
+    wanted = ancestors(graph.nodes(), last.name)
+    names = [node.name for node in wanted]
+    for name in settings.force:
+        if graph.full_name(name) not in names:
+            raise UserError(
+                f"--force {name} has no effect, since --until {settings.until} leaves that stage out: leave one of the "
+                f"two out (what is made: {', '.join(names)})"
+            )
+    return wanted
+
+
+def _check_reference(graph: Graph, settings: Settings) -> None:
+    """Tell of published numbers that belong to no evaluation of the experiment, so they would not be shown."""
+    titles = {node.scored_title or node.title for node in graph.nodes() if node.scored}
+    for title in graph.config["reference"]:
+        if title not in titles:
+            settings.progress.warn(
+                f"reference: {unknown('evaluation', title, titles)}; its number is not shown"
+            )
 
 
 def _steps(
@@ -169,10 +206,10 @@ def _steps(
     for node in nodes:
         upstream = {role: steps[name].entry for role, name in node.inputs.items()}
         reads = (node.splits, node.labels, node.masks)
-        if reads not in fingerprints and not dataset.generated:
+        if reads not in fingerprints:
             memory = settings.work_dir / MEMORY
             fingerprints[reads] = data_fingerprint(dataset, node, memory, settings.progress)
-        key = _key(node, upstream, fingerprints.get(reads, ""))
+        key = _key(node, upstream, fingerprints[reads])
         entry = Entry(settings.work_dir / "cache", key, node.name, node.inputs)
         again = [n for n in node.inputs.values() if steps[n].forced]
         if node.name in forced:
@@ -245,6 +282,15 @@ def _check_taint(nodes: Sequence[Node]) -> None:
             tainted[node.name] = sources[0]
 
 
+def _check_splits(nodes: Sequence[Node], dataset: Dataset) -> None:
+    """Let the data set complain about a split that it does not have, or that is empty."""
+    for split in dict.fromkeys(split for node in nodes for split in node.splits):
+        if dataset.generated:  # it has no lists yet
+            dataset.at(Path("not-made-yet")).mask_path("any", split)
+        else:
+            dataset.ids(split)
+
+
 def _check_images(nodes: Sequence[Node], dataset: Dataset) -> None:
     """What is refined, labelled or scored has to be there of every image; a stage of a plugin has its own splits."""
     made = {node.name: node for node in nodes}
@@ -269,8 +315,9 @@ def _check_components(
     dataset: Dataset,
     progress: Progress,
     once: _Once,
-) -> None:
-    """Build everything once: a wrong parameter or a missing weight file shows before any work."""
+) -> Missing:
+    """Build everything once: a wrong parameter shows before any work. Return the weight files that are missing."""
+    missing = missing_weights(nodes)
     made = {node.name: node for node in nodes}
 
     def blank(node: Node) -> Node:
@@ -284,7 +331,11 @@ def _check_components(
 
     for node in nodes:
         of = {"kind": node.kind.name, "config": node.config, "dataset": data_of(config)}
-        once(partial(node.kind.check, blank(node), dataset, progress), of)
+        try:
+            once(partial(node.kind.check, blank(node), dataset, progress), of)
+        except MissingWeightsError as error:  # nothing else can be said about this one then
+            missing.setdefault(error.file, (node.name,))
+    return missing
 
 
 def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
@@ -299,6 +350,22 @@ def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> 
         splits = sorted(_masked(nodes))
         problems = check_dataset(dataset, splits, True, settings.workers, labels=False)
     _raise_first(problems)
+
+
+def _tell_unscored(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
+    """Say which splits have no masks; refuse an experiment that would end without a number by mistake."""
+    without = unscored_splits(nodes, dataset)
+    for split in without:
+        settings.progress.say(f"split '{split}' has no masks: it is not scored")
+    if without and {node.scored for node in nodes if node.scored} == set(without):
+        what = f"nothing would be scored: no masks of {' or '.join(map(repr, without))} are known"
+        there = any(directory.is_dir() for directory in dataset.mask_directories())
+        if there and settings.until is None:
+            raise UserError(
+                f"{what}, though the data set has masks of other splits: name those in splits.evaluate or splits.val, "
+                "or give --until and the last stage that is wanted"
+            )
+        settings.progress.warn(what)
 
 
 def _check_masks(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:

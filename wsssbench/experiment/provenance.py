@@ -19,6 +19,7 @@ from importlib.metadata import (
 )
 from pathlib import Path
 
+from wsssbench import plugin_files
 from wsssbench.plugins import GROUP
 
 REPORTED = (
@@ -28,7 +29,11 @@ REPORTED = (
 
 
 _WORDING = frozenset(
-    f"wsssbench.{name}" for name in ("errors", "hookspecs", "plugins", "progress", "registry")
+    f"wsssbench.{name}"
+    for name in (
+        *("errors", "hookspecs", "plugins", "plugin_files", "progress", "registry"),
+        *("interfaces.requirements", "parallel.plugin_errors"),
+    )
 )
 
 
@@ -37,13 +42,21 @@ def code_version(modules: Iterable[str]) -> dict[str, str]:
 
     The hash covers the modules and whatever they import from packages of our own or of plugins, so that a change in
     one refinement does not make a classifier look outdated. Modules that word, find and show things, and compute
-    nothing, do not count: another sentence is no reason to train again.
+    nothing, do not count: another sentence is no reason to train again. Plugin files always count by their content.
+
+    Raises:
+        UserError: a plugin file has changed since it was loaded.
     """
     result: dict[str, str] = {}
     sources: dict[str, list[Path]] = {}
-    for module in sorted(_closure(tuple(modules))):
+    files = []
+    files_named = os.environ.get(plugin_files.VARIABLE, "")
+    for module in sorted(_closure(tuple(modules), files_named)):
         package = module.partition(".")[0]
-        path = _source(module)
+        path = _file_of(module)
+        if plugin_files.is_plugin_file(module):
+            files.append(plugin_files.digest(plugin_files.source(module)))
+            continue
         if path is not None:
             sources.setdefault(package, []).append(path)
     for package, paths in sources.items():
@@ -52,7 +65,7 @@ def code_version(modules: Iterable[str]) -> dict[str, str]:
         for path in sorted(paths):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         result[package] = f"{release}+{digest.hexdigest()[:12]}" if editable else release
-    return result
+    return {**result, "plugin file": " ".join(sorted(files))} if files else result
 
 
 @cache
@@ -77,7 +90,7 @@ def _top_level() -> dict[str, list[str]]:
 
 
 @cache
-def _closure(modules: tuple[str, ...]) -> frozenset[str]:
+def _closure(modules: tuple[str, ...], files_named: str = "") -> frozenset[str]:
     """Return `modules` and everything they import, statically, from the same top-level packages or wsssbench."""
     roots = {module.partition(".")[0] for module in modules} | {"wsssbench"}
     closure: set[str] = set()
@@ -86,9 +99,13 @@ def _closure(modules: tuple[str, ...]) -> frozenset[str]:
         module = waiting.pop()
         if module in closure or module in _WORDING or module.partition(".")[0] not in roots:
             continue
-        path = _source(module)
+        path = _file_of(module)
         if path is None:
             continue
+        if plugin_files.is_plugin_file(
+            module
+        ):  # what lies beside it can be imported from its folder
+            roots |= {other.stem for other in path.parent.glob("*.py")}
         closure.add(module)
         waiting.extend(_imports(module, path))
     return frozenset(closure)
@@ -123,6 +140,12 @@ def _run_by_importing(node: ast.AST) -> Iterator[ast.AST]:
         if not (types_only or door):
             yield child
             yield from _run_by_importing(child)
+
+
+def _file_of(module: str) -> Path | None:
+    if plugin_files.is_plugin_file(module):
+        return plugin_files.modules().get(module)
+    return _source(module)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsssbench.interfaces import Artefact
 from wsssbench.plugins import load
-from wsssbench.registry import Component, artefact_classes
+from wsssbench.registry import Component
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _annotated(value: Mapping[str, Any], path: str) -> dict[str, tuple[type[Arte
         key: artefacts
         for component in _meant(value, path)
         for key, parameter in load().registries[component.kind].parameters(component.name).items()
-        if (artefacts := artefact_classes(parameter.annotation))
+        if (artefacts := parameter.artefacts)
     }
 
 

@@ -22,10 +22,13 @@ from filelock import FileLock, Timeout
 
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.experiment.cache import Entry
+from wsssbench.experiment.estimate import images_of
 from wsssbench.experiment.plan import Plan, Settings, State, Step, state_of
+from wsssbench.experiment.weight_files import refuse
 from wsssbench.files.ground_truth import allow_masks, forbid
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
+from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.stages.stage import StageWork
@@ -33,6 +36,7 @@ from wsssbench.stages.stage import StageWork
 _LOCK_POLL_SECONDS = 5.0  # between two looks at a lock that another process holds
 
 
+@plugin_errors()
 def execute(
     plan: Plan, settings: Settings, only: Collection[str] | None = None
 ) -> dict[str, State]:
@@ -45,7 +49,12 @@ def execute(
 
     Returns:
         What happened to each node.
+
+    Raises:
+        PluginError: the code of a plugin raised an exception.
+        UserError: a weight file is missing, or a stage cannot do its work.
     """
+    refuse(plan.missing)
     ranks.init(settings.device)
     happened: dict[str, State] = {}
     steps = [step for step in plan.steps if only is None or step.node.name in only]
@@ -62,6 +71,8 @@ def execute(
                     _run_repairing(plan, now, settings)
         if state == "reused":
             settings.progress.say(f"{name}: reused")
+        for text in (step.entry.manifest() or {}).get("result", {}).get("warnings", ()):
+            settings.progress.warn(f"{step.node.name}: {text}")
         if ranks.is_main():
             _notify_after(plan, step, settings, reused=state == "reused")
         happened[step.node.name] = state
@@ -158,7 +169,15 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
         result = node.kind.run(_stage_work(plan, step, settings))
     ranks.barrier()
     if ranks.is_main():
-        facts = {"node": node.name, "seconds": time.monotonic() - started, "peak_mib": peak()}
+        facts = {
+            "node": node.name,
+            "seconds": time.monotonic() - started,
+            "peak_mib": peak(),
+            # What an estimate for the same work has to know: the rest of an interrupted stage is not all of it.
+            "device": settings.device,
+            "images": images_of(plan, node),
+            "whole": step.state == "computed",
+        }
         entry.close(result, facts)
     ranks.barrier()
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from wsssbench.errors import LeakError, UserError
 from wsssbench.files.images import read_label
-from wsssbench.interfaces import Dataset
+from wsssbench.interfaces import IGNORE, Dataset
 
 
 @dataclass(eq=False)
@@ -91,13 +91,26 @@ def read_mask(dataset: Dataset, id: str, split: str) -> np.ndarray:
             f"split '{split}' has no ground-truth masks, so it cannot be evaluated: use a split "
             "that has"
         )
+    return read_mask_file(path, len(dataset.classes))
+
+
+def read_mask_file(path: Path, num_classes: int | None) -> np.ndarray:
+    """Read a mask, (H, W) uint8 in 0..K or 255, that is known to be one and may be opened.
+
+    Args:
+        num_classes: K; None accepts any label.
+
+    Raises:
+        UserError: unreadable, or it has a label outside 0..K.
+    """
     label = read_label(path)
-    wrong = np.unique(label[(label > len(dataset.classes)) & (label != 255)])
-    if len(wrong):
-        raise UserError(
-            f"mask {path} has the label {int(wrong[0])}, but there are {len(dataset.classes)} "
-            "classes: labels are 0 (background), 1..K and 255 (ignore)"
-        )
+    if num_classes is not None:
+        wrong = np.unique(label[(label > num_classes) & (label != IGNORE)])
+        if len(wrong):
+            raise UserError(
+                f"mask {path} has the label {int(wrong[0])}, but there are {num_classes} classes: labels are 0 "
+                "(background), 1..K and 255, which alone is ignored"
+            )
     return label
 
 

@@ -17,8 +17,10 @@ import numpy as np
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.atomic import write_atomically
+from wsssbench.files.class_names import names_no_class
 from wsssbench.files.ground_truth import read_mask
 from wsssbench.files.image_lists import first_few
+from wsssbench.files.names import class_name, in_either_form, normal
 from wsssbench.files.npy import load_array_dict
 from wsssbench.files.reading import read_text, reading
 from wsssbench.interfaces import Dataset
@@ -77,7 +79,7 @@ def read_label_rows(path: Path) -> list[LabelRow]:
             raise UserError(
                 f"{where} has {len(cells)} columns instead of {columns}, labels separated by ';'"
             )
-        id = cells[0].strip()
+        id = normal(cells[0].strip())
         if id in rows:
             raise UserError(f"{where} has '{id}' a second time: give all its labels in one line")
         rows[id] = LabelRow(where, id, cells[1], cells[2].strip() if SPLIT in header else None)
@@ -109,7 +111,7 @@ def labels_from_npy(path: Path, classes: Sequence[str]) -> dict[str, np.ndarray]
             )
         if not np.isin(vector, (0, 1)).all():
             raise UserError(f"{path} has other values than 0 and 1 for '{key}'")
-        id = f"{str(key)[:4]}_{str(key)[4:]}" if isinstance(key, int) else key
+        id = f"{str(key)[:4]}_{str(key)[4:]}" if isinstance(key, int) else normal(key)
         labels[id] = vector.astype(np.float32)
     return labels
 
@@ -125,16 +127,16 @@ def labels_from_xml(
     Raises:
         UserError: an id without XML file, a damaged file, an unknown class.
     """
-    missing = [id for id in ids if not (Path(annotations) / f"{id}.xml").is_file()]
+    files = {id: in_either_form(Path(annotations) / f"{id}.xml") for id in ids}
+    missing = [id for id, path in files.items() if not path.is_file()]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(ids)} ids have no XML file in {annotations}: {first_few(missing)}"
         )
-    labels = {}
-    for id in ids:
-        path = Path(annotations) / f"{id}.xml"
-        labels[id] = _multi_hot(_object_names(path, difficult), classes, str(path))
-    return labels
+    return {
+        id: _multi_hot(object_names(path, difficult), classes, str(path))
+        for id, path in files.items()
+    }
 
 
 def labels_from_masks(
@@ -181,9 +183,9 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
 
 def split_field(field: str, classes: Sequence[str] | None) -> list[str]:
     """Split the labels in a field of a CSV; if `classes` are not known, only ``;`` separates them."""
-    field = field.strip()
+    field = class_name(field.strip())
     if ";" in field or classes is None:
-        return [word.strip() for word in field.split(";") if word.strip()]
+        return [class_name(word.strip()) for word in field.split(";") if word.strip()]
     return [field] if field in classes else field.split()
 
 
@@ -203,6 +205,10 @@ def class_indices(
             if len(word) > _MAX_DIGITS or not 1 <= int(word) <= len(classes):
                 raise UserError(f"{where} has the label {word}, but classes are 1..{len(classes)}")
             indices.append(int(word) - 1)
+        elif names_no_class(word):
+            raise UserError(
+                f"{where} has the label '{word}', but has to list the foreground classes only: leave it out"
+            )
         else:
             raise UserError(f"{where}: {unknown('class', word, classes)}")
     return indices
@@ -215,9 +221,14 @@ def _multi_hot(words: Sequence[str], classes: Sequence[str], where: str) -> np.n
     return vector
 
 
-def _object_names(path: Path, difficult: bool) -> list[str]:
+def object_names(path: Path, difficult: bool = True) -> list[str]:
+    """Read the names of the objects in one of VOC's XML files.
+
+    Raises:
+        UserError: missing or damaged.
+    """
     with reading("", path, " as XML"):
         root = ET.parse(path).getroot()
     objects = root.findall("object")  # the parts of a person are nested deeper
     kept = [o for o in objects if difficult or (o.findtext("difficult") or "0").strip() != "1"]
-    return [(o.findtext("name") or "").strip() for o in kept]
+    return [class_name((o.findtext("name") or "").strip()) for o in kept]

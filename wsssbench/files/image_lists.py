@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from wsssbench.errors import UserError
 from wsssbench.files.images import IMAGE_SUFFIXES
 from wsssbench.files.reading import read_text
+
+Known = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,16 @@ class ListEntry:
     mask: str | None = None
 
 
-def read_list(path: Path) -> list[ListEntry]:
+def read_list(path: Path, known: Known | None = None) -> list[ListEntry]:
     """Read a list of one image per line; empty lines and lines starting with ``#`` are skipped.
 
     A line is an id (``2007_000032``) or, as AffinityNet's lists have it, the image's path and
     optionally the mask's (``/JPEGImages/2007_000032.jpg /SegmentationClassAug/2007_000032.png``);
     the id is the image's name then.
+
+    Args:
+        known: tells whether there is an image of this id: then a line that is an id as a whole counts as one, also
+            with blanks or commas in it or a ``#`` at its beginning.
 
     Raises:
         UserError: missing, unreadable or empty list; a line of another form; an id twice.
@@ -33,10 +39,15 @@ def read_list(path: Path) -> list[ListEntry]:
     entries: list[ListEntry] = []
     first_line: dict[str, int] = {}
     for number, line in enumerate(read_text("list", path).splitlines(), 1):
-        words = line.replace("\\", "/").split()  # the paths of Windows
-        if not words or words[0].startswith("#"):
+        whole, where = line.strip(), f"line {number} of list {path}"
+        words = whole.replace("\\", "/").split()  # the paths of Windows
+        odd = len(words) > 1 or whole.startswith("#") or "," in whole
+        if known is not None and odd and known(whole):
+            entry = ListEntry(whole)
+        elif not words or words[0].startswith("#"):
             continue
-        entry = _entry(words, f"line {number} of list {path}")
+        else:
+            entry = _entry(words, where)
         if entry.id in first_line:
             raise UserError(
                 f"list {path} has '{entry.id}' twice, in lines {first_line[entry.id]} and "
@@ -49,13 +60,16 @@ def read_list(path: Path) -> list[ListEntry]:
     return entries
 
 
-def read_id_list(path: Path) -> list[str]:
+def read_id_list(path: Path, known: Known | None = None) -> list[str]:
     """Read the ids of a list, in its order. See `read_list`."""
-    return [entry.id for entry in read_list(path)]
+    return [entry.id for entry in read_list(path, known)]
 
 
-def read_names(path: Path) -> list[str]:
+def read_names(path: Path, known: Known | None = None) -> list[str]:
     """Read the lines of a text file that are neither empty nor start with ``#``; a line may hold spaces.
+
+    Args:
+        known: tells whether there is something of this name: then a line counts, also with a ``#``.
 
     Raises:
         UserError: missing, unreadable or empty file; a line twice.
@@ -63,7 +77,7 @@ def read_names(path: Path) -> list[str]:
     first_line: dict[str, int] = {}
     for number, line in enumerate(read_text("list", path).splitlines(), 1):
         name = line.strip()
-        if not name or name.startswith("#"):
+        if not name or (name.startswith("#") and not (known is not None and known(name))):
             continue
         if name in first_line:
             raise UserError(

@@ -20,7 +20,9 @@ from wsssbench.files.atomic import write_atomically
 from wsssbench.files.limits import require_pixels
 from wsssbench.files.reading import reading
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+USUAL_SUFFIXES = (".jpg", ".jpeg", ".png")
+OTHER_SUFFIXES = (".webp", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (*USUAL_SUFFIXES, *OTHER_SUFFIXES)
 _USUAL = ("PNG", "JPEG")
 # Whatever the file is called. Not EPS, for which Pillow starts another program.
 _OTHERS = ("BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000", "AVIF")
@@ -203,8 +205,22 @@ def _refuse_pictures(image: Image.Image) -> None:
     )
 
 
-def write_label(path: str | Path, label: np.ndarray) -> None:
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write `image` (H, W, 3) uint8 RGB as a PNG.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def write_label(path: str | Path, label: np.ndarray, coloured: bool = True) -> None:
     """Write `label` (H, W) uint8 as a palette PNG in VOC colours; equal labels give equal bytes.
+
+    Args:
+        coloured: False writes the indices as grey values instead.
 
     Raises:
         ValueError: not (H, W) uint8.
@@ -213,7 +229,8 @@ def write_label(path: str | Path, label: np.ndarray) -> None:
     if label.ndim != 2 or label.dtype != np.uint8:
         raise ValueError(f"a label map is (H, W) uint8, not {label.shape} {label.dtype}")
     image = Image.fromarray(np.ascontiguousarray(label))
-    image.putpalette(voc_palette().tobytes())  # turns grey into indices, values unchanged
+    if coloured:
+        image.putpalette(voc_palette().tobytes())  # turns grey into indices, values unchanged
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     write_atomically(Path(path), buffer.getvalue())

@@ -19,7 +19,7 @@ import numpy as np
 
 from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_atomically
-from wsssbench.files.npy_tensors import storage, tensor
+from wsssbench.files.npy_tensors import SavedTensor, storage, tensor
 from wsssbench.files.npz import read_header
 from wsssbench.files.reading import reading
 
@@ -48,14 +48,19 @@ def load_array_dict(path: Path, *, tensors: bool = False) -> dict[int | str, np.
         return _plain_dict(content, path)
 
 
-def save_array_dict(path: Path, arrays: Mapping[int | str, np.ndarray]) -> None:
-    """Write ``{key: array}`` as ``numpy.save`` does, for tools that read AffinityNet's files.
+def save_array_dict(
+    path: Path, arrays: Mapping[int, np.ndarray] | Mapping[str, np.ndarray | SavedTensor]
+) -> None:
+    """Write ``{key: array}`` as ``numpy.save`` does, for tools that read AffinityNet's and IRNet's files.
 
     Equal arrays give equal bytes. They load with any numpy: numpy 2 writes names that releases
     before 1.26 do not know.
     """
     content = np.empty((), dtype=object)
-    content[()] = {key: np.array(array, order="C") for key, array in arrays.items()}
+    content[()] = {
+        key: array if isinstance(array, SavedTensor) else np.array(array, order="C")
+        for key, array in arrays.items()
+    }
     # the first object is the outer array, so that the first match is its name and no data
     pickled = pickle.dumps(content, protocol=3).replace(b"cnumpy._core.", b"cnumpy.core.", 1)
     buffer = io.BytesIO()
@@ -112,7 +117,7 @@ class _Array:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, shape, dtype, fortran, raw = state
         if dtype.value.kind == "O":
-            self.value = list(raw) if tuple(shape) == () else None
+            self.value = list(raw) if len(shape) < 2 else None
             return
         flat = _from_bytes(raw, dtype)
         self.value = flat.reshape(tuple(shape), order="F" if fortran else "C")
@@ -220,10 +225,16 @@ def _plain_dict(content: Any, path: Path) -> dict[int | str, np.ndarray]:
     return {_key(key, path): _value(key, value, path) for key, value in content.items()}
 
 
+def _plain(value: Any) -> Any:
+    """An array, or the number in one without axes, of what a pickle made; anything else as it is."""
+    value = value.value if isinstance(value, _Array) else value  # a tensor, too
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    return value
+
+
 def _key(key: Any, path: Path) -> int | str:
-    key = key.value if isinstance(key, _Array) else key  # a tensor
-    if isinstance(key, np.generic) or (isinstance(key, np.ndarray) and key.ndim == 0):
-        key = key.item()
+    key = _plain(key)
     key = key.decode("latin1") if isinstance(key, bytes) else key
     if isinstance(key, int) and abs(key) > _MAX_KEY:  # Python refuses to print very long ones
         raise UserError(f"{path} has a key of {key.bit_length()} bits, which is no class index")
@@ -235,8 +246,10 @@ def _key(key: Any, path: Path) -> int | str:
 
 def _value(key: Any, value: Any, path: Path) -> np.ndarray:
     array = value.value if isinstance(value, _Array) else value
-    if isinstance(array, list) and all(type(number) is int for number in array):
-        array = np.array(array, np.int64)  # class indices
+    if isinstance(array, list | tuple):  # class indices
+        numbers = [_plain(number) for number in array]
+        if all(type(number) is int for number in numbers):
+            array = np.array(numbers, np.int64)
     if isinstance(array, bool | int | float | np.generic):
         array = np.asarray(array)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":

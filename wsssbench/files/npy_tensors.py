@@ -1,4 +1,4 @@
-"""Torch tensors inside pickled dictionaries, read without trusting their pickle (see `npy`).
+"""Torch tensors inside pickled dictionaries: written, and read without trusting their pickle (see `npy`).
 
 A tensor pickles as a call of ``torch._utils._rebuild_tensor_v2`` with a storage, an offset, sizes and strides; the
 storage as a call of ``torch.storage._load_from_bytes`` with what ``torch.save`` made of it, i.e. another pickle. The
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,59 @@ import numpy as np
 # pickle: neither zip nor tar archives are opened.
 _MAGIC = b"\x80\x02" + pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[2:]
 _MAX_DIMENSIONS = 8
+
+
+class SavedTensor:
+    """Pickles as the torch tensor of `array` (float32 or int64) does, for `npy.save_array_dict`.
+
+    Torch itself writes the memory's address into the file; here equal arrays give equal bytes.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = np.ascontiguousarray(array)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from torch._utils import _rebuild_tensor_v2
+
+        shape = self.array.shape
+        strides = tuple(step // self.array.itemsize for step in self.array.strides)
+        parts = (_SavedStorage(self.array), 0, shape, strides, False, OrderedDict())
+        return _rebuild_tensor_v2, parts
+
+
+class _SavedStorage:
+    """Pickles as the storage of a tensor does."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import torch
+
+        kind = {"float32": torch.FloatStorage, "int64": torch.LongStorage}[self.array.dtype.name]
+        buffer = io.BytesIO(_MAGIC)
+        buffer.seek(0, io.SEEK_END)
+        sizes = {"short": 2, "int": 4, "long": 4}
+        version = 1001  # of this format
+        header = {"protocol_version": version, "little_endian": True, "type_sizes": sizes}
+        for part in (version, header):
+            pickle.dump(part, buffer, protocol=2)
+        _NamingPickler(buffer, ("storage", kind, "0", "cpu", self.array.size, None)).dump(self)
+        pickle.dump(["0"], buffer, protocol=2)
+        little = self.array.astype(self.array.dtype.newbyteorder("<"))
+        buffer.write(struct.pack("<q", self.array.size) + little.tobytes())
+        return torch.storage._load_from_bytes, (buffer.getvalue(),)
+
+
+class _NamingPickler(pickle.Pickler):
+    """Writes `name` in place of the one object that it is given, as torch refers to a storage whose data follow."""
+
+    def __init__(self, stream: io.BytesIO, name: tuple[Any, ...]) -> None:
+        super().__init__(stream, protocol=2)
+        self._name = name
+
+    def persistent_id(self, thing: Any) -> tuple[Any, ...] | None:
+        return self._name if isinstance(thing, _SavedStorage) else None
 
 
 class Storage:

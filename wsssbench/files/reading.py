@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,8 @@ def cause(error: BaseException) -> str:
     if isinstance(error, UnicodeDecodeError) and error.encoding == "utf-8":
         byte = error.object[error.start]
         return f"it is not in UTF-8: save it in that (byte {error.start} is 0x{byte:02x})"
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is damaged at byte {error.start}, as {error.encoding.upper()[:6]}: save it as UTF-8"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     text = next(iter(str(error).strip().splitlines()), "")
@@ -79,13 +82,17 @@ def cause(error: BaseException) -> str:
 
 
 def read_text(what: str, path: Path, form: str = " as text") -> str:
-    """Read the text of a UTF-8 file, with or without a byte order mark.
+    """Read the text of a UTF-8 file, with or without a byte order mark, or of a UTF-16 file with one.
 
     Raises:
         UserError: missing, or in another encoding.
     """
     with reading(what, path, form):
         data = Path(path).read_bytes()
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise ValueError("it is in UTF-16: save it as UTF-8")
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Windows' "Unicode"
+            return data.decode("utf-16")
+        if b"\0" in data:
+            raise ValueError(
+                "it is not in UTF-8, but holds zeros, as UTF-16 does: save it as UTF-8"
+            )
         return data.decode("utf-8-sig")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wsssbench.errors import UserError
+from wsssbench.errors import MissingWeightsError, UserError
 from wsssbench.files.mxnet_params import begins_as_params, read_params
 
 _SHOWN = 3  # names per kind of mismatch in the sentence
@@ -49,10 +49,7 @@ def load_state_dict_file(
     file = Path(path)
     if not file.is_file():
         kinds = "a PyTorch state dict" + (" or of MXNet's .params file" if from_mxnet else "")
-        raise UserError(
-            f"weight file {file} does not exist (looked in {file.parent.absolute()}): give the path of {kinds}, "
-            "e.g. with --set classifier.backbone.weights=PATH, wherever the config names it"
-        )
+        raise MissingWeightsError(str(path), kinds)
     if is_mxnet(file):
         if from_mxnet is None:
             raise UserError(

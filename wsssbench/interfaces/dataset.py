@@ -20,6 +20,8 @@ class Dataset(ABC):
 
     classes: tuple[str, ...]
     generated: ClassVar[bool] = False  # True: `generate` makes the files, and `root` is where
+    # Parameters of a generated one that are the numbers of images of its splits, if fewer are the first of more.
+    sizes: ClassVar[tuple[str, ...]] = ()
     empty_images: bool = False  # True: images without any class belong to the data set
 
     def card(self) -> dict[str, str | int | float | bool | None]:
@@ -54,7 +56,8 @@ class Dataset(ABC):
     def mask_path(self, id: str, split: str) -> Path | None:
         """The ground-truth mask of `id` in `split`, None if the split has none.
 
-        Only the evaluation opens it, by `wsssbench.files.ground_truth.read_mask`.
+        Only the evaluation opens it, by `wsssbench.files.ground_truth.read_mask`. UserError if there is no such split;
+        a generated data set tells that before its files are there, of any `id`.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wsssbench.interfaces.requirements import need_class_maps, need_features, need_pooled
 from wsssbench.interfaces.values import Batch, Cam, Losses, Output, Pooled
 
 
@@ -44,10 +45,13 @@ class Backbone(nn.Module, ABC):
     Attributes:
         channels: channels of each returned feature map, coarse last.
         strides: stride of each returned feature map w.r.t. the image, coarse last.
+        new_layers: first parts of the dotted names of its parameters that no pretraining has seen, e.g. ``("neck",)``;
+            they learn at the rate of new layers, as the head does.
     """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
+    new_layers: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -98,8 +102,14 @@ class Classifier(nn.Module):
         self.erasing = nn.ModuleList(erasing)
 
     def forward(self, images: Tensor) -> Output:
-        """Classify `images` (N, 3, H, W), ImageNet-normalised."""
-        return self.classify(self.backbone(images))
+        """Classify `images` (N, 3, H, W), ImageNet-normalised.
+
+        Raises:
+            BrokenContractError: the backbone or the pooling returns something else than its contract says.
+        """
+        features = self.backbone(images)
+        need_features(features, images, self.backbone.channels, _name("backbone", self.backbone))
+        return self.classify(features)
 
     def classify(self, features: tuple[Tensor, ...]) -> Output:
         """Classify from the backbone's feature maps on; features[-1] is (N, C, h, w)."""
@@ -108,6 +118,7 @@ class Classifier(nn.Module):
             x = F.relu(self.hidden(x))
         maps = self.head(x)
         pooled = self.pooling(maps)
+        need_pooled(pooled, maps, _name("pooling", self.pooling))
         return Output(tuple(features), maps, pooled.logits, pooled.attention)
 
     def cam_maps(self, images: Tensor) -> Tensor:
@@ -115,17 +126,18 @@ class Classifier(nn.Module):
         output: Output = self(images)
         for erasing in self.erasing:
             maps = cast(Erasing, erasing).maps(output)
+            need_class_maps(maps, output.maps, _name("erasing", erasing))
             output = replace(output, maps=maps)
         return output.maps
 
-    @staticmethod
-    def new_parameters() -> tuple[str, ...]:
-        """Return the prefixes of parameters that no ImageNet training has seen: for a higher learning rate.
+    def new_layers(self) -> tuple[str, ...]:
+        """Return the first parts of the names of parameters that no pretraining has seen; they learn faster."""
+        of_backbone = (f"backbone.{path}" for path in self.backbone.new_layers)
+        return ("hidden", "head", "pooling", "erasing", *of_backbone)
 
-        No backbone of the core has a parameter whose name contains one of them, so they also serve
-        as substrings.
-        """
-        return ("hidden.", "head.", "pooling.", "erasing.")
+
+def _name(kind: str, component: object) -> str:
+    return f"{kind} {type(component).__name__}"
 
 
 def _convolution(given: int, out: int) -> nn.Conv2d:

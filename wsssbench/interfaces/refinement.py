@@ -47,5 +47,17 @@ class Refinement(ABC):
         """Train on image-level artefacts; leave what `load` needs in ``context.directory``."""
         raise TypeError(f"{type(self).__name__} is not a refinement that is trained")
 
+    def rehearse(self, context: RunContext, pretrained: bool) -> None:  # noqa: B027 - it may be left out
+        """Try one step of the training of `fit`, and `refine`, on tiny images; called before the first stage of a run.
+
+        Args:
+            context: its directory is thrown away.
+            pretrained: False: a weight file is missing, so the network starts from random values.
+
+        Raises:
+            MissingWeightsError: a weight file is not there.
+            Exception: anything else that would stop `fit` or `refine`.
+        """
+
     def load(self, directory: Path, device: str) -> None:  # noqa: B027 - most have nothing to load
         """Read back what `fit` left in `directory`."""

@@ -27,6 +27,18 @@ class Segmenter(ABC):
     def train(self, items: Sequence[SegmentationItem], context: RunContext) -> None:
         """Train on the pseudo-labels of `items`; leave the network in ``context.directory``. Resumes after a kill."""
 
+    def rehearse(self, context: RunContext, pretrained: bool) -> None:  # noqa: B027 - it may be left out
+        """Try one training step and one prediction on tiny images; called before the first stage of a run.
+
+        Args:
+            context: its directory is thrown away.
+            pretrained: False: a weight file is missing, so the network starts from random values.
+
+        Raises:
+            MissingWeightsError: a weight file is not there.
+            Exception: anything else that would stop `train` or `predict`.
+        """
+
     @abstractmethod
     def predict(
         self, items: Sequence[SegmentationItem], trained: Path, context: RunContext

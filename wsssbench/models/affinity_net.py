@@ -13,8 +13,7 @@ class AffinityNet(nn.Module):
     """Embeds the last feature maps of a backbone on one grid.
 
     Each of the last `levels` maps goes through its own 1 x 1 convolution and ELU, is resized to the
-    grid, and a last 1 x 1 convolution with ELU mixes them all. The new layers' names start with
-    ``embed``.
+    grid, and a last 1 x 1 convolution with ELU mixes them all.
 
     Args:
         backbone: images -> feature maps.
@@ -56,6 +55,11 @@ class AffinityNet(nn.Module):
             nn.init.kaiming_normal_(weight)
         # a wide start: the affinities exp(-mean|a - b|) of near-equal vectors would all be 1
         nn.init.xavier_uniform_(self.embed_all.weight, gain=4.0)
+
+    def new_layers(self) -> tuple[str, ...]:
+        """Return the first parts of the names of parameters that no pretraining has seen."""
+        of_backbone = (f"backbone.{path}" for path in self.backbone.new_layers)
+        return ("embed_levels", "embed_all", *of_backbone)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed `images` (N, 3, H, W): (N, sum(channels), ceil(H / stride), ceil(W / stride))."""

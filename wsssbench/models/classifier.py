@@ -41,7 +41,7 @@ def build_classifier(
     registries = load().registries
     backbone_config = config["backbone"]
     if not pretrained:
-        backbone_config = _without_weights(backbone_config, f"{where}.backbone")
+        backbone_config = without_weights(backbone_config, f"{where}.backbone")
     backbone = registries.backbone.build(backbone_config, where=f"{where}.backbone")
     pooling = registries.pooling.build(config["pooling"], num_classes, where=f"{where}.pooling")
     erasing = [
@@ -55,7 +55,14 @@ def build_classifier(
         raise UserError(f"{where}: {error}") from error
 
 
-def _without_weights(config: Any, where: str) -> dict[str, Any]:
-    resolved: dict[str, Any] = load().registries.backbone.resolve(config, where)
+def without_weights(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the config of the same backbone from random values; unchanged if it does not offer that."""
+    registry = load().registries.backbone
+    resolved: dict[str, Any] = registry.resolve(config, where)
     off = {"weights": None, "pretrained": False}
-    return {**resolved, **{key: value for key, value in off.items() if key in resolved}}
+    blank = {key: value for key, value in off.items() if key in resolved}
+    try:
+        random: dict[str, Any] = registry.resolve({**resolved, **blank}, where)
+    except UserError:
+        return resolved
+    return random

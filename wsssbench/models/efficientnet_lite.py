@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from wsssbench.files.weights import load_into, load_state_dict_file
@@ -38,11 +39,11 @@ class EfficientNetLite0(StagedBackbone):
         self,
         *,
         weights: str | None = "imagenet",
-        output_stride: int = 16,
-        frozen_stages: int = 0,
+        output_stride: Annotated[int, Field(ge=8, le=32)] = 16,
+        frozen_stages: Annotated[int, Field(ge=0, le=100)] = 0,
         frozen_norm: bool = False,
         final_conv: bool = True,
-        drop_connect: float = 0.2,
+        drop_connect: Annotated[float, Field(ge=0, lt=1)] = 0.2,
     ) -> None:
         if not 0 <= drop_connect < 1:
             raise ValueError(f"drop_connect={drop_connect}, but has to be in [0, 1)")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from wsssbench.interfaces import Cam, CamInference, Classifier
@@ -33,7 +34,12 @@ class MultiScaleCAM(CamInference):
     def __init__(
         self,
         *,
-        scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0),
+        scales: Annotated[tuple[Annotated[float, Field(gt=0, le=8)], ...], Field(min_length=1)] = (
+            0.5,
+            1.0,
+            1.5,
+            2.0,
+        ),
         flip: bool = True,
         relu: Literal["map", "image"] = "map",
     ) -> None:

@@ -8,9 +8,10 @@ follow the converted weight files of the lineage, so those load as they are.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Annotated, cast
 
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from wsssbench.files.weights import load_into, load_state_dict_file
@@ -30,6 +31,8 @@ _STAGES = (
 )
 # ImageNet's classifier and the lineage's, which weight files may hold
 CLASSIFIERS = ("linear1000.", "fc8.", "fc9.", "bn8.")
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ResNet38d(Backbone):
@@ -60,9 +63,9 @@ class ResNet38d(Backbone):
         self,
         *,
         weights: str | None = None,
-        frozen_stages: int = 2,
+        frozen_stages: Annotated[int, Field(ge=0, le=len(_STAGES))] = 2,
         frozen_norm: bool = True,
-        dropout: tuple[float, float] = (0.3, 0.5),
+        dropout: tuple[Dropout, Dropout] = (0.3, 0.5),
     ) -> None:
         super().__init__()
         if not 0 <= frozen_stages <= len(_STAGES):

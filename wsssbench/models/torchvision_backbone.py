@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torchvision
+from pydantic import Field
 from torch import Tensor, nn
 
 from wsssbench.errors import UserError, unknown
@@ -48,8 +50,8 @@ class TorchvisionBackbone(StagedBackbone):
         name: str = "resnet50",
         pretrained: bool | str = True,
         weights: str | None = None,
-        output_stride: int = 16,
-        frozen_stages: int = 0,
+        output_stride: Annotated[int, Field(ge=8, le=32)] = 16,
+        frozen_stages: Annotated[int, Field(ge=0, le=100)] = 0,
         frozen_norm: bool = False,
     ) -> None:
         known = torchvision.models.list_models(module=torchvision.models)

@@ -16,7 +16,7 @@ def normalise(maps: Tensor) -> Tensor:
 
     The quotient is exact, without the usual 1e-5 in the denominator: the maximum of a map that is
     positive somewhere is 1. A map that is positive nowhere (nowhere above 1e-30) stays zero, with
-    zero gradient.
+    zero gradient. A map with NaN is NaN, so that a network that has diverged does not look like one that sees nothing.
 
     Args:
         maps: f, (..., h, w) float; half precision is computed in float32.
@@ -28,7 +28,7 @@ def normalise(maps: Tensor) -> Tensor:
         maps = maps.float()
     positive = maps.relu()
     peak = positive.amax(dim=(-2, -1), keepdim=True)  # (..., 1, 1)
-    active = peak > MIN_PEAK
+    active = ~(peak <= MIN_PEAK)  # also NaN
     return torch.where(active, positive, 0) / torch.where(active, peak, 1)
 
 

@@ -118,7 +118,7 @@ def _mean_field(image: np.ndarray, unary: np.ndarray, parameters: CrfParameters)
     crf.addPairwiseBilateral(
         sxy=parameters.bilateral_sxy,
         srgb=parameters.bilateral_srgb,
-        rgbim=np.ascontiguousarray(image),
+        rgbim=np.require(image, requirements=["C", "W"]),  # the wrapper takes no read-only memory
         compat=parameters.bilateral_compat,
     )
     posterior = crf.inference(parameters.iterations)

@@ -29,3 +29,21 @@ def label_map(
         top = np.take_along_axis(full, best[None], axis=0)[0]
         label[top < confidence * full.sum(axis=0)] = IGNORE
     return label
+
+
+def thresholded(
+    maps: np.ndarray, classes: np.ndarray, size: tuple[int, int], threshold: float
+) -> np.ndarray:
+    """The class with the largest activation per pixel, where that exceeds `threshold`; background elsewhere.
+
+    Args:
+        maps: A, (K', h, w) float in [0, 1]; resized to `size`.
+        classes: (K',) uint8, their label-map values.
+        size: (H, W) of the label map in pixels.
+        threshold: in [0, 1], compared in float32.
+
+    Returns:
+        (H, W) uint8. The first of equally good classes wins.
+    """
+    background = np.full((1, *size), threshold, np.float32)
+    return label_map(np.concatenate([background, upsample(maps, size)]), classes, size)

@@ -124,12 +124,16 @@ def render(
 
 
 def _facts(report: ComparisonReport) -> list[tuple[str, str, str]]:
-    """(number, what it is, remark): the best row, the one beside it, their difference, how many there are."""
+    """(number, what it is, remark): the highest row, the one beside it, their difference, how many there are."""
     selection, collection = report.selection, report.collection
-    best = selection.ranked[0] if selection.ranked else None
-    other = next((row for row in selection.pair if row != best), None)
+    top = selection.ranked[0] if selection.ranked else None
+    other = next((row for row in selection.pair if row != top), None)
+    ranks = (cell.rank for cell in report.tables[0].cells if cell.row == top)
     facts = []
-    for row, what in ((best, "best"), (other, "compared with")):
+    for row, what in (
+        (top, "best" if next(ranks, 0) == 1 else "highest"),
+        (other, "compared with"),
+    ):
         if row and (stat := selection.stat(row)):
             remark = f"{selection.rung} {selection.metric.title}"
             if stat.std is not None:

@@ -115,7 +115,9 @@ def _lines(curves: Sequence[Curve], frame: Frame, numbered: bool = True) -> list
 def _span(values: Sequence[float]) -> tuple[float, float]:
     """From the least to the largest of `values`, with something between them."""
     low, high = min(values, default=0.0), max(values, default=0.0)
-    return (low, high) if high > low else (low - 0.05, high + 0.05)
+    # Numbers that are equal but for rounding are one number; the air is in proportion, else it would be lost in it.
+    air = max(0.05, 0.05 * abs(low))
+    return (low, high) if high - low > 1e-9 * air else (low - air, high + air)
 
 
 def _room(values: Sequence[float]) -> tuple[float, float]:

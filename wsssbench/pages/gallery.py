@@ -25,7 +25,7 @@ from wsssbench.results.selection import Selection
 from wsssbench.stages.generate import data_of
 from wsssbench.stages.segment import spread
 
-OF_RUN, OF_COMPARISON = 8, 24  # images, if nobody says how many
+OF_COMPARISON = 24  # images, if nobody says how many
 _SIDE = 640  # pixels; nothing larger is ever shown
 
 

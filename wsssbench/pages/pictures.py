@@ -95,6 +95,13 @@ def contours(label: np.ndarray) -> np.ndarray:
     return edge
 
 
+def over(photo: np.ndarray, overlay: Overlay) -> np.ndarray:
+    """`photo` (H, W, 3) uint8 with an `overlay` of its size over it, (H, W, 3) uint8."""
+    colour = overlay.colours[overlay.indices].astype(np.float32)  # (H, W, 4)
+    share = colour[..., 3:] / 255
+    return np.rint(photo * (1 - share) + colour[..., :3] * share).astype(np.uint8)
+
+
 def shrink(picture: np.ndarray, side: int) -> np.ndarray:
     """`picture` (H, W, 3) uint8 with its longer side at most `side` pixels; never enlarged."""
     return _resized(picture, side, Image.Resampling.LANCZOS)

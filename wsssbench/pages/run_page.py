@@ -18,7 +18,7 @@ from wsssbench.pages.row_styles import RowStyle
 from wsssbench.pages.scatter import Dot, scatter_chart
 from wsssbench.pages.svg import finite
 from wsssbench.progress import Progress, duration
-from wsssbench.results.formatting import number
+from wsssbench.results.formatting import number, trial_text
 from wsssbench.results.ladder import aggregate, ladder_table
 from wsssbench.results.protocol import side_by_side
 from wsssbench.results.run import CardValue, Evaluation, RunResult, StageTime
@@ -46,6 +46,7 @@ def render(
     evaluations = result.evaluations
     cards = [one.card for one in evaluations]
     seeds = [f"seed {card['seed']}" for card in cards[:1] if card.get("seed") is not None]
+    trial = [trial_text(result.trial)] if result.trial else []
     with_classes = [one for one in evaluations if one.iou]
     first_and_last = with_classes if len(with_classes) < 2 else [with_classes[0], with_classes[-1]]
     classes, absent = class_charts([one.iou for one in first_and_last])
@@ -60,7 +61,7 @@ def render(
         result=result,
         title=result.name,
         facts=_facts(result, made),
-        summary=[*summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
+        summary=[*trial, *summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
         table=ladder_table(aggregate([result])),
         ladder_charts=_ladder_charts(result),
         has_oracle=any(one.chosen and one.oracle for one in evaluations),

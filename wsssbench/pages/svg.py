@@ -14,6 +14,7 @@ from typing import TypeGuard
 
 from markupsafe import Markup
 
+_LARGEST = 1e100
 WIDTH = 520  # of a drawing of which two stand beside each other
 
 
@@ -109,6 +110,8 @@ def badge(name: str, x: float, y: float, number: int, title: str = "") -> str:
 def ticks(low: float, high: float, most: int) -> list[float]:
     """At most `most` + 1 round numbers (1, 2 or 5 times a power of ten apart) in [low, high]."""
     raw = (high - low) / most
+    if not 0 < raw < _LARGEST:
+        return []
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * f for f in (1, 2, 5, 10) if power * f >= raw * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -116,4 +119,5 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def finite(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
+    """Can a chart show `value`? The differences of larger numbers are no numbers any more."""
+    return value is not None and abs(value) < _LARGEST

@@ -28,10 +28,12 @@ from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.files.ground_truth import GuardState, guard_state, restore_guard
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
+from wsssbench.parallel.plugin_errors import plugin_errors
 
 Item = TypeVar("Item")
 _POOL_FROM = 32  # images per worker from which starting processes pays: each imports torch first
 _job: ImageJob[Any] | None = None  # of this worker process
+_problem: Exception | None = None  # why it could not be prepared
 
 
 class ImageJob(ABC, Generic[Item]):
@@ -188,15 +190,19 @@ def _nothing() -> None:
 
 
 def _start(job: ImageJob[Any] | None, path: list[str], guard: GuardState) -> None:
-    global _job
+    global _job, _problem
     _end_with_parent()
     sys.path[:] = path
     restore_guard(guard)
     import torch
 
     torch.set_num_threads(1)
-    if job is not None:
-        job.prepare()
+    try:
+        with plugin_errors():
+            if job is not None:
+                job.prepare()
+    except Exception as error:  # it would end this process, as if memory had run out
+        _problem = error
     _job = job
 
 
@@ -214,4 +220,7 @@ def _end_with_parent() -> None:
 
 def _run_one(item: Any) -> None:
     assert _job is not None
-    _job.run(item)
+    if _problem is not None:
+        raise _problem
+    with plugin_errors():
+        _job.run(item)

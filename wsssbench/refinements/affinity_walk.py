@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch.nn import functional as F
 
-from wsssbench.errors import CorruptArtefactError
 from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
 from wsssbench.models.affinity_net import AffinityNet
+from wsssbench.models.classifier import without_weights
 from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import upsample
@@ -26,11 +28,22 @@ from wsssbench.refinements.affinity_training import (
 )
 from wsssbench.refinements.dense_crf import find_preset
 from wsssbench.refinements.score_maps import start_scores
+from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.rehearsal import (
+    images_per_step,
+    on_tiny_images,
+    tiny_photo,
+    training_step,
+)
 from wsssbench.training.schedule import Schedule
+from wsssbench.training.transforms import Side
 
+Exponent = Annotated[float, Field(gt=0, le=1000)]
 # PSA's own; the momentum is no slip (see Schedule)
 PSA_SCHEDULE: dict[str, Any] = {"batch_size": 8, "epochs": 8, "lr": 0.1, "momentum": 5e-4}
+
+_WHERE = "AffinityWalk: backbone"
 
 
 class AffinityWalk(Refinement):
@@ -61,15 +74,17 @@ class AffinityWalk(Refinement):
         self,
         *,
         backbone: dict[str, Any],
-        alpha: tuple[float, float] = (4.0, 24.0),
-        background_alpha: float = 16.0,
+        alpha: tuple[Exponent, Exponent] = (4.0, 24.0),
+        background_alpha: Exponent = 16.0,
         crf_preset: str = "psa",
-        stride: int = 8,
-        radius: int = 5,
-        beta: float = 8.0,
-        steps: int = 256,
-        channels: tuple[int, ...] = (64, 128, 256),
-        crop: int = 448,
+        stride: Annotated[int, Field(ge=1, le=64)] = 8,
+        radius: Annotated[int, Field(ge=2, le=40)] = 5,
+        beta: Exponent = 8.0,
+        steps: Annotated[int, Field(ge=1, le=4096)] = 256,
+        channels: Annotated[
+            tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1)
+        ] = (64, 128, 256),
+        crop: Side = 448,
         flip: bool = True,
         schedule: dict[str, Any] = PSA_SCHEDULE,
     ) -> None:
@@ -81,14 +96,17 @@ class AffinityWalk(Refinement):
                 raise ValueError(f"{name}={value} has to be greater than 0")
         if crop % stride:
             raise ValueError(f"crop={crop} has to be a multiple of stride={stride}")
+        if crop < radius * stride:
+            raise ValueError(
+                f"crop={crop} has {crop // stride} x {crop // stride} cells at stride={stride}, too few for pairs of "
+                f"radius={radius}: choose a crop of at least {radius * stride}"
+            )
         if steps < 0:
             raise ValueError(f"steps={steps} must not be negative")
         self.labels = LabelMaker(alpha, find_preset(crf_preset), stride)
         self.offsets = pair_offsets(radius)
         self.schedule = Schedule.from_config(schedule, "AffinityWalk: schedule")
-        self.backbone = load_plugins().registries.backbone.resolve(
-            backbone, "AffinityWalk: backbone"
-        )
+        self.backbone = load_plugins().registries.backbone.resolve(backbone, _WHERE)
         self.background_alpha = background_alpha
         self.stride = stride
         self.beta = beta
@@ -115,18 +133,37 @@ class AffinityWalk(Refinement):
             seed=context.seed,
         )
         seed_everything(context.seed)
-        task = AffinityTask(self._build(), self.offsets)
-        faster = {"network.embed": self.schedule.new_layers_lr}
+        network = self._build()
+        task = AffinityTask(network, self.offsets)
+        faster = {f"network.{path}": self.schedule.new_layers_lr for path in network.new_layers()}
         train(task, data, self.schedule, context, faster, title="AffinityNet")
+
+    def rehearse(self, context: RunContext, pretrained: bool) -> None:
+        """Do one training step on random labels, and a walk."""
+        where = "AffinityWalk: schedule"
+        images = images_per_step(self.schedule, context.device, where)
+        network = self._build(pretrained)
+        stride = math.lcm(self.stride, network.backbone.strides[-1])
+
+        def attempt(side: int) -> None:
+            pixels = torch.from_numpy(np.stack([normalise(tiny_photo(side))] * images))
+            cells = torch.randint(0, 3, (images, *[-(-side // self.stride)] * 2))
+            batch = {"images": pixels, "labels": cells.to(torch.uint8)}
+            training_step(AffinityTask(network, self.offsets), batch, context.device)
+
+        on_tiny_images(attempt, self.crop, stride)
+        side = 4 * stride
+        cam = Cam(np.ones(1, np.uint8), np.full((1, side, side), 0.5, np.float32), (side, side))
+        self._device, self._network = context.device, network.eval()
+        try:
+            self.refine(tiny_photo(side), cam)
+        finally:
+            self._device, self._network = "cpu", None
 
     def load(self, directory: Path, device: str) -> None:
         """Read the network that `fit` left in `directory`."""
-        task = AffinityTask(self._build(), self.offsets)
-        path = Path(directory) / "weights.pth"
-        try:
-            task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:  # damaged files make torch raise all sorts of things
-            raise CorruptArtefactError(path, f"{type(error).__name__}: {error}") from error
+        task = AffinityTask(self._build(pretrained=False), self.offsets)
+        load_weights(task, Path(directory) / "weights.pth")
         self._device = device
         self._network = task.network.to(device).eval()  # type: ignore[assignment]
 
@@ -154,8 +191,10 @@ class AffinityWalk(Refinement):
         padded = F.pad(pixels, (0, -width % self.stride, 0, -height % self.stride))
         return pair_affinities(self._network(padded), self.offsets)[0].cpu().numpy()
 
-    def _build(self) -> AffinityNet:
-        backbone = load_plugins().registries.backbone.build(self.backbone)
+    def _build(self, pretrained: bool = True) -> AffinityNet:
+        backbones = load_plugins().registries.backbone
+        config = self.backbone if pretrained else without_weights(self.backbone, _WHERE)
+        backbone = backbones.build(config, where=_WHERE)
         return AffinityNet(
             backbone, levels=len(self.channels), channels=self.channels, stride=self.stride
         )

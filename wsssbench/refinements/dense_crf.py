@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from wsssbench.errors import unknown
 from wsssbench.interfaces import Cam, Refinement, Scores
 from wsssbench.ops.crf import PRESETS, CrfParameters, dense_crf
 from wsssbench.refinements.score_maps import start_scores
+
+# The lattice of the filter counts in 16 bits: it is no longer right for narrower kernels on large images.
+Width = Annotated[float, Field(ge=0.5, le=1000)]
+Weight = Annotated[float, Field(gt=0, le=1000)]
 
 
 class DenseCRF(Refinement):
@@ -38,13 +43,13 @@ class DenseCRF(Refinement):
         self,
         *,
         preset: str = "psa",
-        alpha: float = 4.0,
-        iterations: int | None = None,
-        gaussian_sxy: float | None = None,
-        gaussian_compat: float | None = None,
-        bilateral_sxy: float | None = None,
-        bilateral_srgb: float | None = None,
-        bilateral_compat: float | None = None,
+        alpha: Annotated[float, Field(gt=0, le=1000)] = 4.0,
+        iterations: Annotated[int, Field(ge=1, le=1000)] | None = None,
+        gaussian_sxy: Width | None = None,
+        gaussian_compat: Weight | None = None,
+        bilateral_sxy: Width | None = None,
+        bilateral_srgb: Width | None = None,
+        bilateral_compat: Weight | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "iterations": iterations,

@@ -7,18 +7,15 @@ axes.select(["pooling=GPP"])        # the rows for which that holds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.results.collection import Collection
-from wsssbench.results.formatting import MISSING, card_value
+from wsssbench.results.config_differences import ABSENT, differing_paths, texts
 from wsssbench.results.run_files import config_at
 
-ROW, SEED, RUNG, METRIC = "row", "seed", "rung", "metric"
-NOT_OF_ROWS = (SEED, RUNG, METRIC)  # axes inside a row, on which its own numbers lie
-_NOT_METHOD = ("name", "seed", "reference", "smoke")  # entries of a config that make no method
-_ABSENT = object()
+ROW, SEED, RUNG, METRIC, CLASS = "row", "seed", "rung", "metric", "class"
+NOT_OF_ROWS = (SEED, RUNG, METRIC, CLASS)  # axes inside a row, on which its own numbers lie
 
 
 class Axes:
@@ -46,13 +43,11 @@ class Axes:
         if axis in self._named:
             return {row: of[axis] for row, of in self.collection.axes.items() if axis in of}
         for path in (axis, f"classifier.{axis}"):
-            values = {
-                row: config_at(config, path, _ABSENT) for row, config in self._configs.items()
-            }
-            if any(value is not _ABSENT for value in values.values()):
+            values = {row: config_at(config, path, ABSENT) for row, config in self._configs.items()}
+            if any(value is not ABSENT for value in values.values()):
                 return dict(zip(values, texts(list(values.values())), strict=True))
         configs = [] if self._named else self.differing(self.collection.rows)
-        known = unknown("axis", axis, {*self._named, ROW, SEED, RUNG, METRIC, *configs})
+        known = unknown("axis", axis, {*self._named, ROW, *NOT_OF_ROWS, *configs})
         raise UserError(f"{known}; or any path in the configs, e.g. classifier.pooling")
 
     def select(self, conditions: Sequence[str]) -> list[str]:
@@ -99,66 +94,4 @@ class Axes:
         ]
         if named:
             return named
-        configs = [self._configs[row] for row in rows if row in self._configs]
-        paths = (path for config in configs[1:] for path in _differing(configs[0], config))
-        return list(dict.fromkeys(paths)) or [ROW]
-
-
-def texts(values: Sequence[Any]) -> list[str]:
-    """Values of configs as short texts: of a component, the name and those parameters in which `values` differ.
-
-    Example:
-        ``[{"type": "Mean"}, {"type": "Bins", "sides": (2,)}, {"type": "Bins", "sides": (4,)}]`` gives ``Mean``,
-        ``Bins(sides=(2,))``, ``Bins(sides=(4,))``; an empty list gives ``none``.
-    """
-    components: dict[str, list[Mapping[str, Any]]] = {}
-    for value in values:
-        for component in _components(value):
-            components.setdefault(str(component["type"]), []).append(component)
-    varying = {
-        kind: [
-            key
-            for key in dict.fromkeys(key for one in same for key in one)
-            if any(one.get(key, _ABSENT) != same[0].get(key, _ABSENT) for one in same)
-        ]
-        for kind, same in components.items()
-    }
-    return [_text(value, varying) for value in values]
-
-
-def _components(value: Any) -> list[Mapping[str, Any]]:
-    """The components in a config's value: itself, or those of a list or of a section of sections."""
-    parts: Iterable[Any] = value if isinstance(value, list | tuple) else ()
-    if isinstance(value, Mapping):
-        parts = [value] if "type" in value else value.values()
-    return [part for part in parts if isinstance(part, Mapping) and "type" in part]
-
-
-def _text(value: Any, varying: Mapping[str, Sequence[str]]) -> str:
-    if value is _ABSENT:
-        return MISSING
-    if isinstance(value, list | tuple | Mapping) and not value:
-        return "none"
-    texts = []
-    for component in _components(value):
-        kind = str(component["type"])
-        shown = ", ".join(f"{k}={component[k]!r}" for k in varying[kind] if k in component)
-        texts.append(f"{kind}({shown})" if shown else kind)
-    if texts:
-        return " + ".join(texts)
-    return card_value(value) if value is None or isinstance(value, bool | str) else repr(value)
-
-
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> list[str]:
-    """Paths at which two configs differ; of different components the path of the component alone."""
-    paths = []
-    for key in dict.fromkeys([*one, *other]):
-        a, b = one.get(key, _ABSENT), other.get(key, _ABSENT)
-        if a == b or (not path and key in _NOT_METHOD):
-            continue
-        here = f"{path}{key}"
-        inside = (
-            isinstance(a, Mapping) and isinstance(b, Mapping) and a.get("type") == b.get("type")
-        )
-        paths += _differing(a, b, f"{here}.") if inside else [here]
-    return paths
+        return differing_paths([self._configs[r] for r in rows if r in self._configs]) or [ROW]

@@ -34,6 +34,9 @@ def card_of(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, Card
         "threshold": chosen["threshold"],
         "threshold_choice": chosen["threshold_choice"],
     }
+    if plan.trial:
+        few = "that show many classes" if plan.trial.smoke else "in list order"
+        card["limited to"] = f"{plan.trial.images} images of each split, {few}"
     if held_out:
         card["held out"] = f"{held_out} ({len(plan.dataset.ids(held_out))} images)"
     return {**card, "labels_at_inference": at_inference, "seed": plan.config["seed"]}

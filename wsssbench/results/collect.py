@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.experiment.config import config_text
-from wsssbench.experiment.plan import Plan, State, Step
+from wsssbench.experiment.plan import Plan, State, Step, state_of
 from wsssbench.experiment.provenance import environment
 from wsssbench.files.atomic import write_atomically, write_json
+from wsssbench.results.artefact_links import FOLDER, artefacts_of, write_links
 from wsssbench.results.card import card_of
 from wsssbench.results.run import (
     Evaluation,
@@ -52,7 +55,18 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
         reference=dict(plan.config["reference"]),
         class_names=list(plan.dataset.classes),
         training=[curve for step in plan.steps for curve in _training(step)],
+        trial=plan.trial.mark if plan.trial else "",
+        artefacts=artefacts_of(plan),
     )
+
+
+def finished_part(plan: Plan) -> Plan:
+    """Return `plan` up to the first stage that is not there, e.g. because it has broken off."""
+
+    def there(step: Step) -> bool:
+        return state_of(step.entry, plan.contents(step.node))[0] == "reused"
+
+    return replace(plan, steps=tuple(takewhile(there, plan.steps)))
 
 
 def is_evaluation(step: Step) -> bool:
@@ -76,6 +90,9 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
             "directory": str(step.entry.directory),
             "title": step.node.title,
             "kind": step.node.kind.name,
+            "artefact": f"{FOLDER}/{step.node.name}"
+            if step.node.name in result.artefacts
+            else None,
             **{k: v for k, v in vars(time).items() if k != "node"},
             "result": (step.entry.manifest() or {}).get("result", {}),
         }
@@ -86,10 +103,13 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         "run_id": result.run_id,
         "created": result.created,
         "seed": plan.config["seed"],
+        "smoke": bool(plan.trial and plan.trial.smoke),
+        "limit": plan.trial.images if plan.trial else None,
         "environment": result.environment,
         "stages": stages,
     }
     write_json(directory / RUN, content)
+    write_links(plan, directory)
 
 
 def _training(step: Step) -> Iterator[TrainingCurve]:

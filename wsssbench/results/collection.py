@@ -15,8 +15,9 @@ from typing import Any
 
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.evaluation.image_counts import ImageCounts, read_image_counts
+from wsssbench.results.config_differences import variant_names
 from wsssbench.results.run import FILE as METRICS
-from wsssbench.results.run import CardValue, RunResult, read_run
+from wsssbench.results.run import SMOKE, CardValue, RunResult, read_run
 from wsssbench.results.run_files import config_values, image_counts_path
 from wsssbench.results.sweep_record import FILE as SWEEP_FILE
 from wsssbench.results.sweep_record import read_sweep
@@ -99,7 +100,7 @@ def load(paths: Sequence[Path]) -> Collection:
     because the code changed or one of them went further, the earlier one is in a row of its own.
 
     Raises:
-        UserError: a path is none of these, or holds no finished run.
+        UserError: a path is none of these, or holds no finished run; smoke runs are among others.
     """
     if not paths:
         raise UserError(
@@ -114,7 +115,22 @@ def load(paths: Sequence[Path]) -> Collection:
             runs |= {run.resolve(): run for run in _runs(path)}
     if runs:
         parts["runs"] = _of_runs(list(runs.values()))
-    return next(iter(parts.values())) if len(parts) == 1 else _merged(parts)
+    collection = next(iter(parts.values())) if len(parts) == 1 else _merged(parts)
+    _check_smoke(collection)
+    return collection
+
+
+def _check_smoke(collection: Collection) -> None:
+    """Numbers of smoke runs mean nothing beside those of other runs; UserError if there are both."""
+    smoke: list[Member] = []
+    others: list[Member] = []
+    for member in collection.members:
+        (smoke if member.result.trial == SMOKE else others).append(member)
+    if smoke and others:
+        raise UserError(
+            f"{smoke[0].directory} is a smoke run (few images, tiny trainings) and {others[0].directory} is none, so "
+            "that their numbers cannot be compared: leave one of the kinds out"
+        )
 
 
 def _runs(path: Path) -> list[Path]:
@@ -168,13 +184,12 @@ def _of_runs(directories: Sequence[Path]) -> Collection:
             age += 1
         groups.setdefault((method, age), []).append(Member("", seed, result, directory))
     order = [_method(result) for result in results.values()]
-    rows: dict[str, list[Member]] = {}
     newest = [groups[key] for key in sorted(groups, key=lambda key: (order.index(key[0]), key[1]))]
     names = [members[0].result.name for members in newest]
-    for name, members in zip(names, newest, strict=True):
-        run_hash = members[0].result.run_id.partition("-")[0]
-        row = name if names.count(name) == 1 else f"{name} ({run_hash})"
-        rows[row] = [replace(member, row=row) for member in members]
+    rows = {
+        row: [replace(member, row=row) for member in members]
+        for row, members in zip(_row_names(newest), newest, strict=True)
+    }
     return Collection(
         ", ".join(dict.fromkeys(names)),
         tuple(rows),
@@ -185,6 +200,25 @@ def _of_runs(directories: Sequence[Path]) -> Collection:
             if (reference := members[0].result.reference)
         },
     )
+
+
+def _row_names(rows: Sequence[Sequence[Member]]) -> list[str]:
+    """A name for each row of runs, all different: the experiment's, or what tells its variants apart, or the run's."""
+    firsts = [members[0] for members in rows]
+    names = [first.result.name for first in firsts]
+    found: list[str] = []
+    for name, first in zip(names, firsts, strict=True):
+        same = [other for other in firsts if other.result.name == name]
+        variant = variant_names([other.config for other in same])[same.index(first)]
+        if len(same) > 1:
+            of_experiment = f"{name}, {variant}" if variant else name
+            name = variant if variant and len(set(names)) == 1 else of_experiment
+        found.append(name)
+    hashes = [first.result.run_id.partition("-")[0] for first in firsts]
+    return [
+        name if found.count(name) == 1 else f"{name} ({run_hash})"
+        for name, run_hash in zip(found, hashes, strict=True)
+    ]
 
 
 def _merged(parts: Mapping[str, Collection]) -> Collection:

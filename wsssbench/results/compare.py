@@ -21,7 +21,7 @@ from wsssbench.results.comparison import Comparison, Line, Score
 from wsssbench.results.differences import Sides, differences
 from wsssbench.results.layout import Layout, Options, Place, RungNames, Runs, lay_out
 from wsssbench.results.marks import with_paper, with_ranks
-from wsssbench.results.metrics import METRICS, Stat, point, thresholds_of
+from wsssbench.results.metrics import Stat, metric_at, point, thresholds_of
 from wsssbench.results.notes import nothing_scored, remarks
 from wsssbench.results.table import Footnotes
 
@@ -48,7 +48,7 @@ def make_comparison(
     )
     footnotes = Footnotes()
     scores = {place: _score(runs, place) for place in layout.places}
-    scores = with_ranks(runs, layout, scores, footnotes)
+    scores, separations = with_ranks(runs, layout, scores, options.confidence, footnotes)
     for place, (difference, problems) in compared.items():
         numbers = footnotes.numbers(f"vs. {baseline}: {problem}" for problem in problems)
         scores[place] = replace(scores[place], difference=difference, difference_notes=numbers)
@@ -64,6 +64,7 @@ def make_comparison(
         tuple(lines),
         baseline if any(score.difference for score in scores.values()) else None,
         tuple(footnotes.texts),
+        separations=separations,
     )
     return replace(comparison, remarks=tuple(remarks(comparison, collection)))
 
@@ -86,10 +87,10 @@ def _baseline(collection: Collection, layout: Layout, wanted: str | None) -> str
 
 def _sides(runs: Runs, layout: Layout, named: bool) -> dict[Place, Sides]:
     """Both sides of every difference: at one rung, or in every cell of a pivot if the baseline was `named`."""
-    choice = METRICS[layout.metric].choice
+    choice = metric_at(layout.metric).choice
     sides: dict[Place, Sides] = {}
     for place in layout.places:
-        of_rung = place.rung == layout.rung and METRICS[place.metric].choice == choice
+        of_rung = place.rung == layout.rung and metric_at(place.metric).choice == choice
         if place.row != runs.baseline and (named if layout.kind == "pivot" else of_rung):
             ours, theirs = runs.at(place), runs.of_baseline(place)
             if ours and theirs:
@@ -99,7 +100,7 @@ def _sides(runs: Runs, layout: Layout, named: bool) -> dict[Place, Sides]:
 
 def _score(runs: Runs, place: Place) -> Score:
     """The number of `place`, without what depends on its neighbours."""
-    metric = METRICS[place.metric]
+    metric = metric_at(place.metric)
     evaluations = {seed: one.evaluation for seed, one in runs.at(place).items()}
     values = {
         seed: value for seed, one in evaluations.items() if math.isfinite(value := metric.of(one))

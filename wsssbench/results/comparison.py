@@ -9,6 +9,7 @@ from wsssbench.results.axes import NOT_OF_ROWS
 from wsssbench.results.layout import Layout, Options
 from wsssbench.results.metrics import Stat
 from wsssbench.results.run import CardValue
+from wsssbench.results.separation import Separation
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Score:
         row: whose runs; None where no row belongs.
         rung: the evaluation's title.
         metric: a key of `METRICS`.
-        rank: 1 for the best of its column, 2 for the second, otherwise 0; equal at the shown precision is equal.
+        rank: 1 for the best of its column, 2 for the second, otherwise 0; see `wsssbench.results.separation`.
         values: seed -> per cent.
         stat: their mean and spread; None if there are none.
         thresholds: the distinct background thresholds of these, ascending; empty where none is needed.
@@ -82,6 +83,7 @@ class Comparison:
         baseline: the row that the differences are to; None if there are none.
         notes: what the cells' indices mean.
         remarks: what holds for the whole table.
+        separations: of the columns, or lines, in which rows compete, by their headings.
     """
 
     title: str
@@ -91,6 +93,7 @@ class Comparison:
     baseline: str | None
     notes: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    separations: Mapping[str, Separation] = field(default_factory=dict)
 
     @property
     def best_per_row(self) -> bool:

@@ -14,7 +14,7 @@ from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.progress import Progress, Silent
 from wsssbench.results.comparison import Difference
 from wsssbench.results.layout import Place, Scored
-from wsssbench.results.metrics import METRICS, Metric, Stat, stored_choice
+from wsssbench.results.metrics import Metric, Stat, metric_at, stored_choice
 
 LONG = 1e8  # images times resamples that are worth a progress bar: they take about 5 seconds
 SEED = 0  # of the drawing of images: the same for every run, so that they are paired
@@ -43,7 +43,7 @@ def differences(
         progress: hears of it if it takes long.
     """
     todo = {
-        _key(side[seed], METRICS[place.metric]): side[seed]
+        _key(side[seed], metric_at(place.metric)): side[seed]
         for place, sides in wanted.items()
         for seed in sides[0].keys() & sides[1].keys()
         for side in sides
@@ -57,7 +57,7 @@ def differences(
             drawn[key] = _draw(scored, key[-1], resamples)
             task.advance(note=scored.member.row)
     return {
-        place: _difference(sides, METRICS[place.metric], drawn, confidence)
+        place: _difference(sides, metric_at(place.metric), drawn, confidence)
         for place, sides in wanted.items()
     }
 
@@ -78,6 +78,8 @@ def _difference(
         return None, ["scored on other images or classes"]
     ends: tuple[float | None, float | None] = (None, None)
     problems = []
+    if metric.of_class:
+        return Difference(stat, *ends), problems  # resamples keep the means over classes only
     if len(there) < len(pairs):
         problems.append("no interval: counts per image are lost")
     else:

@@ -12,9 +12,14 @@ JSON is one object; what is not there is null::
                            "difference": {"mean": float, "std": float, "n": int, "low": float, "high": float},
                            "paper": per cent, "card": {str: str | int | float | bool | null},
                            "notes": [int], "difference_notes": [int], "paper_notes": [int]}, ...]}, ...],
+     "separations": {column or line in which rows compete:
+                     {"best": str, "others": [{"row": str, "n": int, "mean": float, "low": float, "high": float,
+                                               "confidence": float}, ...],
+                      "ranks": {row: 1 | 2}, "reason": str}},
      "notes": [str, ...], "remarks": [str, ...]}
 
-``notes`` of a cell are indices into ``notes``. Numbers of a `std` are over the n seeds, `low` and `high` over images.
+``notes`` of a cell are indices into ``notes``. A `std` is over the n seeds, `low` and `high` of a difference
+over images, and those of a separation over seeds (see `wsssbench.results.separation`).
 """
 
 from __future__ import annotations
@@ -23,12 +28,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from wsssbench.results.axes import CLASS
 from wsssbench.results.comparison import Comparison, Difference, Line, Score
 from wsssbench.results.formatting import MISSING, interval, number, signed, signs, thresholds_text
 from wsssbench.results.latex import latex
-from wsssbench.results.metrics import METRICS
+from wsssbench.results.metrics import metric_at
 from wsssbench.results.table import Column, Table, TableCell, markdown
 
 SCHEMA = "wsssbench.comparison/1"
@@ -106,6 +113,7 @@ def json_text(comparison: Comparison) -> str:
             }
             for line in comparison.lines
         ],
+        "separations": {heading: asdict(of) for heading, of in comparison.separations.items()},
         "notes": comparison.notes,
         "remarks": comparison.remarks,
     }
@@ -147,7 +155,7 @@ def _difference_column(comparison: Comparison) -> list[tuple[Column, list[TableC
     for score in scores:
         text, *more = _signed(score.difference) if score.difference else [MISSING]
         cells.append(TableCell(text, signs(score.difference_notes), more=" ".join(more)))
-    title = METRICS[comparison.layout.metric].title
+    title = metric_at(comparison.layout.metric).title
     title = f"{comparison.layout.rung} {title}" if comparison.layout.kind == "rungs" else title
     title += f" vs. {comparison.baseline} [{100 * comparison.options.confidence:g} %]"
     return [(Column(title), cells)]
@@ -170,13 +178,14 @@ def _shared_notes(comparison: Comparison, line: Line) -> list[int]:
 
 
 def _title(comparison: Comparison) -> str:
-    metric = METRICS[comparison.layout.metric].title
+    metric = metric_at(comparison.layout.metric).title
     if comparison.layout.kind == "rungs":
         return f"{comparison.title}, {metric} (%)"
     if comparison.layout.kind == "rung":
         return f"{comparison.title}, {comparison.layout.rung} (%)"
     what = [comparison.layout.rung] if len({score.rung for score in comparison.cells}) == 1 else []
     what += [metric] if len({score.metric for score in comparison.cells}) == 1 else []
+    what += ["IoU"] if CLASS in (comparison.layout.corner, comparison.layout.across) else []
     of = f"{' '.join(what)} by " if what else ""
     return f"{comparison.title}, {of}{comparison.layout.corner} and {comparison.layout.across} (%)"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from wsssbench.results.run import CardValue
+from wsssbench.results.run import SMOKE, CardValue
 
 MISSING = "–"
 _SIGNS = "†‡§¶"
@@ -63,6 +63,13 @@ def memory(mib: float) -> str:
 def day(created: str) -> str:
     """ISO 8601 as people write it: date and minute."""
     return created[:16].replace("T", " ")
+
+
+def trial_text(trial: str) -> str:
+    """Say what a run's `trial` means for its numbers; empty for a real run."""
+    if trial == SMOKE:
+        return "smoke run: a handful of images and tiny trainings, its numbers mean nothing"
+    return f"trial run: {trial.removeprefix('limit')} images of each split at most" if trial else ""
 
 
 def listed(words: Iterable[str]) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from wsssbench.errors import UserError, unknown
-from wsssbench.results.axes import METRIC, ROW, RUNG, SEED, Axes
+from wsssbench.results.axes import CLASS, METRIC, ROW, RUNG, SEED, Axes
 from wsssbench.results.collection import Collection, Member
-from wsssbench.results.metrics import METRICS, as_scored, metric_named, point
+from wsssbench.results.metrics import METRICS, as_scored, class_key, metric_at, metric_named, point
 from wsssbench.results.run import Evaluation
 from wsssbench.stages import short_name
 
@@ -150,7 +150,7 @@ class Runs:
             for member, evaluations in self._of.get(place.row or "", ())
             if place.seed in (None, member.seed)
             and place.rung in evaluations
-            and point(evaluations[place.rung], METRICS[place.metric])
+            and point(evaluations[place.rung], metric_at(place.metric))
         }
 
     def of_baseline(self, place: Place) -> dict[int, Scored]:
@@ -159,7 +159,7 @@ class Runs:
 
     def evaluations(self, place: Place) -> list[Evaluation]:
         """The evaluations of `place`, with the cards of the numbers that it shows."""
-        metric = METRICS[place.metric]
+        metric = metric_at(place.metric)
         return [as_scored(one.evaluation, metric) for one in self.at(place).values()]
 
 
@@ -193,6 +193,7 @@ def lay_out(collection: Collection, axes: Axes, names: RungNames, options: Optio
         RUNG: {title: {"rung": title} for title in rungs},
         METRIC: {METRICS[name].title: {"metric": name} for name in metrics},
         SEED: {f"seed {seed}": {"seed": seed} for seed in seeds},
+        CLASS: {name: {"metric": class_key(name)} for name in _classes(names, collection, rung)},
     }
     values = {axis: axes.values(axis) for axis in (corner, across) if axis not in inside}
     titles, columns = (
@@ -216,13 +217,24 @@ def lay_out(collection: Collection, axes: Axes, names: RungNames, options: Optio
     return Layout(kind, rung, metric, corner, across, tuple(columns), tuple(lines))
 
 
+def _classes(names: RungNames, collection: Collection, rung: str) -> list[str]:
+    """The classes that have an IoU at `rung`, in order."""
+    found = [of[rung] for member in collection.members if rung in (of := names.of(member))]
+    return list(dict.fromkeys(name for one in found for name in one.iou))
+
+
 def _kind(options: Options, rungs: int) -> tuple[str, str, str]:
     """The kind of the table, and the axes of its lines and its columns."""
     if options.rows is None and options.columns is None:
         several = options.rung is None and rungs > 1
         return ("rungs", ROW, RUNG) if several else ("rung", ROW, METRIC)
     lines = options.rows or (ROW if options.columns != ROW else RUNG)
-    columns = options.columns or (RUNG if lines != RUNG else ROW)
+    columns = options.columns or (RUNG if lines not in (RUNG, CLASS) else ROW)
+    if CLASS in (lines, columns) and (METRIC in (lines, columns) or options.metric != "miou"):
+        raise UserError(
+            f"--rows {lines} --columns {columns}: classes have their IoU at the fixed or selected threshold only: "
+            "leave other metrics out"
+        )
     if lines == columns:
         raise UserError(f"--rows {lines} --columns {columns}: these have to be two axes")
     return "pivot", lines, columns

@@ -8,26 +8,33 @@ from dataclasses import replace
 from wsssbench.results.axes import NOT_OF_ROWS
 from wsssbench.results.comparison import Score
 from wsssbench.results.layout import Layout, Place, Runs
-from wsssbench.results.metrics import METRICS
+from wsssbench.results.metrics import metric_at
 from wsssbench.results.protocol import card_differences, mixed_protocols, paper_differences
 from wsssbench.results.run import Evaluation
+from wsssbench.results.separation import Separation, separate
 from wsssbench.results.table import Footnotes
 
 Scores = dict[Place, Score]
 
 
-def with_ranks(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes) -> Scores:
-    """`scores` with their ranks, and with the notes that say what keeps a number from being compared."""
+def with_ranks(
+    runs: Runs, layout: Layout, scores: Scores, confidence: float, footnotes: Footnotes
+) -> tuple[Scores, dict[str, Separation]]:
+    """`scores` with their ranks and the notes that say what keeps a number from being compared.
+
+    And heading -> what can be said about the order in that column, or line, where rows compete.
+    """
     marked = dict(scores)
+    separations: dict[str, Separation] = {}
     most = max((score.stat.n for score in scores.values() if score.stat), default=0)
-    for group in _groups(layout):
+    for heading, group in _groups(layout):
         base = _base(runs, group)
-        competing = []
+        competing: dict[str, Place] = {}
         for place in group:
             score = scores[place]
             said = _protocol_notes(runs, place, base)
             if score.stat and not said:
-                competing.append(place)
+                competing[place.row or ""] = place
             if score.stat and place.seed is None:
                 n, all_runs = score.stat.n, len(runs.collection.of(place.row or ""))
                 if n < all_runs:
@@ -35,17 +42,12 @@ def with_ranks(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes)
                 elif layout.kind == "pivot" and n < most:
                     said.append(f"n = {n}")
             marked[place] = replace(score, notes=footnotes.numbers(said))
-        means = [stat.mean for place in competing if (stat := scores[place].stat)]
-        for place, rank in zip(competing, ranks(means), strict=True):
-            marked[place] = replace(marked[place], rank=rank)
-    return marked
-
-
-def ranks(values: Sequence[float]) -> list[int]:
-    """1 for the highest of `values`, 2 for the next, else 0; equal with one decimal is equal. Two have to compete."""
-    shown = [float(f"{value:.1f}") for value in values]
-    places = {value: rank for rank, value in enumerate(sorted(set(shown), reverse=True)[:2], 1)}
-    return [places.get(value, 0) if len(shown) > 1 else 0 for value in shown]
+        values = {row: scores[place].values for row, place in competing.items()}
+        if separation := separate(values, confidence):
+            separations[heading] = separation
+            for row, rank in separation.ranks.items():
+                marked[competing[row]] = replace(marked[competing[row]], rank=rank)
+    return marked, separations
 
 
 def with_paper(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes) -> Scores:
@@ -54,12 +56,12 @@ def with_paper(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes)
     The paper's number belongs to the metric that was asked for: mIoU, or mIoU at the best threshold.
     """
     collection = runs.collection
-    base = {place: _base(runs, group) for group in _groups(layout) for place in group}
+    base = {place: _base(runs, group) for _, group in _groups(layout) for place in group}
     filled = dict(scores)
     for place, score in scores.items():
-        metric = METRICS[place.metric]
+        metric = metric_at(place.metric)
         paper = collection.paper.get(place.row or "", {}).get(place.rung + metric.paper)
-        asked = place.seed is None and metric.choice == METRICS[layout.metric].choice
+        asked = place.seed is None and metric.choice == metric_at(layout.metric).choice
         if paper is None or not asked:
             continue
         said = []
@@ -72,15 +74,20 @@ def with_paper(runs: Runs, layout: Layout, scores: Scores, footnotes: Footnotes)
     return filled
 
 
-def _groups(layout: Layout) -> list[list[Place]]:
-    """Places that compete: one column, or line, as far as it shows the same metric of the same rung and seed."""
+def _groups(layout: Layout) -> list[tuple[str, list[Place]]]:
+    """Heading and places that compete: one column, or line, as far as it shows the same metric of the same rung and
+    seed."""
     lines = [places for _, places in layout.lines]
-    groups: list[list[Place]] = []
-    for along in lines if layout.corner in NOT_OF_ROWS else zip(*lines, strict=True):
+    if layout.corner in NOT_OF_ROWS:
+        along = list(zip((name for name, _ in layout.lines), lines, strict=True))
+    else:
+        along = list(zip(layout.columns, zip(*lines, strict=True), strict=False))
+    groups: list[tuple[str, list[Place]]] = []
+    for heading, places in along:
         kinds: dict[tuple[str, str, int | None], list[Place]] = {}
-        for place in dict.fromkeys(along):
+        for place in dict.fromkeys(places):
             kinds.setdefault((place.rung, place.metric, place.seed), []).append(place)
-        groups += kinds.values()
+        groups += [(heading, group) for group in kinds.values()]
     return groups
 
 

@@ -21,19 +21,26 @@ class Metric:
         title: as tables say it.
         choice: at which threshold: the fixed or selected one, or the best on the scored split's own masks.
         measure: which of the scores there.
+        of_class: the class whose IoU it is, instead of `measure`.
     """
 
     title: str
     choice: Literal["chosen", "oracle"]
     measure: Measure
+    of_class: str = ""
 
     @property
     def paper(self) -> str:
         """The end of its key in ``Collection.paper``, behind the evaluation's name."""
+        if self.of_class:
+            return f" {self.of_class}"
         return "" if self.measure == "miou" else f" {self.measure}"
 
     def of(self, evaluation: Evaluation) -> float:
         """The number, per cent; NaN if there is none."""
+        if self.of_class:
+            value = evaluation.iou.get(self.of_class)
+            return math.nan if value is None else value
         scores = point(evaluation, self)
         return math.nan if scores is None else getattr(scores, self.measure)
 
@@ -46,6 +53,22 @@ METRICS = {
     "oracle-precision": Metric("oracle precision", "oracle", "precision"),
     "oracle-recall": Metric("oracle recall", "oracle", "recall"),
 }
+
+
+_CLASS = "iou:"  # begins the key of the IoU of a class
+
+
+def class_key(name: str) -> str:
+    """The key of the metric that is the IoU of the class `name` at the chosen threshold."""
+    return _CLASS + name
+
+
+def metric_at(key: str) -> Metric:
+    """The metric of a key: one of `METRICS`, or of `class_key`."""
+    if key.startswith(_CLASS):
+        name = key.removeprefix(_CLASS)
+        return Metric(f"IoU of {name}", "chosen", "miou", name)
+    return METRICS[key]
 
 
 def metric_named(name: str, evaluations: Iterable[Evaluation]) -> str:

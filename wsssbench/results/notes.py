@@ -6,21 +6,23 @@ from collections.abc import Iterable
 
 from wsssbench.results.collection import Collection, Missing
 from wsssbench.results.comparison import Comparison
-from wsssbench.results.formatting import thresholds_text
-from wsssbench.results.metrics import METRICS
+from wsssbench.results.formatting import listed, thresholds_text, trial_text
+from wsssbench.results.metrics import metric_at
 from wsssbench.results.protocol import threshold_origin
 
+ONE_SEED = "n = 1: the interval covers images, not seeds; with other seeds the order may be another"
 MOST_NAMED = 4  # cells without results that are named one by one
 
 
 def remarks(comparison: Comparison, collection: Collection) -> list[str]:
     """Spread, thresholds, the interval, the paper, and what is missing; one sentence each."""
-    said = []
+    trials = dict.fromkeys(member.result.trial for member in collection.members)
+    said = [trial_text(trial) for trial in trials if trial]
     counts = [cell.stat.n for cell in comparison.cells if cell.stat]
     if max(counts, default=1) > 1:
         n = f"n = {max(counts)}" if comparison.layout.kind == "pivot" else "n"
         said.append(f"mean ± sample standard deviation over {n} seeds")
-    said += [*_thresholds(comparison), *_interval(comparison)]
+    said += [*_order(comparison), *_thresholds(comparison), *_interval(comparison)]
     if any(cell.paper is not None for cell in comparison.cells):
         own = "" if collection.paper_card else ", by the paper's own protocol"
         said.append(f"paper: {collection.paper_source or 'as published'}{own}")
@@ -34,12 +36,34 @@ def nothing_scored(collection: Collection) -> str:
     return f"{collection.title}: no run has finished yet; {_states(collection.missing)}"
 
 
+def _order(comparison: Comparison) -> list[str]:
+    """Why nothing is marked as the best of a column, or by which test something is."""
+    headings: dict[str, list[str]] = {}  # by reason
+    for heading, separation in comparison.separations.items():
+        headings.setdefault(separation.reason, []).append(heading)
+    marked = headings.pop("", [])
+    everywhere = not marked and len(headings) == 1
+    if len(headings) > MOST_NAMED:
+        every = [heading for of in headings.values() for heading in of]
+        headings = {"--format json has the interval of each": every}
+    said = [
+        f"not separable{'' if everywhere else f' ({listed(of)})'}: {reason}"
+        for reason, of in headings.items()
+    ]
+    if marked:
+        said.append(
+            f"marked as best: the paired {100 * comparison.options.confidence:g} % interval over seeds against every "
+            "other row, corrected for their number (Holm), excludes 0"
+        )
+    return said
+
+
 def _thresholds(comparison: Comparison) -> list[str]:
     """The origin of the thresholds of each rung that needs one; a row that differs has a note about it."""
     origins: dict[str, str] = {}
     for cell in comparison.cells:
         if cell.thresholds:
-            oracle = METRICS[cell.metric].choice == "oracle"
+            oracle = metric_at(cell.metric).choice == "oracle"
             name = f"{cell.rung}, oracle" if oracle else cell.rung
             fixed = f"at the threshold {thresholds_text(cell.thresholds)}, fixed beforehand"
             origins.setdefault(name, f"{name}: {threshold_origin(cell.card) or fixed}")
@@ -51,16 +75,19 @@ def _interval(comparison: Comparison) -> list[str]:
     if not differences:
         return []
     layout, options = comparison.layout, comparison.options
-    of_rung = f"{layout.rung} {METRICS[layout.metric].title}"
+    of_rung = f"{layout.rung} {metric_at(layout.metric).title}"
     what = "the number" if layout.kind == "pivot" else of_rung
     base = comparison.baseline
     text = f"vs. {base}: {what} minus that of {base}, over the seeds both have"
+    said = [text]
     if any(difference.low is not None for difference in differences):
-        text += (
+        said[0] += (
             f"; in brackets the {100 * options.confidence:g} % interval of {options.resamples} bootstrap "
             "resamples of the images: it covers the choice of images, not that of seeds"
         )
-    return [text]
+        if any(difference.stat.n == 1 for difference in differences):
+            said.append(ONE_SEED)
+    return said
 
 
 def _missing(comparison: Comparison, collection: Collection) -> list[str]:

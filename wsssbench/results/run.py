@@ -10,7 +10,7 @@
                 "card": {str: str | int | float | bool | null}}, ...],
      "times": [{"node": str, "seconds": float, "peak_mib": float, "reused": bool}, ...],
      "training": [{"node": str, "series": str, "points": [[iteration, value], ...]}, ...],
-     "reference": {rung name: per cent}, "environment": {str: str}, "config": str}
+     "artefacts": {node: what it is}, "reference": {rung name: per cent}, "environment": {str: str}, "config": str}
 
     POINT = {"threshold": float | null, "miou": per cent, "precision": per cent, "recall": per cent}
 
@@ -28,12 +28,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 from wsssbench.errors import UserError
+from wsssbench.files.records import checked, parse_json
 
 FILE = "metrics.json"
 SCHEMA = "wsssbench.metrics/2"
+SMOKE = "smoke"  # the `trial` of a run on a handful of images, with tiny trainings
 LARGEST = 1e15  # no number of a run is near it
 
 CardValue = str | int | float | bool | None
@@ -56,6 +58,12 @@ def _check_card(card: dict[str, CardValue]) -> dict[str, CardValue]:
     return card
 
 
+def _check_node(name: str) -> str:
+    if not name or set(name) & set("/\\\0"):  # it names files
+        raise ValueError(f"{name!r} is not the name of a stage")
+    return name
+
+
 # A number that may be missing: NaN in Python, null in the file.
 Number = Annotated[
     float,
@@ -63,6 +71,7 @@ Number = Annotated[
     AfterValidator(lambda value: value if math.isnan(value) else _in_range(value)),
 ]
 Finite = Annotated[float, AfterValidator(_in_range)]
+Node = Annotated[str, AfterValidator(_check_node)]
 Card = Annotated[dict[str, CardValue], AfterValidator(_check_card)]
 _ARRAYS = ConfigDict(arbitrary_types_allowed=True)
 
@@ -95,7 +104,7 @@ class Evaluation:
     """
 
     name: str
-    node: str
+    node: Node
     split: str
     chosen: Point | None = None
     oracle: Point | None = None
@@ -175,6 +184,9 @@ class RunResult:
         reference: the mIoU that a paper reports, per cent, by the evaluation's name; may be empty.
         class_names: the foreground classes; label-map value i + 1 belongs to ``class_names[i]``.
         training: what the trainings logged.
+        artefacts: what it left beside figures: node -> in words, e.g. ``pseudo-label``; the links to it are in the
+            run's folder ``artefacts``.
+        trial: why its numbers are no results: ``smoke``, or ``limit50`` of the first 50 images; empty for a real run.
     """
 
     name: str
@@ -188,9 +200,10 @@ class RunResult:
     reference: dict[str, Number] = field(default_factory=dict)
     class_names: list[str] = field(default_factory=list)
     training: list[TrainingCurve] = field(default_factory=list)
+    trial: str = ""
+    artefacts: dict[Node, str] = field(default_factory=dict)
 
 
-_RUN_RESULT = TypeAdapter(RunResult)
 _FILE_NAMES = {"evaluations": "rungs", "config_text": "config"}  # keys that differ from the fields
 
 
@@ -208,9 +221,9 @@ def from_json(text: str | bytes, where: str = FILE) -> RunResult:
         UserError: `text` is not a ``metrics.json`` of this schema; the error names `where` and the entry.
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not valid JSON ({error}); run the experiment again") from None
+        document = parse_json(text)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}; run the experiment again") from None
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise UserError(
@@ -220,13 +233,9 @@ def from_json(text: str | bytes, where: str = FILE) -> RunResult:
     of_file = {key: value for key, value in document.items() if key not in ("schema", "gallery")}
     fields = {key: of_file.pop(name) for key, name in _FILE_NAMES.items() if name in of_file}
     try:
-        return _RUN_RESULT.validate_python({**of_file, **fields})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = [_FILE_NAMES.get(str(part), str(part)) for part in first["loc"]]
-        raise UserError(
-            f"{where}: {'.'.join(path)}: {first['msg']}; run the experiment again"
-        ) from None
+        return checked(RunResult, {**of_file, **fields}, _FILE_NAMES)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}; run the experiment again") from None
 
 
 def read_run(directory: Path) -> RunResult:

@@ -15,7 +15,7 @@ from wsssbench.experiment.graph import stage_kind
 from wsssbench.experiment.plan import Plan
 from wsssbench.experiment.references import Reference, replaced
 from wsssbench.interfaces import Dataset
-from wsssbench.results.run_files import config_values, read_stages, stage_directory
+from wsssbench.results.run_files import read_config, read_stages, stage_directory
 from wsssbench.stages.generate import build_dataset, located
 from wsssbench.stages.stage import StageKind
 
@@ -60,11 +60,8 @@ class RunArtefacts:
             UserError: not the folder of a run, its data set cannot be used any more, or its results are lost.
         """
         stages = read_stages(run)
-        try:
-            config = config_values((run / "config.py").read_text(encoding="utf-8"), str(run))
-            dataset = build_dataset(config)
-        except (OSError, ValueError, KeyError, SyntaxError) as error:
-            raise UserError(f"{run}/config.py cannot be read ({error})") from None
+        config = read_config(run)
+        dataset = build_dataset(config)
         places = {node: stage_directory(run, stage) for node, stage in stages.items()}
         directories = {node: place for node, place in places.items() if place is not None}
         placed = located(dataset, directories) if directories else None
@@ -73,10 +70,7 @@ class RunArtefacts:
         # The folder in the cache is called by the kind of stage.
         kinds = {node: stage_kind(place.parent.name) for node, place in directories.items()}
         known = {node: kind for node, kind in kinds.items() if kind is not None}
-        titles = {
-            node: str(stages[node].get("title") or kind.title or node)
-            for node, kind in known.items()
-        }
+        titles = {node: stages[node].title or kind.title or node for node, kind in known.items()}
         return cls(config, placed, {node: directories[node] for node in known}, titles, known)
 
     def picture(self, node: str, id: str, split: str) -> np.ndarray | None:
@@ -99,21 +93,28 @@ class RunArtefacts:
         Raises:
             UserError: the run has no such stage, or its result is not in the cache any more.
         """
+        config, name = self.node_config(node), self.full_name(node)
+        return self.kinds[name].handle(config, self.directories[name], self.dataset)
+
+    def node_config(self, node: str) -> Any:
+        """The config with which `node` was made, with the artefacts themselves in the place of references.
+
+        Raises:
+            UserError: as `artefact`.
+        """
         name = self.full_name(node)
         if name not in self.directories:
             raise UserError(
                 f"{unknown('stage', node, self.directories)} (what the cache has of this run)"
             )
-        directory = self.directories[name]
-        manifest = read_manifest(directory)
+        manifest = read_manifest(self.directories[name])
         made = {place.name: node for node, place in self.directories.items()}  # by hash
 
         def referred(reference: Reference) -> Any:
             # In a manifest, stages that were read go by their role.
             return self.artefact(made.get(manifest["upstream"][reference.path], reference.path))
 
-        config = replaced(manifest["config"], referred)
-        return self.kinds[name].handle(config, directory, self.dataset)
+        return replaced(manifest["config"], referred)
 
     def full_name(self, node: str) -> str:
         """`node`, or the node that may also be called so: ``refine.crf`` for ``crf``."""

@@ -21,16 +21,14 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_json
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from wsssbench.files.reading import cause
+from wsssbench.files.records import checked, parse_json
 
 SCHEMA = "wsssbench.sweep/1"
 FILE = "sweep.json"
@@ -93,6 +91,7 @@ class Status:
         reason: why it failed, or by what it was stopped.
         seconds: wall time.
         job: where it runs.
+        warnings: of its run, each once.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FINITE
@@ -101,6 +100,7 @@ class Status:
     reason: str = ""
     seconds: float = 0.0
     job: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Sweep:
             return Status("impossible", cell.impossible)
         written = self._written(cell)
         if self.has_results(cell):
-            return Status("done", seconds=written.seconds, job=written.job)
+            return replace(written, state="done", reason="")
         if written.state == "done":  # its results have been removed since
             return Status("waiting")
         if written.state == "running" and _is_gone(written.job):
@@ -162,7 +162,7 @@ class Sweep:
 
     def _written(self, cell: SweepCell) -> Status:
         try:
-            return _reader(Status).validate_json(self._status_file(cell).read_bytes())
+            return checked(Status, parse_json(self._status_file(cell).read_bytes()))
         except (OSError, ValueError):
             return Status("waiting")
 
@@ -186,43 +186,38 @@ def _is_gone(job: str) -> bool:
     return False
 
 
-@cache
-def _reader(kind: type[Any]) -> TypeAdapter[Any]:
-    """Build the check of a file's content against `kind`. Pydantic takes 0.3 s to import and is needed here only."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
-
-
 def read_sweep(directory: Path) -> Sweep:
     """The sweep in `directory`.
 
     Raises:
         UserError: no ``sweep.json``, or one that cannot be read, with the place of what is wrong in it.
     """
-    from pydantic import ValidationError
-    from pydantic_core import from_json
-
     path = directory / FILE
     try:
-        content = from_json(path.read_bytes())
+        content = parse_json(path.read_bytes())
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             schema = content.get("schema") if isinstance(content, dict) else None
             raise ValueError(f"schema {schema!r:.60} is not {SCHEMA!r}")
-        sweep: Sweep = _reader(Sweep).validate_python({**content, "directory": directory})
+        sweep = checked(Sweep, {**content, "directory": directory})
         for number, cell in enumerate(sweep.cells):
             if not re.fullmatch(r"[\w-]{1,200}", cell.id, re.ASCII):
                 raise ValueError(
                     f"cells.{number}.id: {cell.id!r:.60} is not letters, digits, - and _"
                 )
+            if not _is_inside(cell.run):
+                raise ValueError(
+                    f"cells.{number}.run: {cell.run!r:.60} is not a folder in ../../runs"
+                )
         return sweep
     except FileNotFoundError:
         raise UserError(f"{directory} is not the folder of a sweep: it has no {FILE}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        given = "" if first["type"] == "missing" else f", not {first['input']!r:.60}"
-        reason = f"{place:.100}: {first['msg']}{given}"
     except (OSError, ValueError) as error:
-        reason = str(error)
-    raise UserError(f"{path} cannot be read ({reason}); give the command of the sweep again")
+        raise UserError(
+            f"{path} cannot be read ({cause(error)}); give the command of the sweep again"
+        ) from None
+
+
+def _is_inside(run: str) -> bool:
+    """Is the folder of a cell's results, as in the file, one of the work directory's runs? Empty means none."""
+    folder = os.path.normpath(run)
+    return not run or (folder.startswith("../../runs/") and "\0" not in run)

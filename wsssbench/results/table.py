@@ -18,6 +18,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 NARROW = 80  # columns that every terminal has
+_BESIDE = 2  # characters that a column takes beside its texts
 LONG_WORD = 20  # characters; longer ones may be broken
 BEST, SECOND = 1, 2
 _STYLES = {BEST: "bold", SECOND: "underline"}
@@ -83,9 +84,10 @@ class Footnotes:
 
 
 def terminal(table: Table, width: int = NARROW, styled: bool = True) -> Group:
-    """The table for rich; no text of it is read as markup.
+    """The table for rich; no text of it is read as markup, and none of it is left out.
 
-    Where the table is wider than `width`, what is behind a number goes below it, and then its spread, too.
+    Where the table is wider than `width`, what is behind a number goes below it, and then its spread, too. Where that
+    is not enough names break, and then columns go into further tables below, which have the names again.
 
     Args:
         table: what is shown.
@@ -93,30 +95,64 @@ def terminal(table: Table, width: int = NARROW, styled: bool = True) -> Group:
         styled: whether it shows bold and underlined; if not, the best gets a ``*`` and the second a ``°``.
     """
     body = list(zip(*table.rows, strict=True)) or [() for _ in table.columns]
-    for breaks in (0, 1, 2):
-        columns = [
-            _shown(column, cells, styled, breaks)
-            for column, cells in zip(table.columns, body, strict=True)
-        ]
-        if sum(_width(lines) + 2 for lines in map(_lines, columns)) <= width:
-            break
-    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column, (title, *cells) in zip(table.columns, columns, strict=True):
-        # On a narrow terminal names break between their words, and no number is cut short.
-        lines = _lines([title, *cells])
-        words = min(LONG_WORD, _width(" ".join(lines).split()))
-        shown.add_column(
-            title,
-            no_wrap=column.number,
-            overflow="fold",
-            min_width=_width(lines) if column.number else words,
-        )
-    for row in zip(*(cells for _, *cells in columns), strict=True):
-        shown.add_row(*row)
+    shown = [_lines_of(table.columns, body, styled, breaks) for breaks in (0, 1, 2)]
+    whole = [_width(lines) for columns in shown for lines in map(_lines, columns)]
+    total = [
+        sum(whole[at : at + len(body)]) + _BESIDE * len(body)
+        for at in range(0, len(whole), len(body))
+    ]
+    breaks = next((at for at, wide in enumerate(total) if wide <= width), 2)
+    blocks = _blocks(table.columns, shown[breaks], width)
+    if len(blocks) > 1:  # there is room then for what is behind a number
+        breaks = 1
+        blocks = _blocks(table.columns, shown[breaks], width)
+    tables = [_block(table.columns, shown[breaks], block, width) for block in blocks]
     marks = ("bold", "underlined") if styled else tuple(_PLAIN_MARKS.values())
     notes = [_wrapped(note, width) for note in (*table.notes, *table.legend(*marks))]
     below = [Text("\n".join(notes), style="dim")] if notes else []
-    return Group(Text(_wrapped(table.title, width), style="bold"), shown, *below)
+    return Group(Text(_wrapped(table.title, width), style="bold"), *tables, *below)
+
+
+def _lines_of(
+    columns: Sequence[Column], body: Sequence[Sequence[TableCell]], styled: bool, breaks: int
+) -> list[list[Text]]:
+    return [
+        _shown(column, cells, styled, breaks) for column, cells in zip(columns, body, strict=True)
+    ]
+
+
+def _least(column: Column, texts: Sequence[Text]) -> int:
+    """How narrow a column may be: no number is cut short, and names break between their words."""
+    lines = _lines(texts)
+    return _width(lines) if column.number else min(LONG_WORD, _width(" ".join(lines).split()))
+
+
+def _blocks(columns: Sequence[Column], shown: Sequence[list[Text]], width: int) -> list[list[int]]:
+    """Indices of the columns of each table, the first column in all of them."""
+    least = [_least(column, texts) + _BESIDE for column, texts in zip(columns, shown, strict=True)]
+    blocks = [[0]]
+    for index in range(1, len(columns)):
+        if len(blocks[-1]) > 1 and sum(least[i] for i in (*blocks[-1], index)) > width:
+            blocks.append([0])
+        blocks[-1].append(index)
+    return blocks
+
+
+def _block(
+    columns: Sequence[Column], shown: Sequence[list[Text]], block: Sequence[int], width: int
+) -> RichTable:
+    """One table of the columns `block`; the texts among them share the room that numbers leave."""
+    room = width - sum(_least(columns[i], shown[i]) + _BESIDE for i in block)
+    table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for index in block:
+        column, (title, *_) = columns[index], shown[index]
+        least = _least(column, shown[index])
+        more = max(0, min(_width(_lines(shown[index])) - least, room))
+        room -= more
+        table.add_column(title, no_wrap=column.number, overflow="fold", width=least + more)
+    for row in zip(*(shown[index][1:] for index in block), strict=True):
+        table.add_row(*row)
+    return table
 
 
 def heading(column: Column, width: int) -> list[str]:

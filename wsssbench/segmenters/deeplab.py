@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext, SegmentationItem, Segmenter
@@ -20,7 +22,11 @@ from wsssbench.segmenters.settings import (
     TrainView,
 )
 from wsssbench.training.quiet import log_file, quiet
+from wsssbench.training.rehearsal import images_per_step
 from wsssbench.training.schedule import Schedule
+from wsssbench.training.transforms import Side
+
+Factor = Annotated[float, Field(gt=0, le=16)]  # on the size of an image
 
 
 class DeepLab(Segmenter):
@@ -66,19 +72,20 @@ class DeepLab(Segmenter):
         backbone: dict[str, Any],
         schedule: dict[str, Any],
         head: Literal["largefov", "v2", "v3plus"] = "largefov",
-        crop: int = 321,
-        resize: tuple[float, float] = (0.5, 1.5),
-        resize_step: float | None = None,
+        crop: Side = 321,
+        resize: tuple[Factor, Factor] = (0.5, 1.5),
+        resize_step: Factor | None = None,
         flip: bool = True,
         photometric: bool | Literal["hsv10"] = True,
-        cat_max_ratio: float = 0.75,
-        channels: int | None = None,
-        dropout: float | None = None,
+        cat_max_ratio: Annotated[float, Field(gt=0, le=1)] = 0.75,
+        channels: Annotated[int, Field(ge=1, le=8192)] | None = None,
+        dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
         norm: bool | None = None,
-        norm_momentum: float = 0.1,
+        norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1,
         fc_from_vgg: bool = False,
-        dilations: tuple[int, ...] | None = None,
-        multi_scale_inputs: tuple[float, ...] = (),
+        dilations: Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1)]
+        | None = None,
+        multi_scale_inputs: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (),
         loss_at: Literal["image", "map"] = "image",
         align_corners: bool = False,
         init: dict[str, Any] | None = None,
@@ -121,6 +128,16 @@ class DeepLab(Segmenter):
             from wsssbench.segmenters.run import train
 
             train(self.settings, items, context)
+
+    def rehearse(self, context: RunContext, pretrained: bool) -> None:
+        """Train one step on two tiny images that are written for that, and predict one of them."""
+        schedule = self.settings.schedule
+        images = images_per_step(schedule, context.device, "segmenter.schedule")
+        self._check_batch(context.device)
+        with quiet(log_file(context.directory)):
+            from wsssbench.segmenters.run import rehearse
+
+            rehearse(self.settings, images, context, pretrained)
 
     def predict(
         self, items: Sequence[SegmentationItem], trained: Path, context: RunContext

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wsssbench.errors import UserError
 from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.interfaces import Backbone
+from wsssbench.models.classifier import without_weights
 from wsssbench.models.torchvision_backbone import fetch_weights
 from wsssbench.plugins import load
 from wsssbench.segmenters.settings import InitSettings
@@ -39,7 +40,7 @@ def build_backbone(
     registry = load().registries.backbone
     if pretrained and init is None:
         return _built(config)
-    blank = _without_weights(config)
+    blank = without_weights(config, _WHERE)
     if not pretrained or init is None:
         return _built(blank)
     state = load_state_dict_file(init.weights)
@@ -118,17 +119,6 @@ def thin(
 def _built(config: Mapping[str, Any]) -> Backbone:
     network: Backbone = load().registries.backbone.build(config, where=_WHERE)
     return network
-
-
-def _without_weights(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The same backbone from random values; unchanged if it does not offer that."""
-    registry = load().registries.backbone
-    parameters = registry.parameters(config["type"])
-    blank = {k: v for k, v in {"weights": None, "pretrained": False}.items() if k in parameters}
-    try:
-        return registry.resolve({**config, **blank}, _WHERE)
-    except UserError:
-        return dict(config)
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import worker_pool
 from wsssbench.progress import Task
 from wsssbench.segmenters.save_prediction import save_prediction
+from wsssbench.training.checkpoints import REMEDY
 
 
 class AveragedProbabilities(BaseTTAModel):
@@ -60,6 +61,11 @@ class AveragedProbabilities(BaseTTAModel):
             merged = merged / count
         if self.average == "logits":
             merged = merged.softmax(dim=0)
+        if not merged.isfinite().all():
+            photo = data["data_samples"][0][0].metainfo["img_path"]
+            raise UserError(
+                f"segment: its logits for {photo} are not finite, so the training has diverged: {REMEDY}"
+            )
         result = SegDataSample(metainfo=data["data_samples"][0][0].metainfo)
         result.set_data({"probabilities": PixelData(data=merged)})
         return [result]

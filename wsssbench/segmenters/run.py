@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dataset import DefaultSampler, pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmseg.models.segmentors import EncoderDecoder
+from PIL import Image
 from torch.utils.data import DataLoader
 
+from wsssbench.files.images import write_label
 from wsssbench.interfaces import RunContext, SegmentationItem
 from wsssbench.parallel import ranks
 from wsssbench.segmenters.data import Items, test_pipeline, training_pipeline
 from wsssbench.segmenters.network import build_network
 from wsssbench.segmenters.predictor import AveragedProbabilities, WrittenIoU
 from wsssbench.segmenters.settings import DeepLabSettings
-from wsssbench.training.checkpoints import read_weights
+from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything
 from wsssbench.training.loading import plain_errors, start_method, start_worker
 from wsssbench.training.quiet import isolated, log_file, quiet
+from wsssbench.training.rehearsal import check_crop, on_tiny_images, tiny_photo
 from wsssbench.training.runner import Runner, TrainingJob, fit
 
 
@@ -34,8 +39,46 @@ def train(
         seed_everything(context.seed)
         model = _network(settings, context.device)
         data = Items(items, settings.names, training_pipeline(settings.view), context.seed)
-        job = TrainingJob(model, data, pseudo_collate, model.state_dict, lr_multipliers(settings))
+        faster = lr_multipliers(settings)
+        if settings.init is None or settings.init.imagenet_only:
+            new = (f"backbone.network.{path}" for path in model.backbone.network.new_layers)
+            faster |= dict.fromkeys(new, settings.schedule.new_layers_lr)
+        job = TrainingJob(model, data, pseudo_collate, model.state_dict, faster)
         fit(job, settings.schedule, context, title="segment")
+
+
+def rehearse(settings: DeepLabSettings, images: int, context: RunContext, pretrained: bool) -> None:
+    """Train a step on that many tiny images in the context's directory, and predict one; see `Segmenter.rehearse`."""
+    with isolated():
+        start = replace(settings, init=settings.init if pretrained else None)
+        model = _network(start, context.device, pretrained).to(context.device)
+        stride, crop = model.backbone.network.strides[-1], settings.view.crop
+        check_crop(crop, stride, "segmenter.crop")
+
+        def attempt(side: int) -> None:
+            items = _tiny_items(context.directory, side, len(settings.names))
+            model.data_preprocessor.size = (side, side)
+            pipeline = training_pipeline(replace(settings.view, crop=side))
+            data = Items(items, settings.names, pipeline, context.seed)
+            batch = pseudo_collate([data[i, i] for i in range(images)])
+            loss, _ = model.parse_losses(
+                model.train()(**model.data_preprocessor(batch, training=True), mode="loss")
+            )
+            loss.backward()
+            one_view = replace(settings.test, scales=settings.test.scales[:1], flip=False)
+            seen = Items(items, settings.names, test_pipeline(one_view), test_mode=True)
+            with torch.inference_mode():
+                views = AveragedProbabilities(model, settings.test.average).eval()
+                views.test_step(pseudo_collate([seen[0]]))
+
+        on_tiny_images(attempt, crop, stride)
+
+
+def _tiny_items(directory: Path, side: int, labels: int) -> list[SegmentationItem]:
+    photo, label = directory / "photo.png", directory / "label.png"
+    Image.fromarray(tiny_photo(side)).save(photo)
+    write_label(label, (np.indices((side, side)).sum(axis=0) % labels).astype(np.uint8))
+    return [SegmentationItem(name, photo, label) for name in ("first", "second")]
 
 
 def predict(
@@ -59,7 +102,7 @@ def predict(
                 return metric.evaluate(0)
             data = Items(todo, settings.names, test_pipeline(settings.test), test_mode=True)
             model = _network(settings, context.device, pretrained=False)
-            model.load_state_dict(read_weights(weights))
+            load_weights(model, weights)
             views = AveragedProbabilities(model, settings.test.average)
             metrics: dict[str, float] = _runner(views, data, metric, context).test()
             return metrics
@@ -84,12 +127,12 @@ def _network(settings: DeepLabSettings, device: str, pretrained: bool = True) ->
 
 
 def lr_multipliers(settings: DeepLabSettings) -> dict[str, float]:
-    """Part of a parameter's name -> factor on its learning rate; new is what the head does not have weights for."""
+    """Where parameters are -> factor on their learning rate; new is what the head does not have weights for."""
     new = settings.schedule.new_layers_lr
     if settings.init is not None and settings.init.part == "network":
         return {}
     if settings.head.fc_from_vgg:
-        return {"decode_head.conv_seg": new, ".fc8": new}
+        return {"decode_head.conv_seg": new, "decode_head.branches.*.fc8": new}
     return {"decode_head": new}
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from wsssbench.errors import unknown
 from wsssbench.ops.crf import PRESETS
@@ -30,17 +32,13 @@ class TestSettings:
 
     __test__ = False  # pytest: this is no test
 
-    scales: tuple[float, ...] = (1.0,)
+    scales: Annotated[tuple[Annotated[float, Field(gt=0, le=8)], ...], Field(min_length=1)] = (1.0,)
     flip: bool = False
     average: Literal["probabilities", "logits", "maximum"] = "probabilities"
     crf: str | None = None
     slide: bool = False
 
     def __post_init__(self) -> None:
-        if not self.scales or min(self.scales) <= 0:
-            raise ValueError(
-                f"test.scales={self.scales}: give at least one scale, all greater than 0"
-            )
         if self.crf is not None and self.crf not in PRESETS:
             raise ValueError(f"test.crf: {unknown('CRF preset', self.crf, PRESETS)}")
 

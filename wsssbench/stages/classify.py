@@ -6,11 +6,12 @@ seed.
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -21,7 +22,16 @@ from torch.nn import functional as F
 from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.evaluation.ranking import average_precision
 from wsssbench.files.images import read_image
-from wsssbench.interfaces import Batch, Classifier, Dataset, Erasing, Losses, TrainedClassifier
+from wsssbench.interfaces import (
+    Batch,
+    Classifier,
+    Dataset,
+    Erasing,
+    Losses,
+    Output,
+    TrainedClassifier,
+)
+from wsssbench.interfaces.requirements import BrokenContractError, need_losses
 from wsssbench.models.classifier import build_classifier
 from wsssbench.models.preprocess import normalise
 from wsssbench.parallel import ranks
@@ -29,10 +39,27 @@ from wsssbench.parallel.jobs import single_thread
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import ClassifierFile
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    distinct,
+    with_short_training,
+)
+from wsssbench.training.checkpoints import REMEDY, load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import ImageLabels
-from wsssbench.training.schedule import Schedule, equal_share
+from wsssbench.training.rehearsal import (
+    check_crop,
+    images_per_step,
+    on_tiny_images,
+    tiny_photo,
+    training_step,
+)
+from wsssbench.training.schedule import BatchSize, Schedule, equal_share
 from wsssbench.training.task import TrainingTask
 from wsssbench.training.transforms import TrainTransform
 
@@ -49,9 +76,9 @@ class ClassifierSection:
     backbone: dict[str, Any]
     pooling: dict[str, Any]
     erasing: tuple[dict[str, Any], ...] = ()
-    dropout: float = 0.0
-    hidden: Annotated[int, Field(ge=0)] = 0
-    supervised_images: Annotated[int, Field(ge=1)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    hidden: Annotated[int, Field(ge=0, le=8192)] = 0
+    supervised_images: BatchSize | None = None
     transform: dict[str, Any]
     schedule: dict[str, Any]
 
@@ -88,11 +115,15 @@ class Classify(StageKind):
         Schedule.from_config(checked["schedule"], "classifier.schedule")
         return checked
 
+    def smoke(self, section: Any) -> Any:
+        return with_short_training(section)
+
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return () if nodes.config["import_cams"] else (NODE,)
+        imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
+        return () if imported else (NODE,)
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
-        if config["import_cams"]:
+        if config["import_cams"] or config.get(IMPORTED_LABELS):
             return {}
         return {"train": SplitUse("trains", trains=True), "val": SplitUse("watched")}
 
@@ -114,24 +145,30 @@ class Classify(StageKind):
             makes=TrainedClassifier,
         )
 
-    def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
-        """Compute one training step's losses on a small blank batch: the methods have to go together."""
-        num_classes = len(dataset.classes)
-        classifier = build_classifier(node.config["classifier"], num_classes)
-        if not classifier.erasing:
-            return
-        labels = torch.eye(2, num_classes)
-        # near the end of the schedule, so that what starts late takes part
-        batch = Batch(torch.zeros(2, 3, 64, 64), labels, progress=0.999)
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # e.g. that 64 pixels are small
-            output = classifier(batch.images)
-            for erasing in classifier.erasing:
-                assert isinstance(erasing, Erasing)
-                try:
-                    erasing.losses(classifier, batch, output)
-                except UserError as error:
-                    raise IncompatibleError(str(error)) from error
+    def rehearse(self, work: StageWork, pretrained: bool) -> TrainedClassifier:
+        """Do one training step: the methods have to go together. The classifier is a stand-in for the trained one."""
+        config, device = work.config, work.context.device
+        schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
+        images = images_per_step(schedule, device, "classifier.schedule")
+        num_classes = len(work.dataset.classes)
+        classifier = build_classifier(config["classifier"], num_classes, pretrained=pretrained)
+        crop, stride = config["transform"]["crop"], classifier.backbone.strides[-1]
+        check_crop(crop, stride, "classifier.transform.crop")
+        task = ClassificationTask(classifier, config["supervised_images"])
+        labels = torch.eye(images, num_classes)
+
+        def attempt(side: int) -> None:
+            photos = np.stack([normalise(tiny_photo(side))] * images)
+            training_step(task, {"images": torch.from_numpy(photos), "labels": labels}, device)
+
+        try:
+            _tell_warnings(classifier, crop, images, work.context.progress)
+            on_tiny_images(attempt, crop, stride)
+        except BrokenContractError:
+            raise
+        except UserError as error:
+            raise IncompatibleError(error.whole) from error
+        return Rehearsed(work.directory, classifier)
 
     def run(self, work: StageWork) -> dict[str, Any]:
         """Train, then report the mean average precision of the image-level predictions on the val split."""
@@ -147,12 +184,12 @@ class Classify(StageKind):
         )
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         faster = dict.fromkeys(
-            (f"classifier.{prefix}" for prefix in classifier.new_parameters()),
+            (f"classifier.{path}" for path in classifier.new_layers()),
             schedule.new_layers_lr,
         )
         task = ClassificationTask(classifier, config["supervised_images"])
         weights = train(task, data, schedule, work.context, faster, title="classify")
-        task.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        load_weights(task, weights)
         return {"val mAP": _mean_average_precision(task.classifier, work)}
 
     def handle(
@@ -162,6 +199,34 @@ class Classify(StageKind):
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         return {"initial weights": {"backbone": node.config["classifier"]["backbone"]}}
+
+
+@dataclass(frozen=True)
+class Rehearsed(TrainedClassifier):
+    """A classifier of one training step, which stands for the trained one in rehearsals."""
+
+    classifier: Classifier
+
+    def build(self) -> Classifier:
+        return self.classifier
+
+    def frozen(self) -> Callable[[Tensor], Output]:
+        classifier = copy.deepcopy(self.classifier).requires_grad_(False).eval()
+        return lambda images: cast(Output, classifier(images))
+
+
+def _tell_warnings(classifier: Classifier, crop: int, images: int, progress: Progress) -> None:
+    """Show what the pooling has to say about the maps of a crop, e.g. that they are smaller than a bin."""
+    backbone = classifier.backbone
+    features = [
+        torch.zeros(images, channels, -(-crop // stride), -(-crop // stride))
+        for channels, stride in zip(backbone.channels, backbone.strides, strict=True)
+    ]
+    with warnings.catch_warnings(record=True) as said, torch.no_grad():
+        warnings.simplefilter("always", UserWarning)
+        classifier.train().classify(tuple(features))
+    for text in dict.fromkeys(str(warning.message) for warning in said):
+        progress.warn(f"{NODE}: {text}")
 
 
 class ClassificationTask(TrainingTask):
@@ -192,6 +257,7 @@ class ClassificationTask(TrainingTask):
         for i, erasing in enumerate(self.classifier.erasing):
             assert isinstance(erasing, Erasing)
             added = erasing.losses(self.classifier, given, output)
+            need_losses(added, component=f"erasing {type(erasing).__name__}")
             tag = f"{i}." if len(self.classifier.erasing) > 1 else ""
             terms.update({f"{tag}{name}": value for name, value in added.terms.items()})
             log.update({f"{tag}{name}": value for name, value in added.log.items()})
@@ -227,6 +293,11 @@ def _mean_average_precision(classifier: Classifier, work: StageWork) -> float | 
             task.advance()
     merged = {i: row for part in ranks.gather(logits) for i, row in part.items()}
     scores = np.stack([merged[i] for i in range(len(ids))])
+    if not np.isfinite(scores).all():
+        raise UserError(
+            f"{NODE}: its logits for images of '{config['val']}' are not finite, so the training has diverged: "
+            f"{REMEDY}"
+        )
     per_class = [
         average_precision(scores[:, k], labels[:, k] > 0)
         for k in range(labels.shape[1])

@@ -24,7 +24,15 @@ from wsssbench.registry import Registries
 from wsssbench.stages.evaluate import FORMATS
 from wsssbench.stages.handles import CamFiles, LabelFiles, ScoreFiles, files_of, photos_of
 from wsssbench.stages.infer_cams import heat
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    distinct,
+)
 
 _SECTION = "stages"
 
@@ -45,11 +53,18 @@ class Custom(StageKind):
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         config = nodes.config
+        if config[IMPORTED_LABELS]:
+            return ()
         return [name for name in config[_SECTION] if _class(config, name).makes in FORMATS]
 
     def lazy_names(self, nodes: Nodes) -> Iterable[str]:
         config = nodes.config
         return [name for name in config[_SECTION] if _class(config, name).makes not in FORMATS]
+
+    def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
+        """Return the use of the test split: of the others, the core's own stages have more to say."""
+        read = {key for name in config[_SECTION] for key in _class(config, name).splits}
+        return {"test": SplitUse("is read by a stage", labels=False)} if "test" in read else {}
 
     def node(self, name: str, nodes: Nodes) -> Node:
         cls = _class(nodes.config, name)

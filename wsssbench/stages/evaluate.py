@@ -13,9 +13,11 @@ import numpy as np
 from pydantic import Field
 
 from wsssbench.errors import UserError
+from wsssbench.evaluation.doubts import Names
 from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.evaluation.image_counts import write_image_counts
-from wsssbench.evaluation.score_files import score_files, summarise, threshold_grid
+from wsssbench.evaluation.score_files import FORMATS as FILES
+from wsssbench.evaluation.score_files import MIN_STEP, score_files, summarise, threshold_grid
 from wsssbench.files.ground_truth import read_mask
 from wsssbench.interfaces import Artefact, Cams, LabelMaps, ScoreMaps
 from wsssbench.parallel import ranks
@@ -26,6 +28,7 @@ from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork
 # Artefacts that can be scored -> the format of `wsssbench.evaluation.score_files` to read them in.
 FORMATS: Mapping[type[Artefact], str] = {Cams: "cam", ScoreMaps: "scores", LabelMaps: "png"}
 _PREFIX = "evaluate."
+Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +42,13 @@ class EvaluateSection:
         thresholds: (first, last, step) of the curve, from which the held-out split and the oracle choose.
     """
 
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.25
+    threshold: Threshold = 0.25
     selection: Literal["fixed", "otsu", "heldout"] = "fixed"
-    thresholds: tuple[float, float, float] = (0.0, 0.6, 0.01)
+    thresholds: tuple[Threshold, Threshold, Annotated[float, Field(ge=MIN_STEP, le=1)]] = (
+        0.0,
+        0.6,
+        0.01,
+    )
 
 
 class Evaluate(StageKind):
@@ -55,12 +62,10 @@ class Evaluate(StageKind):
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         section = check_parameters(EvaluateSection, given, self.section)
-        first, last, step = section["thresholds"]
-        if not (0 <= first <= last <= 1 and 0.0001 <= step <= 1):
-            raise UserError(
-                f"evaluate.thresholds={(first, last, step)} has to be (first, last, step) with "
-                "0 <= first <= last <= 1 and 0.0001 <= step <= 1"
-            )
+        try:
+            threshold_grid(*section["thresholds"])
+        except ValueError as error:
+            raise UserError(f"evaluate.thresholds={error}") from error
         _check_heldout(section["selection"], config["splits"])
         return section
 
@@ -125,7 +130,13 @@ class Evaluate(StageKind):
             write_image_counts(work.directory / IMAGE_COUNTS, ids, counts)
         chosen = summarise(accumulator, threshold, dataset.classes, choice)
         oracle = summarise(accumulator, None, dataset.classes) if "oracle" in thresholds else None
-        return {"chosen": chosen, "oracle": oracle}
+        names = Names(
+            mask=lambda id: dataset.mask_path(id, split),
+            file=lambda id: given.directory / f"{id}{FILES[form].suffix}",
+            classes=dataset.classes,
+        )
+        warnings = [doubt.text for doubt in accumulator.doubts(names)]
+        return {"chosen": chosen, "oracle": oracle, "warnings": warnings}
 
 
 def _check_heldout(selection: str, splits: Mapping[str, str]) -> None:

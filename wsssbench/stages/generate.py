@@ -8,8 +8,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from wsssbench.datasets.subset import Subset, Trial
 from wsssbench.interfaces import Dataset
 from wsssbench.parallel import ranks
 from wsssbench.plugins import load
@@ -31,7 +32,11 @@ class Generate(StageKind):
     taints = False
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
-        return registries.dataset.resolve(given, self.section)
+        section = registries.dataset.resolve(given, self.section)
+        if trial := config.get("trial"):
+            for size in cast(type[Dataset], registries.dataset.get(section["type"])).sizes:
+                section[size] = min(section[size], trial["images"])
+        return section
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return (NODE,) if nodes.dataset.generated else ()
@@ -59,9 +64,12 @@ def data_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_dataset(config: Mapping[str, Any]) -> Dataset:
-    """Build the data set of a resolved config; a generated one does not know its files yet."""
+    """Build the data set of a resolved config, of a trial only its images; a generated one has no files yet."""
     dataset: Dataset = load().registries.dataset.build(data_of(config), where=Generate.section)
-    return dataset
+    trial = config.get("trial")
+    if trial is None or (dataset.generated and dataset.sizes):  # which has been made small itself
+        return dataset
+    return Subset(dataset, Trial(**trial))
 
 
 def located(dataset: Dataset, directories: Mapping[str, Path]) -> Dataset | None:

@@ -29,6 +29,7 @@ from wsssbench.interfaces import (
 )
 from wsssbench.models.classifier import build_classifier
 from wsssbench.stages.stage import ids_of
+from wsssbench.training.checkpoints import load_weights
 
 WEIGHTS = "weights.pth"
 
@@ -77,10 +78,7 @@ class ClassifierFile(TrainedClassifier):
 
     def build(self) -> Classifier:
         classifier = build_classifier(self.architecture, self.num_classes, pretrained=False)
-        state = torch.load(self.directory / WEIGHTS, map_location="cpu", weights_only=True)
-        classifier.load_state_dict(
-            {name.removeprefix("classifier."): value for name, value in state.items()}
-        )
+        load_weights(classifier, self.directory / WEIGHTS, prefix="classifier.")
         return classifier
 
     def frozen(self) -> Callable[[Tensor], Output]:

@@ -8,7 +8,6 @@ its image has no class.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,23 +17,34 @@ import numpy as np
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.artefacts import read_cam, write_cam
-from wsssbench.files.atomic import write_atomically
 from wsssbench.files.cam_formats import FORMATS, CamFormat, bounded
 from wsssbench.files.contents import content_id
-from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import image_size
 from wsssbench.interfaces import Cam, Cams, Dataset
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
+from wsssbench.stages import classify
 from wsssbench.stages.handles import photos_of
-from wsssbench.stages.infer_cams import NODE, CamStage
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageWork, distinct, ids_of
+from wsssbench.stages.importing import (
+    collect_notes,
+    refuse_generated,
+    require_files,
+    write_note,
+)
+from wsssbench.stages.infer_cams import NODE, CamStage, InferCams
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    SplitUse,
+    StageWork,
+    distinct,
+    ids_of,
+)
 
 FIRST = 3  # files that are opened before any work
-# A line per image with something to tell; while processes work, each has a file of its own.
-_NOTES = "notes.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +60,22 @@ class ImportCams(CamStage):
 
     name = "import_cams"
     section = "import_cams"
+    replaces = (classify.Classify.section, InferCams.section)
     plain = {"import_cams": ImportSection}
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         return None if given is None else check_parameters(ImportSection, given, self.section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return (NODE,) if nodes.config[self.section] else ()
+        imported = nodes.config[self.section] and not nodes.config[IMPORTED_LABELS]
+        return (NODE,) if imported else ()
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
         imported = {"train": SplitUse("gets CAMs")} if config[self.section] else {}
         return {**super().split_uses(config), **imported}
 
     def node(self, name: str, nodes: Nodes) -> Node:
+        refuse_generated(nodes.dataset, self.section)
         given = nodes.config[self.section]
         directory, form = Path(given["directory"]), given["format"]
         splits = distinct(nodes.split(key) for key in ("train", "evaluate", "heldout"))
@@ -89,7 +102,7 @@ class ImportCams(CamStage):
         items = items_of(work.outside["cams"], form, dataset, config["splits"], work.directory)
         run_images(ImportJob(config["format"], dataset.classes), items, work.context, "import")
         ranks.barrier()
-        notes = _collect_notes(work.directory)
+        notes = collect_notes(work.directory, "clipped", "missing")
         if notes["clipped"]:
             work.context.progress.warn(
                 f"values of {notes['clipped']} of {len(items)} CAM files were slightly outside [0, 1], and clipped"
@@ -126,10 +139,8 @@ class ImportJob(ImageJob[ImportItem]):
 
     def run(self, item: ImportItem) -> None:
         cam, notes = convert(item, FORMATS[self.format], self.classes)
-        for note in notes:  # before the artefact: a note for a missing artefact is written again
-            name = f"{ranks.rank()}-{os.getpid()}-{_NOTES}"
-            with (item.target.parent / name).open("a", encoding="utf-8") as stream:
-                stream.write(f"{note} {item.id}\n")
+        for note in notes:
+            write_note(item.target.parent, note, item.id)
         write_cam(item.target, cam, exact=True)
 
 
@@ -179,20 +190,7 @@ def _name(names: Sequence[str], value: int) -> str:
 def items_of(
     directory: Path, form: CamFormat, dataset: Dataset, splits: Iterable[str], target: Path
 ) -> list[ImportItem]:
-    """List the images to import, each id once.
-
-    Raises:
-        UserError: no such folder, or files missing in it: one sentence with their number and the first names.
-    """
-    photos = photos_of(dataset, splits)
-    if not directory.is_dir():
-        raise UserError(f"the folder of CAMs {directory} does not exist")
-    names = [f"{photo.id}{form.suffix}" for photo in photos if photo.labels.any()]
-    missing = [name for name in names if not (directory / name).is_file()]
-    if missing:
-        raise UserError(
-            f"{directory} lacks {len(missing)} of the {len(names)} CAM files that are needed: {first_few(missing)}"
-        )
+    """List the images to import, each id once."""
     return [
         ImportItem(
             photo.id,
@@ -201,7 +199,7 @@ def items_of(
             directory / f"{photo.id}{form.suffix}",
             target / f"{photo.id}.npz",
         )
-        for photo in photos
+        for photo in photos_of(dataset, splits)
     ]
 
 
@@ -209,13 +207,11 @@ def check_import(directory: Path, format: str, dataset: Dataset, splits: Iterabl
     """Check before any work that every file is there, and that the first few can be imported.
 
     Raises:
-        UserError: unknown format; see `items_of` and `convert`.
+        UserError: unknown format; see `require_files` and `convert`.
     """
     form = find_format(format)
-    items = items_of(directory, form, dataset, splits, Path())
-    if dataset.generated:  # its images may not be there yet
-        return
-    for item in items[:FIRST]:
+    require_files(directory, form.suffix, "CAM files", dataset, splits)
+    for item in items_of(directory, form, dataset, splits, Path())[:FIRST]:
         convert(item, form, dataset.classes)
 
 
@@ -230,18 +226,3 @@ def find_format(name: str) -> CamFormat:
     if name not in FORMATS:
         raise UserError(unknown("CAM format", name, FORMATS))
     return FORMATS[name]
-
-
-def _collect_notes(directory: Path) -> dict[str, int]:
-    """Merge the notes of all processes, and count the images of each kind of note."""
-    files = sorted(directory.glob(f"*{_NOTES}"))
-    lines = {line for path in files for line in path.read_text(encoding="utf-8").splitlines()}
-    ranks.barrier()
-    if ranks.is_main() and lines:
-        write_atomically(directory / _NOTES, "".join(f"{n}\n" for n in sorted(lines)).encode())
-        for path in files:
-            if path.name != _NOTES:
-                path.unlink()
-    return {
-        kind: sum(line.startswith(f"{kind} ") for line in lines) for kind in ("clipped", "missing")
-    }

@@ -14,15 +14,28 @@ import numpy as np
 from wsssbench.files.artefacts import read_cam, write_cam
 from wsssbench.files.images import read_image
 from wsssbench.interfaces import Cam, Cams, Dataset, TrainedClassifier
+from wsssbench.interfaces.requirements import need_cam
+from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import classify
 from wsssbench.stages.handles import CamFiles, photos_of
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork, distinct
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+    at_one_scale,
+    distinct,
+)
+from wsssbench.training.rehearsal import on_tiny_images, tiny_photo
 
 NODE = "cam"
+LOOKED_AT = 50  # images, to tell a classifier that sees nothing
 
 
 class CamItem(NamedTuple):
@@ -49,7 +62,11 @@ class CamJob(ImageJob[CamItem]):
         read_cam(path)
 
     def run(self, item: CamItem) -> None:
-        cam = self.method.infer(self.classifier, read_image(item.image), item.labels)
+        image = read_image(item.image)
+        cam = self.method.infer(self.classifier, image, item.labels)
+        present = tuple((np.flatnonzero(item.labels) + 1).tolist())
+        name = f"cam {self.cam['type']} on image '{item.target.stem}'"
+        need_cam(cam, image.shape[:2], present, name)
         write_cam(item.target, cam)
 
 
@@ -81,8 +98,12 @@ class InferCams(CamStage):
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         return registries.cam.resolve(given, self.section)
 
+    def smoke(self, section: Any) -> Any:
+        return at_one_scale(section)
+
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return () if nodes.config["import_cams"] else (NODE,)
+        imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
+        return () if imported else (NODE,)
 
     def node(self, name: str, nodes: Nodes) -> Node:
         splits = distinct(nodes.split(key) for key in ("train", "evaluate", "heldout"))
@@ -100,6 +121,19 @@ class InferCams(CamStage):
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
         load().registries.cam.build(node.config["cam"], where=self.section)
 
+    def rehearse(self, work: StageWork, pretrained: bool) -> None:
+        """Infer the CAMs of a tiny image."""
+        if work.inputs["classifier"] is None:
+            return
+        classifier = work.inputs["classifier"].build().to(work.context.device).eval()
+        stride = classifier.backbone.strides[-1]
+        method = load().registries.cam.build(work.config["cam"])
+        labels = np.zeros(classifier.num_classes, np.float32)
+        labels[0] = 1
+        on_tiny_images(
+            lambda side: method.infer(classifier, tiny_photo(side), labels), 32 * stride, stride
+        )
+
     def run(self, work: StageWork) -> dict[str, Any]:
         """Infer the CAMs of every image of the splits, for the classes in its image-level labels."""
         photos = photos_of(work.dataset, work.config["splits"])
@@ -110,6 +144,13 @@ class InferCams(CamStage):
         device = work.context.device
         job = CamJob(work.config["cam"], work.inputs["classifier"], device)
         run_images(job, items, work.context, "cam", in_process=device == "cuda")
+        ranks.barrier()
+        looked_at = [item.target for item in items if item.labels.any()][:LOOKED_AT]
+        if looked_at and not any(read_cam(path).maps.any() for path in looked_at):
+            work.context.progress.warn(
+                f"the CAMs of {len(looked_at)} of {len(items)} images are empty: the classifier responds nowhere to "
+                "the classes of its images. Has its training diverged? Its loss is in the report"
+            )
         return {"images": len(items)}
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:

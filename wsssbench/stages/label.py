@@ -1,6 +1,6 @@
-"""label: scores -> pseudo-label, one palette PNG ``<id>.png`` per image, 255 where ignored.
+"""label: scores or CAMs -> pseudo-label, one palette PNG ``<id>.png`` per image, 255 where ignored.
 
-Config: confidence, splits.
+Config: splits; of scores confidence; of CAMs threshold, if it is a number.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -16,24 +16,40 @@ from pydantic import Field
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.artefacts import read_label
 from wsssbench.files.images import write_label
-from wsssbench.interfaces import Dataset, LabelMaps, ScoreMaps
-from wsssbench.ops.label_map import label_map
+from wsssbench.interfaces import Cam, Cams, Dataset, LabelMaps, ScoreMaps, Scores
+from wsssbench.ops.label_map import label_map, thresholded
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.registry import Registries, check_parameters
-from wsssbench.stages import infer_cams
+from wsssbench.stages import infer_cams, select_threshold
+from wsssbench.stages.evaluate import Threshold
 from wsssbench.stages.handles import LabelFiles
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct, ids_of
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    StageKind,
+    StageWork,
+    distinct,
+    ids_of,
+)
 
 NODE = "label"
+_OTSU = "otsu"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSection:
-    """The refinement `input` becomes the pseudo-label. A pixel is ignored (255) where the best class has less than
-    `confidence` of the scores' sum."""
+    """The result `input` becomes the pseudo-label.
+
+    Attributes:
+        input: a refinement, or ``cam``: the class with the largest activation, where that exceeds `threshold`.
+        confidence: of scores: a pixel is ignored (255) where the best class has less of their sum.
+        threshold: of CAMs: a number; ``otsu``, Otsu's criterion on the activations; None: ``evaluate.threshold``.
+    """
 
     input: str
     confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    threshold: Threshold | Literal["otsu"] | None = None
 
 
 class LabelItem(NamedTuple):
@@ -44,23 +60,31 @@ class LabelItem(NamedTuple):
 
 
 class LabelJob(ImageJob[LabelItem]):
-    """Turns one image's scores into its pseudo-label."""
+    """Turns one image's scores, or its CAM, into its pseudo-label.
 
-    def __init__(self, given: ScoreMaps, confidence: float) -> None:
+    Args:
+        given: scores, or CAMs.
+        level: the confidence for scores, the threshold for CAMs.
+    """
+
+    def __init__(self, given: Cams | ScoreMaps, level: float) -> None:
         self.given = given
-        self.confidence = confidence
+        self.level = level
 
     def valid(self, path: Path) -> None:
         read_label(path)
 
     def run(self, item: LabelItem) -> None:
-        scores = self.given.read(item.id)
-        label = label_map(scores.planes, scores.classes, scores.size, self.confidence)
+        given: Cam | Scores = self.given.read(item.id)
+        if isinstance(given, Cam):
+            label = thresholded(given.maps, given.classes, given.size, self.level)
+        else:
+            label = label_map(given.planes, given.classes, given.size, self.level)
         write_label(item.target, label)
 
 
 class Label(StageKind):
-    """Turns scores into pseudo-labels, in an experiment that has the section ``label``."""
+    """Turns scores or CAMs into pseudo-labels, in an experiment that has the section ``label``."""
 
     name = "label"
     section = "label"
@@ -71,28 +95,36 @@ class Label(StageKind):
         if given is None:
             return None
         section = check_parameters(LabelSection, given, self.section)
-        known = (*config["refine"], *config["stages"])
+        known = (infer_cams.NODE, *config["refine"], *config["stages"])
         if section["input"] not in known:
-            raise UserError(f"label.input: {unknown('refinement', section['input'], known)}")
+            raise UserError(f"label.input: {unknown('artefact', section['input'], known)}")
         return section
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return (NODE,) if nodes.config[self.section] else ()
+        given = nodes.config[self.section] and not nodes.config[IMPORTED_LABELS]
+        return (NODE,) if given else ()
 
     def node(self, name: str, nodes: Nodes) -> Node:
         section = nodes.config[self.section]
         given = nodes.need(section["input"], by="label.input")
-        if given.makes is not ScoreMaps:
+        if given.makes not in (Cams, ScoreMaps):
             made = given.makes.called if given.makes else "nothing to label"
             raise UserError(
-                f"label.input='{section['input']}' has to make scores, but makes {made}"
+                f"label.input='{section['input']}' has to make scores or CAMs, but makes {made}"
             )
+        inputs, level = {"given": given.name}, _level(section, given)
+        if level == {"threshold": None}:
+            level = {"threshold": nodes.config["evaluate"]["threshold"]}
+        elif level == {"threshold": _OTSU}:
+            level, chosen = {}, nodes.config["evaluate"]["selection"]
+            by = select_threshold.NODE if chosen == _OTSU else select_threshold.FOR_LABELS
+            inputs["threshold"] = nodes.need(by).name
         splits = distinct(nodes.split(key) for key in ("train", "evaluate"))
         return Node(
             name=name,
             kind=self,
-            config={"confidence": section["confidence"], "splits": splits},
-            inputs={"given": given.name},
+            config={**level, "splits": splits},
+            inputs=inputs,
             splits=splits,
             makes=LabelMaps,
             title=self.title,
@@ -105,12 +137,19 @@ class Label(StageKind):
             LabelItem(id, work.directory / f"{id}.png")
             for id, _ in ids_of(work.dataset, work.config["splits"])
         ]
-        job = LabelJob(work.inputs["given"], work.config["confidence"])
-        run_images(job, items, work.context, work.name)
+        level = work.config.get("confidence", work.config.get("threshold"))
+        if "threshold" in work.inputs:
+            level, _ = select_threshold.read_selected(work.inputs["threshold"])
+        run_images(LabelJob(work.inputs["given"], level), items, work.context, work.name)
         return {"images": len(items)}
 
     def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> LabelMaps:
         return LabelFiles(directory)
+
+    def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
+        if "confidence" in node.config:
+            return dict(above)
+        return {**above, "label threshold": node.config.get("threshold", _OTSU)}
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
         files = LabelFiles(directory)
@@ -124,3 +163,17 @@ class Label(StageKind):
         source = config["refine"].get(section["input"])
         cams = source is None or source["input"] == infer_cams.NODE
         return () if cams else (f"refine.{section['input']}",)
+
+
+def _level(section: Mapping[str, Any], given: Node) -> dict[str, Any]:
+    """Return the parameter that counts for what is `given`; UserError if the other one was set."""
+    mine, other = (
+        ("threshold", "confidence") if given.makes is Cams else ("confidence", "threshold")
+    )
+    if section[other]:
+        made = "CAMs" if given.makes is Cams else "scores"
+        raise UserError(
+            f"label.{other}={section[other]!r} does not go with label.input='{section['input']}', which makes {made}: "
+            f"set label.{mine} instead"
+        )
+    return {mine: section[mine]}

@@ -23,6 +23,7 @@ from wsssbench.interfaces import (
     ScoreMaps,
     Scores,
 )
+from wsssbench.interfaces.requirements import need_scores
 from wsssbench.ops.label_map import label_map
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
@@ -30,7 +31,16 @@ from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import infer_cams
 from wsssbench.stages.handles import ScoreFiles, photos_of
-from wsssbench.stages.stage import Node, Nodes, StageKind, StageWork, distinct, with_nested
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    StageKind,
+    StageWork,
+    distinct,
+    with_nested,
+    with_short_training,
+)
 from wsssbench.training.schedule import Schedule
 
 _SECTION = "refine"
@@ -65,7 +75,11 @@ class RefineJob(ImageJob[RefineItem]):
 
     def run(self, item: RefineItem) -> None:
         given: Cam | Scores = self.given.read(item.id)
-        write_scores(item.target, self.refinement.refine(read_image(item.image), given))
+        image, present = read_image(item.image), tuple(given.classes.tolist())
+        scores = self.refinement.refine(image, given)
+        name = f"refinement {type(self.refinement).__name__} on image '{item.id}'"
+        need_scores(scores, image.shape[:2], present, name)
+        write_scores(item.target, scores)
 
 
 class Fit(StageKind):
@@ -92,6 +106,10 @@ class Fit(StageKind):
             inputs={"given": _given(section["input"], name, nodes).name},
             splits=splits,
         )
+
+    def rehearse(self, work: StageWork, pretrained: bool) -> None:
+        refinement = load().registries.refinement.build(work.config["refinement"])
+        refinement.rehearse(work.context, pretrained)
 
     def run(self, work: StageWork) -> dict[str, Any]:
         """Train the refinement on the artefacts of the training split."""
@@ -134,7 +152,12 @@ class Refine(StageKind):
             previous = name
         return resolved
 
+    def smoke(self, section: Any) -> Any:
+        return {name: with_short_training(one) for name, one in section.items()}
+
     def names(self, nodes: Nodes) -> Iterable[str]:
+        if nodes.config[IMPORTED_LABELS]:
+            return ()
         return [f"{self.prefix}{name}" for name in nodes.config[_SECTION]]
 
     def node(self, name: str, nodes: Nodes) -> Node:

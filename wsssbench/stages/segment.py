@@ -6,7 +6,7 @@ pictures) and gallery_split.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import numpy as np
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Dataset, LabelMaps, SegmentationItem, TrainedSegmenter
+from wsssbench.interfaces.requirements import need
+from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries
@@ -22,13 +24,16 @@ from wsssbench.segmenters.settings import InitSettings, TestSettings
 from wsssbench.stages import label
 from wsssbench.stages.handles import LabelFiles
 from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
     Node,
     Nodes,
     SplitUse,
     StageKind,
     StageWork,
+    at_one_scale,
     distinct,
     with_nested,
+    with_short_training,
 )
 from wsssbench.training.schedule import Schedule
 
@@ -59,9 +64,13 @@ class Segment(StageKind):
         if given is None:
             return None
         component = registries.segmenter.resolve(given, _SECTION)
-        if config[label.Label.section] is None:
+        if config[label.Label.section] is None and not config.get(IMPORTED_LABELS):
             raise UserError("segmenter needs pseudo-labels: add label=dict(input='<refinement>')")
         return with_nested(component, _SECTION, registries)
+
+    def smoke(self, section: Any) -> Any:
+        small = with_short_training(section)
+        return {**small, "test": at_one_scale(small["test"])} if small.get("test") else small
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return (NODE,) if nodes.config[_SECTION] else ()
@@ -82,6 +91,9 @@ class Segment(StageKind):
 
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
         _build(node.config, dataset, where=_SECTION)
+
+    def rehearse(self, work: StageWork, pretrained: bool) -> None:
+        _build(work.config, work.dataset).rehearse(work.context, pretrained)
 
     def run(self, work: StageWork) -> dict[str, Any]:
         """Train on the pseudo-labels of the training split; sees no mask."""
@@ -164,6 +176,7 @@ class Predict(StageKind):
             directory.mkdir(exist_ok=True)
             context = replace(work.context, directory=directory)
             metrics = segmenter.predict(items, work.inputs["segmenter"].directory, context)
+            _check_predictions(metrics, items, directory, config["segmenter"]["type"])
             if items is scored:
                 own = {f"mmseg {key}": value for key, value in metrics.items()}
         return own
@@ -178,7 +191,7 @@ class Predict(StageKind):
         crf = test.get("crf")
         start = {key: segmenter[key] for key in ("backbone", "init") if segmenter.get(key)}
         return {
-            **{key: value for key, value in above.items() if key == "imported"},
+            **{key: value for key, value in above.items() if key in ("imported", "labels")},
             "scales": tuple(test.get("scales", ())),
             "flip": bool(test.get("flip", False)),
             "crf": (crf,) if crf else (),
@@ -216,6 +229,26 @@ def spread(ids: list[str], count: int) -> list[str]:
     """Return `count` ids spread evenly over the list: the same ones for every method, so that pictures compare."""
     count = min(count, len(ids))
     return [ids[i * len(ids) // count] for i in range(count)] if count else []
+
+
+def _check_predictions(
+    metrics: Any, items: Sequence[SegmentationItem], directory: Path, segmenter: str
+) -> None:
+    name = f"segmenter {segmenter}"
+    need(
+        isinstance(metrics, Mapping),
+        f"predict() returns {metrics!r}",
+        "a mapping of names to numbers is needed",
+        name,
+    )
+    ranks.barrier()  # every rank has left its share
+    missing = [item.id for item in items if not (directory / f"{item.id}.png").is_file()]
+    need(
+        not missing,
+        f"predict() leaves no file for {len(missing)} of {len(items)} images, the first is '{(missing or [''])[0]}'",
+        "every image needs its label map, <id>.png",
+        name,
+    )
 
 
 def _build(config: Mapping[str, Any], dataset: Dataset, where: str = "") -> Any:

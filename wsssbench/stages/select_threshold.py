@@ -26,9 +26,17 @@ from wsssbench.files.images import image_size
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress
 from wsssbench.stages import infer_cams
-from wsssbench.stages.stage import Node, Nodes, SplitUse, StageKind, StageWork
+from wsssbench.stages.stage import (
+    IMPORTED_LABELS,
+    Node,
+    Nodes,
+    SplitUse,
+    StageKind,
+    StageWork,
+)
 
 NODE = "threshold"
+FOR_LABELS = "threshold.otsu"
 OTSU_GRID = (0.0, 0.99, 0.01)
 _FILE = "threshold.json"
 
@@ -39,14 +47,19 @@ class SelectThreshold(StageKind):
     name = "select_threshold"
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        return () if nodes.config["evaluate"]["selection"] == "fixed" else (NODE,)
+        config = nodes.config
+        none = config["evaluate"]["selection"] == "fixed" or config[IMPORTED_LABELS]
+        return () if none else (NODE,)
+
+    def lazy_names(self, nodes: Nodes) -> Iterable[str]:
+        return (FOR_LABELS,)  # if the pseudo-labels are to be cut there
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
         return {"heldout": SplitUse("selects the threshold", masks=True)}
 
     def node(self, name: str, nodes: Nodes) -> Node:
         section = nodes.config["evaluate"]
-        method = section["selection"]
+        method = "otsu" if name == FOR_LABELS else section["selection"]
         held = method == "heldout"
         split = nodes.split("heldout" if held else "evaluate")
         config = {"method": method, "split": split}

@@ -17,8 +17,10 @@ import numpy as np
 from wsssbench.interfaces import Artefact, Dataset, RunContext
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
-from wsssbench.training.schedule import Schedule
+from wsssbench.training.schedule import Schedule, short
 
+# The section of an experiment that starts from somebody else's label maps, so that nothing above those is made.
+IMPORTED_LABELS = "import_labels"
 ONE_EACH = "given"  # the role of an artefact of which a stage reads something for every image of its splits
 
 
@@ -140,6 +142,7 @@ class StageKind(ABC):
         taints: what it makes from masks carries them on, so no image-level stage may descend from it.
         follows: it only tells something about what it reads, so ``--until`` includes it behind that.
         title: names its result in pictures if the node does not.
+        replaces: sections that are not read in an experiment which gives this kind's own.
     """
 
     name: ClassVar[str]
@@ -155,6 +158,7 @@ class StageKind(ABC):
     taints: ClassVar[bool] = True
     follows: ClassVar[bool] = False
     title: ClassVar[str] = ""
+    replaces: ClassVar[tuple[str, ...]] = ()
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         """Check the section that was `given` and fill in its defaults.
@@ -168,6 +172,14 @@ class StageKind(ABC):
             UserError: any mistake that the config alone shows.
         """
         return given
+
+    def smoke(self, section: Any) -> Any:
+        """Return the resolved `section` so that the stage takes moments: ``--smoke`` shows that things work together.
+
+        By default it is unchanged: on a handful of images most stages take no time. What comes out has to be a section,
+        too, and the same one if it is given here again.
+        """
+        return section
 
     @abstractmethod
     def names(self, nodes: Nodes) -> Iterable[str]:
@@ -207,6 +219,26 @@ class StageKind(ABC):
     ) -> Iterator[str]:
         """Yield sentences on problems of the data of `node`, for a data set that is not generated."""
         return iter(())
+
+    def rehearse(self, work: StageWork, pretrained: bool) -> Any:
+        """Try in a second what `run` does for hours, on tiny images; called before the first stage of a run.
+
+        A kind of stage that trains does one step in training mode and one inference.
+
+        Args:
+            work: as of `run`, with a directory that is thrown away. An artefact that is not made yet is what the
+                rehearsal of its stage returned.
+            pretrained: False: a weight file is missing, so the network starts from random values.
+
+        Returns:
+            A stand-in of the artefact, in memory, for the rehearsal of the stages that read it; None if there is none.
+
+        Raises:
+            IncompatibleError: components that do not go together.
+            MissingWeightsError: a weight file that the stage needs is not there.
+            Exception: anything else that would stop the stage.
+        """
+        return None
 
     @abstractmethod
     def run(self, work: StageWork) -> dict[str, Any]:
@@ -259,6 +291,18 @@ def with_nested(component: dict[str, Any], where: str, registries: Registries) -
     if isinstance(schedule, Mapping):
         filled["schedule"] = check_parameters(Schedule, schedule, f"{where}.schedule")
     return filled
+
+
+def with_short_training(component: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `component` with a schedule, if it has one, of very few iterations."""
+    schedule = component.get("schedule")
+    return {**component, "schedule": short(schedule)} if schedule else dict(component)
+
+
+def at_one_scale(component: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `component` with the smallest of its scales alone, if it has scales."""
+    scales = component.get("scales")
+    return {**component, "scales": (min(scales),)} if scales else dict(component)
 
 
 def ids_of(dataset: Dataset, splits: Iterable[str]) -> list[tuple[str, str]]:

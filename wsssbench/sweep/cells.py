@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides, apply_smoke
+from wsssbench.experiment.overrides import apply_overrides, refuse_repeated
 from wsssbench.experiment.plan import Plan, Settings, make_plan
+from wsssbench.experiment.trial import trial_of, tried
 from wsssbench.results.sweep_record import Row, Sweep, SweepCell
 from wsssbench.sweep.matrix import Matrix
 
@@ -34,26 +35,32 @@ class PlannedSweep:
 def plan_cells(
     matrix: Matrix,
     settings: Settings,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | None,
     overrides: Sequence[str] = (),
     smoke: bool = False,
     name: str = "",
+    limit: int | None = None,
 ) -> PlannedSweep:
     """Resolve and plan every cell.
 
     Args:
+        seeds: by default the base's own one.
         overrides: ``key=value`` of every row, before the rows' own.
-        smoke: with the base's own smoke overrides.
+        smoke: on a handful of images, with tiny trainings.
         name: of the sweep; by default the matrix's.
+        limit: at most so many images of each split.
 
     Raises:
-        UserError: a row that no config can be made of. Components that are fine but do not go together make their
-            cells impossible instead, unless that is true of every cell.
+        UserError: a row that no config can be made of; something given that would have no effect. Components that are
+            fine but do not go together make their cells impossible instead, unless that is true of every cell.
     """
-    name = name or matrix.name + ("-smoke" if smoke else "")
-    directory = settings.work_dir / "sweeps" / _folder(name)
-    base = read_config(matrix.base)
-    base = apply_overrides(apply_smoke(base) if smoke else base, overrides)
+    name = name or matrix.name
+    trial = trial_of(smoke, limit)
+    directory = settings.work_dir / "sweeps" / _folder(trial.marked(name) if trial else name)
+    refuse_repeated(overrides)
+    _refuse_own(overrides)
+    written = read_config(matrix.base)
+    base = apply_overrides(written, overrides)
     checked: set[str] = set()
     cells: list[SweepCell] = []
     plans: dict[str, Plan] = {}
@@ -61,10 +68,13 @@ def plan_cells(
         if not row.run:
             continue
         with _in_row(row):
+            _refuse_own(row.set)
+            given = (*overrides, *row.set)
             config = apply_overrides(base, row.set)
+            config = tried(config, written, smoke, limit, given, settings.progress.warn)
         # The base's published numbers are its own method's; a row has its own, which the comparison shows.
         config = {**config, "name": f"{name}-{slug}", "reference": {}}
-        for seed in seeds:
+        for seed in seeds or [config.get("seed", 0)]:
             id = f"{slug}-seed{seed}"
             with _in_row(row):
                 resolved = resolve({**config, "seed": seed})
@@ -78,9 +88,11 @@ def plan_cells(
             cells.append(SweepCell(id, row.name, seed, run))
     if not plans:
         raise UserError(f"no row of {name} can run; the first: {cells[0].impossible}")
+    runs = {cell.row: plans[cell.id].run_id for cell in cells if cell.id in plans}
+    _check_different(matrix, runs, settings)
     sweep = Sweep(
         directory=directory,
-        name=name,
+        name=directory.name,
         title=matrix.title,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         base=_as_typed(matrix.base),
@@ -101,6 +113,46 @@ def write(planned: PlannedSweep) -> None:
         if cell.id in planned.plans:
             text = config_text(planned.plans[cell.id].config)
             planned.sweep.config(cell).write_text(text, encoding="utf-8")
+
+
+# Keys of a config that a sweep sets itself -> how to say what they are to be.
+_OWN = {
+    "seed": "give --seeds 0,1,2 (in a matrix file: seeds=(0, 1, 2))",
+    "name": "rows are named by what they set; --name names the sweep",
+    "reference": "a row of a matrix file has its published numbers in paper=dict(CAM=...)",
+}
+
+
+def _refuse_own(overrides: Iterable[str]) -> None:
+    """Refuse overrides of what a sweep sets itself, since they would have no effect."""
+    for override in overrides:
+        key = override.partition("=")[0].strip().removeprefix("+")
+        if key.partition(".")[0] in _OWN:
+            raise UserError(f"{key} is set by the sweep itself: {_OWN[key.partition('.')[0]]}")
+
+
+def _check_different(matrix: Matrix, runs: Mapping[str, str], settings: Settings) -> None:
+    """Refuse an axis of which no value makes a difference, and tell of rows that compute the same.
+
+    What is stopped early may differ later on, so that is told only.
+
+    Args:
+        runs: row -> id of what it computes.
+    """
+    rows = [row for row in matrix.rows if row.name in runs]
+    for axis in () if settings.until else matrix.axes:
+        groups: dict[tuple[str, ...], set[str]] = {}  # values of the other axes -> what is computed
+        for row in rows:
+            others = tuple(value for name, value in row.axes.items() if name != axis)
+            groups.setdefault(others, set()).add(runs[row.name])
+        if len(groups) < len(rows) and all(len(group) == 1 for group in groups.values()):
+            values = ", ".join(dict.fromkeys(row.axes[axis] for row in rows))
+            raise UserError(f"the axis {axis} has no effect: {values} compute the same")
+    for run in dict.fromkeys(runs.values()):
+        same = [name for name in runs if runs[name] == run]
+        if len(same) > 1:
+            until = f" up to {settings.until}" if settings.until else ""
+            settings.progress.warn(f"these rows compute the same{until}: {'; '.join(same)}")
 
 
 @contextmanager

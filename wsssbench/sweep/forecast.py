@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from wsssbench.experiment.estimate import estimate
 from wsssbench.experiment.plan import Plan, Step
 from wsssbench.results.sweep_record import Sweep
 
@@ -16,7 +17,7 @@ class StageForecast:
     Attributes:
         node: what the experiment calls it.
         cached: is it there already?
-        seconds: what it took, or is going to take by the most similar earlier one; None if there is none.
+        seconds: what it took, or is going to take by earlier runs of the same work; None if there are none.
         parent: key of the stage it is drawn below in the tree, None for a root.
         cells: ids of the cells that need it.
     """
@@ -72,14 +73,14 @@ class Forecast:
         )
 
 
-def forecast(sweep: Sweep, plans: Mapping[str, Plan]) -> Forecast:
-    """Merge the plans of a sweep's cells."""
+def forecast(sweep: Sweep, plans: Mapping[str, Plan], device: str) -> Forecast:
+    """Merge the plans of a sweep's cells, which will run on `device`."""
     stages: dict[str, StageForecast] = {}
     for id, plan in plans.items():
         for step in plan.steps:
             key = _key(step)
             if key not in stages:
-                stages[key] = _stage(plan, step)
+                stages[key] = _stage(plan, step, device)
             stages[key].cells.append(id)
     row_of = {cell.id: cell.row for cell in sweep.cells}
     order = [row.name for row in sweep.rows]
@@ -90,9 +91,9 @@ def _key(step: Step) -> str:
     return f"{step.node.name} {step.entry.key.hash}"
 
 
-def _stage(plan: Plan, step: Step) -> StageForecast:
+def _stage(plan: Plan, step: Step, device: str) -> StageForecast:
     cached = step.state == "reused"
-    seconds = step.entry.seconds() if cached else step.entry.estimate()
+    seconds = step.entry.seconds() if cached else estimate(plan, step, device)
     # Of what a stage reads, it is drawn below what was made last: the data set is read by all.
     above = [plan[name] for name in step.node.inputs.values()]
     parent = max(above, key=lambda s: plan.steps.index(s), default=None)

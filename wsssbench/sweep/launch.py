@@ -30,15 +30,15 @@ class LaunchOptions:
 
     Attributes:
         work_dir: the work folder of all cells.
-        device: ``cpu`` or ``cuda``.
-        workers: number of processes of a cell for per-image work.
+        device: ``cpu`` or ``cuda``; ``auto`` leaves it to the machine that runs the cell.
+        workers: number of processes of each rank for per-image work; None leaves it to the machine that runs the cell.
         ranks: number of processes of a cell for training, by torchrun; 1 is without.
         threads: number of threads of each process for arithmetic on the CPU.
     """
 
     work_dir: Path
     device: str
-    workers: int
+    workers: int | None
     ranks: int = 1
     threads: int = 1
 
@@ -51,7 +51,7 @@ def command(sweep: Sweep, cell: SweepCell, options: LaunchOptions) -> list[str]:
         python += [*torchrun, "-m"]
     words = [*python, "wsssbench", "run", str(sweep.config(cell))]
     words += ["--work-dir", str(options.work_dir), "--device", options.device]
-    words += ["--workers", str(options.workers)]
+    words += ["--workers", str(options.workers)] if options.workers else []
     return words + (["--until", sweep.until] if sweep.until else [])
 
 

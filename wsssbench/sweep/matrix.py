@@ -23,10 +23,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from wsssbench.errors import UserError, unknown
-from wsssbench.experiment.config import read_config
+from wsssbench.experiment.config import Percent, Seed, read_config
 from wsssbench.experiment.overrides import as_overrides
 from wsssbench.registry import check_parameters
 from wsssbench.results.sweep_record import Paper, Row
@@ -46,7 +48,7 @@ class MatrixFile:
         until: the last stage of every cell.
         set: overrides of every row, before its own.
         baseline: the row that the others are compared with.
-        seeds: the default of `--seeds`.
+        seeds: the default of `--seeds`; without them the base's own one.
         paper: dict(source=..., card={protocol entry: value}) of the rows' published numbers.
     """
 
@@ -56,7 +58,7 @@ class MatrixFile:
     until: str | None = None
     set: dict[str, Any] | None = None
     baseline: str | None = None
-    seeds: tuple[int, ...] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     paper: dict[str, Any] | None = None
 
 
@@ -65,7 +67,7 @@ class RowSection:
     """One row of a matrix file: overrides, the paper's numbers by evaluation (per cent), whether it is run here."""
 
     set: dict[str, Any] | None = None
-    paper: dict[str, float] | None = None
+    paper: dict[str, Percent] | None = None
     run: bool = True
 
 
@@ -88,7 +90,7 @@ class Matrix:
     rows: tuple[Row, ...]
     until: str | None = None
     baseline: str | None = None
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] | None = None
     paper: Paper | None = None
 
     def row(self, name: str) -> Row:
@@ -151,7 +153,7 @@ def _of_file(path: Path, content: Mapping[str, Any], base: str) -> Matrix:
         tuple(rows),
         sections["until"],
         sections["baseline"],
-        tuple(sections["seeds"]),
+        sections["seeds"],
         paper,
     )
     if matrix.baseline is not None:

@@ -8,9 +8,11 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from wsssbench.errors import UserError
+from wsssbench.progress import WARNING
 from wsssbench.results.sweep_record import Status, Sweep, SweepCell, here
 from wsssbench.sweep.stop import STOP_SIGNALS, StopRequest, by_signal
 
@@ -41,6 +43,7 @@ class CellProcess:
         self.sweep, self.cell, self.job = sweep, cell, job or here()
         self._began = time.monotonic()
         self._last = self._error = ""
+        self._warnings: dict[str, None] = {}  # in their order, each once
         self._rest = b""
         self._asked_at = self._ended_at = 0.0
         self.silent = False  # has its output come to its end?
@@ -80,6 +83,8 @@ class CellProcess:
         self._last = text.strip() or self._last
         if text.startswith("error: "):  # torchrun says more after it
             self._error = text.strip()
+        if text.startswith(WARNING):
+            self._warnings[text.removeprefix(WARNING).strip()] = None
 
     def ask_to_stop(self, stop: StopRequest) -> None:
         """Ask the cell to end, more firmly as time passes; to be called until it has ended.
@@ -118,7 +123,7 @@ class CellProcess:
         if verdict_open and time.monotonic() < self._ended_at + _SETTLE:
             return None
         self._close()
-        status = self._status(code, stop)
+        status = replace(self._status(code, stop), warnings=tuple(self._warnings))
         self.sweep.note(self.cell, status)
         return status
 

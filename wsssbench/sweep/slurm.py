@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,32 @@ from wsssbench.sweep.stop import stop_requests
 _POLL_SECONDS = 2.0
 # how submitit's states begin when somebody has ended the job: a user, a time limit, a job of higher priority
 _STOPPED = ("CANCELLED", "DEADLINE", "INTERRUPTED", "PREEMPTED", "TIMEOUT")
-DEFAULTS = {"timeout_min": 24 * 60}
+DEFAULTS = {"timeout_min": 24 * 60, "nodes": 1, "tasks_per_node": 1}
+CORES = 8  # of each rank, for the workers that read images and refine: this machine's number says nothing about a node
+
+
+@dataclass(frozen=True)
+class CellJob:
+    """The work of a job: one cell, to its end; see `run_cell` for the fields.
+
+    Before a time limit, and before a job of higher priority takes its place, the cluster warns the job. submitit then
+    asks for a `checkpoint` and puts the job back into the queue; the cell goes on where it was when it runs again.
+    """
+
+    directory: Path
+    id: str
+    words: Sequence[str]
+    environment: Mapping[str, str]
+    kind: str
+
+    def __call__(self) -> None:
+        run_cell(self.directory, self.id, self.words, self.environment, self.kind)
+
+    def checkpoint(self) -> Any:
+        """Return the same work again, since the cell's own results are its checkpoint."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
 
 
 def submit(
@@ -39,7 +65,8 @@ def submit(
         UserError: submitit is not installed, there is no Slurm here, or it does not know an option.
     """
     executor = _executor((sweep.directory / "jobs").resolve(), cluster, launch, options)
-    environment = {"OMP_NUM_THREADS": str(launch.threads)}
+    threads = launch.threads if cluster == "debug" else _cores(launch, options) // launch.ranks
+    environment = {"OMP_NUM_THREADS": str(max(1, threads))}
     kind = f"{cluster} job"
     jobs: dict[str, Any] = {}
     try:
@@ -48,9 +75,8 @@ def submit(
                 # written before the job exists, since the job writes the cell's next state
                 sweep.note(cell, Status("running", job=kind))
                 words = command(sweep, cell, launch)
-                jobs[cell.id] = executor.submit(
-                    run_cell, sweep.directory.resolve(), cell.id, words, environment, kind
-                )
+                job = CellJob(sweep.directory.resolve(), cell.id, words, environment, kind)
+                jobs[cell.id] = executor.submit(job)
     except BaseException:
         for cell in cells:
             sweep.note(cell, Status("waiting"))
@@ -93,6 +119,34 @@ def _ended(sweep: Sweep, cell: SweepCell, job: Any) -> Status:
     return status
 
 
+def request(launch: LaunchOptions, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a job asks the cluster for, as parameters of submitit's executor.
+
+    One task, which starts the ranks itself: a GPU each unless the device is the CPU, and their cores. `options` win.
+
+    Raises:
+        UserError: several tasks or nodes.
+    """
+    needs = {**DEFAULTS, "cpus_per_task": _cores(launch, options)}
+    names = {name.removeprefix("slurm_") for name in options}
+    for name in ("nodes", "tasks_per_node"):
+        if options.get(name, options.get(f"slurm_{name}", 1)) != 1:
+            raise UserError(
+                f"--slurm {name}: a cell is one task on one node, which starts --ranks processes; a run on several "
+                "nodes is started by torchrun in a batch script of yours, see docs/clusters.md"
+            )
+    own_gpus = names & {"gres", "gpus_per_node", "gpus_per_task", "num_gpus"}
+    if launch.device != "cpu" and not own_gpus:
+        needs["gpus_per_node"] = launch.ranks
+    return {**{name: value for name, value in needs.items() if name not in names}, **options}
+
+
+def _cores(launch: LaunchOptions, options: Mapping[str, Any]) -> int:
+    """Return the cores of a job."""
+    given = options.get("cpus_per_task", options.get("slurm_cpus_per_task"))
+    return given if isinstance(given, int) else launch.ranks * (launch.workers or CORES)
+
+
 def _executor(folder: Path, cluster: str, launch: LaunchOptions, options: Mapping[str, Any]) -> Any:
     try:
         import submitit
@@ -104,9 +158,7 @@ def _executor(folder: Path, cluster: str, launch: LaunchOptions, options: Mappin
     try:
         executor = submitit.AutoExecutor(folder, cluster=cluster)
         if cluster != "debug":  # which runs here and at once, and takes no parameters
-            gpus = {"gpus_per_node": launch.ranks} if launch.device == "cuda" else {}
-            needs = {**DEFAULTS, "cpus_per_task": launch.workers, **gpus}
-            executor.update_parameters(**{**needs, **options})
+            executor.update_parameters(**request(launch, options))
     except (RuntimeError, NameError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--executor {cluster}: submitit refuses: {reason}") from None

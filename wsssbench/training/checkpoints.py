@@ -1,4 +1,7 @@
-"""Checkpoints that survive a kill at any moment: written under a temporary name, checked before they are used."""
+"""Checkpoints that survive a kill at any moment: written under a temporary name, checked before they are used.
+
+They are read as data: tensors and plain values. What else a file may hold could be code, and is not run.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from wsssbench.errors import UserError
+from wsssbench.files.reading import reading_artefact
+
+REMEDY = "a lower learning rate, a warm-up (warmup_iterations) or clip_grad usually helps"
 KEPT = 2  # the newest may turn out damaged
 _NAME = re.compile(r"iteration_(\d+)\.pth")
 _PART = ".part"
+_FACTS = ("epoch", "iter", "seed", "dataset_meta")  # of mmengine's, that resuming reads
 
 
-def write_weights(state: Mapping[str, Any], path: Path) -> None:
-    """Save a state dict as `path`, on the CPU; `path` is there complete or not at all."""
+def write_weights(state: Mapping[str, Any], path: Path, title: str) -> None:
+    """Save a state dict as `path`, on the CPU; `path` is there complete or not at all.
+
+    Raises:
+        UserError: a weight is NaN or infinite; `title` names the training.
+    """
+    _check_finite(state, f"{title}: after the last iteration")
     buffer = io.BytesIO()
     torch.save({name: value.detach().cpu() for name, value in state.items()}, buffer)
     part = path.with_name(path.name + _PART)
@@ -28,10 +42,42 @@ def write_weights(state: Mapping[str, Any], path: Path) -> None:
     _publish(part, path)
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict that `write_weights` saved, on the CPU."""
-    state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+def load_weights(network: nn.Module, path: Path, prefix: str = "") -> None:
+    """Load into `network` what `write_weights` saved.
+
+    Args:
+        prefix: of the names in the file, which those of the network lack.
+
+    Raises:
+        CorruptArtefactError: missing, damaged, or of another network.
+        UserError: a weight is NaN or infinite, as earlier versions may have saved it.
+    """
+    with reading_artefact(path):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        _check_finite(state, f"{path}:")
+        network.load_state_dict({name.removeprefix(prefix): of for name, of in state.items()})
+
+
+def load_checkpoint(network: nn.Module, path: Path) -> dict[str, Any]:
+    """Load into `network` the checkpoint at `path`; return what else is in it, on the CPU.
+
+    Raises:
+        CorruptArtefactError: missing, damaged, or of another network.
+    """
+    with reading_artefact(path):
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(checkpoint["state_dict"])
+        # Among its facts could be a config, which mmengine would run.
+        facts = {key: of for key, of in checkpoint["meta"].items() if key in _FACTS}
+        return {**checkpoint, "meta": facts}
+
+
+def _check_finite(state: Mapping[str, Any], where: str) -> None:
+    for name, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UserError(
+                f"{where} the weights {name} are not finite, so the training has diverged: {REMEDY}"
+            )
 
 
 class Checkpoints:
@@ -85,9 +131,15 @@ def _publish(part: Path, path: Path) -> None:
 
 
 def _intact(path: Path) -> bool:
-    """torch.save writes a zip archive, and every part of it carries a checksum, which torch.load does not check."""
+    """Is it whole, and a checkpoint of this iteration that holds nothing but tensors and plain values?
+
+    torch.save writes a zip archive, and every part of it carries a checksum, which torch.load does not check.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError):
+            whole = archive.testzip() is None
+        # Mapped: what is in the tensors is not read here.
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return whole and bool(checkpoint["meta"]["iter"] == iteration_of(path))
+    except Exception:  # damaged files make zipfile, pickle and torch raise all sorts of things
         return False

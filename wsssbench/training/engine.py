@@ -46,11 +46,12 @@ def train(
             randomness has to come from ``(context.seed, position)``.
         schedule: length and learning rate.
         context: where, on what, with which seed.
-        lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
+        lr_multipliers: first parts of names of parameters -> factor on their learning rate; see `build_optimizer`.
         title: the name of the task in messages.
 
     Raises:
-        UserError: empty data set, loss no longer finite, batch size that the ranks cannot share, amp without a GPU.
+        UserError: empty data set, the training has diverged (loss or weights), batch size that the ranks cannot
+            share, amp without a GPU.
     """
     ranks.init(context.device)
     weights = context.directory / "weights.pth"
@@ -67,7 +68,7 @@ def train(
             dataset,
             default_collate,
             weights=task.state_dict,
-            lr_multipliers=lr_multipliers or {},
+            lr_multipliers={f"task.{path}": f for path, f in (lr_multipliers or {}).items()},
             on_progress=model.set_progress,
         )
         return fit(job, schedule, context, title)

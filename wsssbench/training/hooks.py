@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,8 +17,12 @@ from torch import Tensor
 from wsssbench.errors import UserError
 from wsssbench.parallel import ranks
 from wsssbench.progress import Task
-from wsssbench.training.checkpoints import Checkpoints
+from wsssbench.training.checkpoints import REMEDY, Checkpoints
 from wsssbench.training.schedule import BatchSizes
+
+DIVERGED = (
+    1e12  # no loss of a network that learns is near it, and squares of gradients overflow soon
+)
 
 
 class Reseed(Hook):
@@ -52,7 +55,7 @@ class ReportProgress(Hook):
 
 
 class Scalars(Hook):
-    """One JSON line per iteration into a file, the loss to the progress bar; refuses to go on when it is no number."""
+    """One JSON line per iteration into a file, the loss to the progress bar; ends a training that has diverged."""
 
     priority = "NORMAL"  # before the scheduler (LOW) moves on to the next learning rate
 
@@ -69,10 +72,10 @@ class Scalars(Hook):
 
     def after_train_iter(self, runner: Any, outputs: Mapping[str, Tensor], **_: Any) -> None:
         values = _mean_over_ranks(outputs)
-        if not math.isfinite(values["loss"]):
+        if not abs(values["loss"]) < DIVERGED:  # also NaN
             raise UserError(
-                f"{self.title}: the loss became {values['loss']} at iteration {runner.iter + 1}; a lower learning "
-                "rate, a warm-up (warmup_iterations) or clip_grad usually helps"
+                f"{self.title}: the loss became {values['loss']:.4g} at iteration {runner.iter + 1}, so the training "
+                f"has diverged: {REMEDY}"
             )
         if self._file is not None:
             group = runner.optim_wrapper.param_groups[0]

@@ -26,7 +26,8 @@ def build_optimizer(
     Args:
         model: parameters with ``requires_grad=False`` and those with factor 0 are left out.
         schedule: everything but the length counts.
-        multipliers: part of a parameter's name -> factor; the longest part that fits counts.
+        multipliers: first parts of the dotted names of parameters -> factor; ``*`` stands for any part, and the
+            longest that fits counts.
 
     Raises:
         UserError: nothing is left to train.
@@ -76,8 +77,16 @@ def learning_rate(schedule: Schedule, size: int) -> list[dict[str, Any]]:
 
 
 def _multiplier(name: str, multipliers: Mapping[str, float]) -> float:
-    fitting = [part for part in multipliers if part in name]
-    return multipliers[max(fitting, key=len)] if fitting else 1.0
+    fitting = [path for path in multipliers if _leads_to(path, name)]
+    return multipliers[max(fitting, key=lambda path: path.count("."))] if fitting else 1.0
+
+
+def _leads_to(path: str, name: str) -> bool:
+    """Are the parts of `path` the first ones of `name`, part by part?"""
+    parts, given = path.split("."), name.split(".")
+    return len(parts) <= len(given) and all(
+        part in ("*", own) for part, own in zip(parts, given, strict=False)
+    )
 
 
 def _biases(model: nn.Module) -> set[int]:

@@ -15,16 +15,20 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModel, MMDistributedDataParallel
+from mmengine.model import BaseModel, MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.visualization import Visualizer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from wsssbench.errors import UserError
 from wsssbench.interfaces import Losses, RunContext
 from wsssbench.parallel import ranks
-from wsssbench.training.checkpoints import Checkpoints, iteration_of, write_weights
+from wsssbench.training.checkpoints import (
+    Checkpoints,
+    iteration_of,
+    load_checkpoint,
+    write_weights,
+)
 from wsssbench.training.hooks import (
     ReportProgress,
     Reseed,
@@ -36,7 +40,7 @@ from wsssbench.training.loading import plain_errors, start_method, start_worker
 from wsssbench.training.optimizer import build_optimizer, learning_rate
 from wsssbench.training.quiet import isolated, log_file, quiet
 from wsssbench.training.sampler import StreamBatches, StreamSampler
-from wsssbench.training.schedule import Schedule
+from wsssbench.training.schedule import Schedule, check_schedule
 from wsssbench.training.task import TrainingTask
 
 WEIGHTS = "weights.pth"
@@ -81,6 +85,11 @@ class Runner(mmengine.runner.Runner):
 
     def resume(self, filename: str, *_: Any, **__: Any) -> None:
         super().resume(filename, map_location="cpu")
+
+    def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
+        # The original runs what a file holds beside weights.
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        return load_checkpoint(model, Path(filename))
 
     def _init_model_weights(self) -> None:
         """Do nothing: the model arrives initialised."""
@@ -134,7 +143,7 @@ class TrainingJob:
         dataset: answers ``dataset[(index, position)]``; all its randomness comes from `position`.
         collate: list of samples -> batch.
         weights: what to save in the end.
-        lr_multipliers: part of a parameter's name -> factor on its learning rate; the longest part that fits counts.
+        lr_multipliers: first parts of names of parameters -> factor on their learning rate; see `build_optimizer`.
         on_progress: called before each iteration with the share of the schedule that is done, in [0, 1).
     """
 
@@ -150,13 +159,10 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
     """Train `job` and save its weights as ``weights.pth`` in the context's directory; resume if interrupted.
 
     Raises:
-        UserError: the loss is no longer finite, the schedule does not fit the ranks, mixed precision without a GPU.
+        UserError: the training has diverged (loss or weights), the schedule does not fit the ranks, mixed precision
+            without a GPU.
     """
-    if schedule.amp and context.device != "cuda":
-        raise UserError(
-            f"amp=True needs a GPU, but the device is '{context.device}': set amp=False"
-        )
-    schedule.per_rank(ranks.world_size())  # refuses what cannot be shared
+    check_schedule(schedule, ranks.world_size(), context.device, f"{title}: schedule")
     checkpoints = Checkpoints(context.directory / "checkpoints")
     start = _resume_point(checkpoints, title, context)
     total = schedule.length(len(job.dataset))  # type: ignore[arg-type]
@@ -174,7 +180,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
             scalars.close()
     path = context.directory / WEIGHTS
     if ranks.is_main():
-        write_weights(job.weights(), path)
+        write_weights(job.weights(), path, title)
         checkpoints.remove()
     ranks.barrier()
     return path

@@ -5,33 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from wsssbench.errors import UserError
 from wsssbench.registry import check_parameters
 
 # Iterations between checkpoints, unless the user says otherwise.
 LONGEST_ROUND = 1000
+# Iterations and images per iteration of a training that only shows that it works; 8 ranks can share these.
+SHORT, SMALL_BATCH = 2, 8
 
-_POSITIVE = (
-    "batch_size",
-    "lr",
-    "epochs",
-    "iterations",
-    "first_batch_size",
-    "decay_batch_size",
-    "checkpoint_every",
-    "clip_grad",
-)
-_NOT_NEGATIVE = (
-    "first_epochs",
-    "weight_decay",
-    "power",
-    "warmup_iterations",
-    "new_layers_lr",
-    "bias_lr",
-    "bias_weight_decay",
-)
+LONGEST = 10_000_000  # iterations
+BatchSize = Annotated[int, Field(ge=1, le=16_384)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +61,7 @@ class BatchSizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A training schedule; every field is a user parameter.
+    """A training schedule; every field is a user parameter, whose range `from_config` checks.
 
     The learning rate of iteration i = 0, 1, ... is ``lr * (1 - i/T)^power``, times ``(i+1) / (warmup_iterations+1)``
     while warming up, times the multiplier of the layer. T is the number of iterations, unless `decay_batch_size` says
@@ -110,44 +97,34 @@ class Schedule:
         clip_grad: largest norm of the gradient of all parameters together; None does not clip.
 
     Raises:
-        ValueError: a value out of range, not exactly one of `epochs` and `iterations`, or a first phase or decay that
+        ValueError: not exactly one of `epochs` and `iterations`, or a first phase or decay that
             does not fit the rest.
     """
 
-    batch_size: int
-    lr: float
-    epochs: float | None = None
-    iterations: int | None = None
-    first_epochs: float = 0.0
-    first_batch_size: int | None = None
-    decay_batch_size: int | None = None
+    batch_size: BatchSize
+    lr: Annotated[float, Field(gt=0, le=100)]
+    epochs: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    iterations: Annotated[int, Field(ge=1, le=LONGEST)] | None = None
+    first_epochs: Annotated[float, Field(ge=0, le=100_000)] = 0.0
+    first_batch_size: BatchSize | None = None
+    decay_batch_size: BatchSize | None = None
     optimizer: Literal["SGD", "AdamW"] = "SGD"
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    power: float = 0.9
-    warmup_iterations: int = 0
-    new_layers_lr: float = 10.0
-    bias_lr: float = 1.0
-    bias_weight_decay: float | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 5e-4
+    power: Annotated[float, Field(ge=0, le=10)] = 0.9
+    warmup_iterations: Annotated[int, Field(ge=0, le=LONGEST)] = 0
+    new_layers_lr: Annotated[float, Field(ge=0, le=1000)] = 10.0
+    bias_lr: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    bias_weight_decay: Annotated[float, Field(ge=0, le=10)] | None = None
     amp: bool = False
-    checkpoint_every: int | None = None
-    clip_grad: float | None = None
+    checkpoint_every: Annotated[int, Field(ge=1, le=LONGEST)] | None = None
+    clip_grad: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.iterations is None):
             raise ValueError(
                 f"epochs={self.epochs} and iterations={self.iterations}: give exactly one of the two"
             )
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name}={value} has to be greater than 0")
-        for name in _NOT_NEGATIVE:
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"{name}={value} must not be negative")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum={self.momentum} has to be at least 0 and below 1")
         self._check_first_phase()
         self._check_decay()
 
@@ -225,6 +202,35 @@ class Schedule:
         if self.first_batch_size is not None:
             equal_share("first_batch_size", self.first_batch_size, world)
         return equal_share("batch_size", self.batch_size, world)
+
+
+def check_schedule(schedule: Schedule, world: int, device: str, where: str) -> None:
+    """Refuse a schedule, given at `where`, that cannot be trained by `world` ranks on `device`."""
+    if schedule.amp and device != "cuda":
+        raise UserError(
+            f"{where}.amp=True needs a GPU, but the device is '{device}': set amp=False"
+        )
+    schedule.per_rank(world)
+
+
+def short(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of `schedule`, a complete one, for a training of a few iterations with the same phases."""
+    sizes = {
+        key: min(schedule[key], SMALL_BATCH)
+        for key in ("batch_size", "first_batch_size")
+        if schedule[key] is not None
+    }
+    phases = bool(schedule["first_epochs"])
+    return {
+        **schedule,
+        **sizes,
+        "epochs": 2.0 if phases else None,
+        "first_epochs": 1.0 if phases else 0.0,
+        "iterations": None if phases else SHORT,
+        "decay_batch_size": None,
+        "warmup_iterations": min(schedule["warmup_iterations"], 1),
+        "checkpoint_every": LONGEST_ROUND,  # of a large network one weighs more than a gigabyte
+    }
 
 
 def equal_share(name: str, total: int, world: int) -> int:

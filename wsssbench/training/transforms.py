@@ -5,11 +5,19 @@ Every random choice is drawn from the generator that is passed in.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from PIL import Image
+from pydantic import Field
 from torchvision.transforms import functional as TF
 
 from wsssbench.models.preprocess import normalise, resize_image
+
+# Pixels. Larger crops than any network of the field is trained on would only take the memory.
+Side = Annotated[int, Field(ge=1, le=4096)]
+Strength = Annotated[float, Field(ge=0, le=5)]
+Hue = Annotated[float, Field(ge=0, le=0.5)]
 
 
 class TrainTransform:
@@ -30,11 +38,11 @@ class TrainTransform:
     def __init__(
         self,
         *,
-        resize_long: tuple[int, int] | None = None,
-        crop: int,
+        resize_long: tuple[Side, Side] | None = None,
+        crop: Side,
         flip: bool = True,
-        jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1),
-        jitter_probability: float = 0.8,
+        jitter: tuple[Strength, Strength, Strength, Hue] = (0.4, 0.4, 0.4, 0.1),
+        jitter_probability: Annotated[float, Field(ge=0, le=1)] = 0.8,
     ) -> None:
         if resize_long is not None and not 1 <= resize_long[0] <= resize_long[1]:
             raise ValueError(f"resize_long={resize_long} is not a range of lengths (low, high)")

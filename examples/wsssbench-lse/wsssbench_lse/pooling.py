@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from wsssbench.interfaces import Pooled, Pooling
 
@@ -23,7 +25,9 @@ class LSE(Pooling):
         ValueError: `r` is out of range.
     """
 
-    def __init__(self, num_classes: int, *, r: float = 5.0) -> None:
+    def __init__(
+        self, num_classes: int, *, r: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    ) -> None:
         super().__init__()
         if not 0 < r < math.inf:
             raise ValueError(f"r={r} has to be a number greater than 0")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -34,7 +35,12 @@ class GPP(Pooling):
         self,
         num_classes: int,
         *,
-        bins: tuple[int, ...] = (2, 4, 8, 16),
+        bins: Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1)] = (
+            2,
+            4,
+            8,
+            16,
+        ),
         aggregation: Literal["coarse_to_fine", "fine_to_coarse", "average"] = "coarse_to_fine",
     ) -> None:
         super().__init__()

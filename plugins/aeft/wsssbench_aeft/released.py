@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from wsssbench.interfaces import Batch
 from wsssbench.parallel.whole_batch import of_all_ranks
 from wsssbench_aeft.maths import mean_below, mean_where, squared_distance, unit
-from wsssbench_aeft.triplet import AEFT, Difference
+from wsssbench_aeft.triplet import AEFT, Difference, Weight
 
 FLOOR = 1e-5  # added to every maximum that divides
 FEW = 4  # no more hard triplets than these are not learnt from
@@ -66,7 +66,7 @@ class AEFTReleased(AEFT):
         channels: tuple[int, ...],
         *,
         paper: tuple[Difference, ...] = (),
-        attract: float = 0.2,
+        attract: Weight = 0.2,
         present_only: bool = True,
         **rest: Any,
     ) -> None:

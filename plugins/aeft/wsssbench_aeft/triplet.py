@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,6 +28,9 @@ Difference = Literal[
     "activation", "mask_size", "attract_distance", "attract_norm", "attract_relu",
     "attract_classes", "repel_norm", "repel_classes", "repel_rows", "negative", "negative_region",
 ]  # fmt: skip
+
+Weight = Annotated[float, Field(ge=0, le=1000)]
+Threshold = Annotated[float, Field(gt=0, le=1)]  # of activations, which are in [0, 1]
 
 
 class AEFT(Erasing):
@@ -77,18 +81,18 @@ class AEFT(Erasing):
         num_classes: int,
         channels: tuple[int, ...],
         *,
-        attract: float = 0.15,
-        repel: float = 0.15,
-        margin: float = 0.5,
-        t_high: float = 0.6,
-        t_low: float = 0.2,
+        attract: Weight = 0.15,
+        repel: Weight = 0.15,
+        margin: Weight = 0.5,
+        t_high: Threshold = 0.6,
+        t_low: Threshold = 0.2,
         attraction: Literal["soft", "rigid"] = "soft",
         embedding: Literal["indirect", "direct"] = "indirect",
         repelled: Literal["low", "full"] = "low",
         mask: Literal["soft", "hard"] = "soft",
         present_only: bool = False,
         distance: Literal["sum", "mean"] = "sum",
-        start: float = 0.0,
+        start: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
         for name, value in (("attract", attract), ("repel", repel), ("margin", margin)):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch.nn import functional as F
 
 from wsssbench.interfaces import Batch, Classifier, Erasing, Losses, Output
@@ -41,11 +42,11 @@ class RigidErasing(Erasing):
         num_classes: int,
         channels: tuple[int, ...],
         *,
-        weight: float = 1.0,
-        threshold: float = 0.6,
+        weight: Annotated[float, Field(ge=0, le=1000)] = 1.0,
+        threshold: Annotated[float, Field(gt=0, le=1)] = 0.6,
         mask: Literal["hard", "soft"] = "hard",
         present_only: bool = True,
-        start: float = 0.0,
+        start: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
         if not 0 <= weight < float("inf"):

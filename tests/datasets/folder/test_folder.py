@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 from wsssbench.datasets.check import check_dataset
 from wsssbench.datasets.folder.dataset import FolderDataset
 from wsssbench.errors import UserError
-from wsssbench.files.images import write_label
+from wsssbench.files.images import read_image, write_label
 from wsssbench.plugins import load
 
 CSV = """id,labels,split
@@ -248,8 +249,8 @@ def test_what_else_lies_in_the_folder(root: Path) -> None:
     found = dataset(root)
     assert all(found.image_path(id).is_file() for id in IDS)
     (root / "tiff").mkdir()
-    (root / "tiff" / "a.tif").write_bytes(b"")
-    assert "but 1 .tif" in refusal(root, images="tiff")
+    (root / "tiff" / "a.heic").write_bytes(b"")
+    assert "but 1 .heic" in refusal(root, images="tiff")
     assert "does not exist" in refusal(root, images="nowhere")
     make(root / "images", "x" * 201 + ".jpg")
     (root / "long.csv").write_text(f"id,labels\n{'x' * 201},cat\n")
@@ -291,7 +292,7 @@ def test_labels_files_that_cannot_be_read(root: Path) -> None:
     (root / "labels.csv").write_bytes("id,labels\nü,cat\n".encode("latin-1"))
     assert "it is not in UTF-8" in refusal(root)
     (root / "labels.csv").write_bytes("id,labels\nü,cat\n".encode("utf-16"))
-    assert "it is in UTF-16: save it as UTF-8" in refusal(root)
+    assert dataset(root).ids("train") == ["ü"]
     (root / "labels.csv").write_text("id,labels,split\n0001,cat\n")
     assert "2 columns instead of 3" in refusal(root)
 
@@ -318,3 +319,97 @@ def test_a_hundred_thousand_images(tmp_path: Path) -> None:
     assert time.process_time() - began < 10
     assert len(paths) == count // 2 and paths[-1].name == "099998.jpg"
     assert labels["val"].shape == (count // 2, 80) and labels["val"].sum(axis=1).max() == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["cats/0001", "cats\\0001", "cats\\0001.png", "{images}/cats/0001.png"]
+)
+def test_paths_in_labels_and_lists_of_any_system(root: Path, name: str) -> None:
+    name = name.format(images=root / "images")
+    (root / "labels.csv").write_text(f"id,labels\n{name},cat\n")
+    (root / "list.txt").write_text(f"{name}\n")
+    found = dataset(root, splits={"train": "list.txt"})
+    assert found.ids("train") == ["cats__0001"] and found.labels("train").tolist() == [[1]]
+
+
+def test_ids_and_classes_of_both_unicode_forms_are_one(root: Path) -> None:
+    both = [unicodedata.normalize(form, "ünï") for form in ("NFC", "NFD")]
+    assert both[0] != both[1]
+    for id in both:
+        lines = [
+            f"{id},{both[0]};dog",
+            f"0001,{both[1]}",
+            "0002.JPG,ice\u00a0cream",
+            "IMG 7.b,ice  cream",
+        ]
+        (root / "labels.csv").write_text("\n".join(["id,labels", *lines]), encoding="utf-8")
+        found = dataset(root)
+        assert found.classes == ("dog", "ice cream", both[0])
+        assert found.ids("train") == [both[0], "0001", "0002", "IMG 7.b"]
+        write_json(root, {"classes": [both[1], "dog"], "images": {id: [both[0]], "0001": ["dog"]}})
+        assert dataset(root, labels="labels.json").labels("train").tolist() == [[1, 0], [0, 1]]
+    assert "twice" in refusal(root, classes=tuple(both))
+
+
+def test_ids_that_begin_with_a_hash_count_and_comments_do_not(root: Path) -> None:
+    make(root / "images", "#1 front.jpg", "#2.jpg")
+    (root / "labels.csv").write_text("id,labels\n#1 front,cat\n#2,dog\n0001,dog\n")
+    (root / "list.txt").write_text("# mine\n#1 front\n#2.jpg\n# 0001\n#0001\n")
+    assert dataset(root, splits={"train": "list.txt"}).ids("train") == ["#1 front", "#2"]
+
+
+def test_other_formats_are_read_where_there_is_no_usual_one(root: Path) -> None:
+    for name, form in (
+        ("w.webp", "WEBP"),
+        ("b.BMP", "BMP"),
+        ("t.tif", "TIFF"),
+        ("0001.tiff", "TIFF"),
+    ):
+        Image.new("RGB", (30, 20), (9, 8, 7)).save(
+            root / "images" / name, form, **({"lossless": True} if form == "WEBP" else {})
+        )
+    (root / "images" / "h.heic").write_bytes(b"")
+    (root / "labels.csv").write_text("id,labels\nw,cat\nb,cat\nt.tif,cat\n0001,cat\nh,cat\n")
+    found = dataset(root)
+    assert [found.image_path(id).name for id in found.ids("train")[:4]] == [
+        "w.webp",
+        "b.BMP",
+        "t.tif",
+        "0001.jpg",
+    ]
+    assert all((read_image(found.image_path(id)) == (9, 8, 7)).all() for id in "wbt")
+    with pytest.raises(
+        UserError, match=r"'h' has no image in .*, but h\.heic: \.jpg, .* and \.tiff are read"
+    ):
+        found.image_path("h")
+
+
+@pytest.mark.parametrize(
+    ("id", "said"),
+    [
+        ("1", "but '0001': did a spreadsheet strip the zeros"),
+        ("1.0", "but '0001': did a spreadsheet strip the zeros"),
+        ("cats/1", "but 'cats__0001': did a spreadsheet strip the zeros"),
+        ("2.00701E+11", "did a spreadsheet round the number"),
+        ("0001.jpg,0001.png", "a line of a list is one id"),
+    ],
+)
+def test_what_became_of_an_id_is_told(root: Path, id: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        dataset(root).image_path(dataset(root)._images.find(id))
+
+
+@pytest.mark.parametrize("name", ["_background_", "__ignore__", "255"])
+def test_the_background_is_no_class_wherever_classes_are_listed(root: Path, name: str) -> None:
+    said = "has to list the foreground classes only"
+    names = (name, "cat", "dog", "traffic light")
+    (root / "names.txt").write_text("\n".join(names))
+    for classes in (names, "names.txt"):
+        assert said in refusal(root, classes=classes)
+    write_json(root, {"classes": list(names), "images": {"0001": ["cat"]}})
+    assert "labels.json" in refusal(root, labels="labels.json") and said in refusal(
+        root, labels="labels.json"
+    )
+    if not name.isdigit():
+        (root / "labels.csv").write_text(f"id,labels\n0001,cat\n0002.JPG,{name}\n")
+        assert said in refusal(root) and said in refusal(root, classes=("cat", "dog"))

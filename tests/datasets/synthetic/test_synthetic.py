@@ -163,7 +163,7 @@ def test_an_id_without_labels(dataset: SyntheticScenes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({"num_classes": 30}, "num_classes=30 has to lie between 2 and 20"),
+        ({"num_classes": 30}, "num_classes=30 has to be int >= 2 and <= 20"),
         ({"train_images": 0}, "train_images=0"),
         ({"seed": -1}, "seed=-1"),
         ({"image_size": 40, "object_size": [0.2, 0.4]}, "objects of 8.0 pixels"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +176,38 @@ def test_the_card_says_which_lists_and_masks(voc_root: Path, tmp_path: Path) -> 
     lists = {"val": str(tmp_path / "part.txt"), "train": "sub/other.txt"}
     card = VOC2012(root=str(voc_root), lists=lists, masks="Mine").card()
     assert card == {"lists": "train: other.txt, val: part.txt", "masks": "Mine"}
+
+
+def test_ids_of_a_devkit_in_any_form(voc_root: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "été") for form in ("NFC", "NFD"))
+    photos, masks = voc_root / "JPEGImages", voc_root / "SegmentationClass"
+    for old, new in (("2007_000001", apart), ("2007_000002", "#1 front"), ("2007_000003", "0003")):
+        (photos / f"{old}.jpg").rename(photos / f"{new}.jpg")
+        (masks / f"{old}.png").rename(masks / f"{new}.png")
+    (photos / "0003.jpg").rename(photos / "0003.JpG")
+    (voc_root / "Annotations").mkdir()
+    for name in (apart, "#1 front", "0003"):
+        text = "<annotation><object><name>cat</name></object></annotation>"
+        (voc_root / "Annotations" / f"{name}.xml").write_text(text)
+    for written in (composed, apart):
+        (voc_root / "mine.txt").write_text(f"# mine\n{written}\n#1 front\n0003\n")
+        dataset = VOC2012(root=str(voc_root), lists={"mine": "mine.txt"})
+        assert dataset.ids("mine") == [composed, "#1 front", "0003"]
+        found = [dataset.image_path(id).name for id in dataset.ids("mine")]
+        assert found == [f"{apart}.jpg", "#1 front.jpg", "0003.JpG"]
+        for id in dataset.ids("mine"):
+            mask = dataset.mask_path(id, "mine")
+            assert mask is not None and mask.is_file()
+        np.testing.assert_array_equal(dataset.labels("mine").argmax(axis=1), [7, 7, 7])
+    with pytest.raises(UserError, match=r"'3' has no image in .* but '0003'"):
+        dataset.image_path("3")
+
+
+def test_own_classes_from_a_file_are_in_the_command_for_labels(voc_root: Path) -> None:
+    (voc_root / "names.txt").write_text("scratch\nhole in one\n")
+    dataset = VOC2012(root=str(voc_root), classes="names.txt")
+    assert dataset.classes == ("scratch", "hole in one")
+    with pytest.raises(UserError, match="--classes 'scratch,hole in one'"):
+        dataset.labels("train")
+    with pytest.raises(ValueError, match="foreground classes only"):
+        VOC2012(root=str(voc_root), classes=("__background__", "scratch"))

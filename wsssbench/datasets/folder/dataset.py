@@ -15,7 +15,8 @@ from wsssbench.errors import UserError, unknown
 from wsssbench.files.class_names import checked_classes, read_classes
 from wsssbench.files.image_labels import class_indices
 from wsssbench.files.image_lists import first_few, read_names
-from wsssbench.files.images import IMAGE_SUFFIXES
+from wsssbench.files.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, USUAL_SUFFIXES
+from wsssbench.files.reading import reading
 from wsssbench.interfaces import Dataset
 
 _LONGEST_ID = 200  # bytes: a file name has 255, and files being written have longer names
@@ -30,7 +31,7 @@ class FolderDataset(Dataset):
     ``cats__0001``. Names that begin with a dot are not looked at; images without an entry in `labels` are not used.
 
     Args:
-        images: the folder of the images (.jpg, .jpeg, .png).
+        images: the folder of the images: .jpg, .jpeg, .png; .webp, .bmp, .tif, .tiff if an id has none of the first.
         labels: a CSV with the header ``id,labels`` or ``id,labels,split``, labels separated by ``;``; or a JSON
             ``{"classes": [...], "images": {"<id>": ["cat"], "<id>": {"labels": ["cat"], "split": "val"}}}``, where
             ``classes`` may be left out.
@@ -63,14 +64,14 @@ class FolderDataset(Dataset):
         known = self._given_classes(classes)
         file = read_label_file(self._source, known)
         if known is None and file.classes is not None:
-            known = checked_classes(file.classes)
+            known = self._checked(file.classes)
         self._ordered = known is not None
         if known is None and masks is not None:
             raise ValueError(
                 "masks are given, but nothing says which label-map value is which class: give `classes`, the names "
                 "in the order of the values 1..K"
             )
-        self.classes = known or checked_classes(named_classes(self._source, file.images))
+        self.classes = known or self._checked(named_classes(self._source, file.images))
         self._labels = self._read_labels(file.images)
         self._splits = self._read_splits(file.images, dict(splits or {}))
         self._check_ids()
@@ -136,6 +137,11 @@ class FolderDataset(Dataset):
     def _resolve(self, name: str) -> Path:
         return self.root / Path(name).expanduser()
 
+    def _checked(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """`classes` that the labels file names."""
+        with reading("labels file", self._source):
+            return checked_classes(classes)
+
     def _given_classes(self, classes: Sequence[str] | str | None) -> tuple[str, ...] | None:
         if classes is None:
             return None
@@ -157,13 +163,15 @@ class FolderDataset(Dataset):
                     "they need a folder of their own"
                 )
             skip = [mask_folder]
-        index = index_folder(folder, IMAGE_SUFFIXES, skip)
+        index = index_folder(folder, USUAL_SUFFIXES, skip, OTHER_SUFFIXES)
         if not index.files:
+            counts = Counter(Path(path).suffix.lower() for path in index.others.values())
             others = ", ".join(
-                f"{count} {suffix or 'without suffix'}" for suffix, count in index.others.items()
+                f"{count} {suffix or 'without suffix'}" for suffix, count in counts.items()
             )
             raise ValueError(
-                f"images folder {folder} has no .jpg, .jpeg or .png file{f', but {others}' if others else ''}"
+                f"images folder {folder} has no file that ends in {', '.join(IMAGE_SUFFIXES)}"
+                f"{f', but {others}' if others else ''}"
             )
         return index
 
@@ -198,7 +206,7 @@ class FolderDataset(Dataset):
         return splits or {EVERYTHING: list(self._labels)}
 
     def _read_list(self, path: Path) -> list[str]:
-        ids = [self._images.find(name) for name in read_names(path)]
+        ids = [self._images.find(name) for name in read_names(path, known=self._images.has)]
         twice = [id for id, count in Counter(ids).items() if count > 1]
         if twice:
             raise UserError(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-from collections import Counter
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from wsssbench.errors import UserError
 from wsssbench.files.image_lists import first_few
+from wsssbench.files.images import IMAGE_SUFFIXES
+from wsssbench.files.names import normal
 
 JOINT = "__"  # between the folders of an id: artefacts lie in one flat folder
+_ROUNDED = re.compile(r"\d+(\.\d+)?E\+\d+")  # as 2.00701E+11
 
 
 @dataclass(frozen=True)
@@ -27,22 +29,34 @@ class FolderIndex:
         folder: where the files are.
         files: id -> path below `folder`; the first by name if several files have this id.
         twice: id -> all paths, where there are several.
-        others: suffix -> number of the files of other kinds.
+        others: id -> path of the files of other kinds.
     """
 
     folder: Path
     files: dict[str, str]
     twice: dict[str, tuple[str, ...]]
-    others: dict[str, int]
+    others: dict[str, str]
 
     def find(self, name: str) -> str:
-        """The id that `name` means: an id, a path below the folder, with or without suffix; itself if there is none."""
-        id = flat_id(name)
-        if id not in self.files:
+        """The id that `name` means: an id, a path, with or without suffix; itself if there is none.
+
+        A path is below the folder or absolute, with slashes or, as on Windows, backslashes.
+        """
+        return self._found(name) or flat_id(name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether `name` means a file that is there."""
+        return self._found(name) is not None
+
+    def _found(self, name: str) -> str | None:
+        for way in (name, name.replace("\\", "/")):
+            id = flat_id(way.removeprefix(f"{self.folder}/"))
+            if id in self.files:
+                return id
             bare = str(PurePosixPath(id).with_suffix("")) if PurePosixPath(id).suffix else id
             if bare in self.files and any(flat_id(p) == id for p in self._paths(bare)):
                 return bare
-        return id
+        return None
 
     def path(self, id: str) -> Path:
         """The file of `id`.
@@ -63,11 +77,20 @@ class FolderIndex:
         return self.twice.get(id, (self.files[id],))
 
     def _hint(self, id: str) -> str:
+        if id in self.others:
+            return f", but {self.others[id]}: {_readable()} are read"
         if id.lower() in self._by_case:
             return f", but '{self._by_case[id.lower()]}': upper and lower case count"
+        number = _without_zeros(id)
+        if number in self._by_number:
+            return f", but '{self._by_number[number]}': did a spreadsheet strip the zeros?"
+        if _ROUNDED.fullmatch(id):
+            return ": did a spreadsheet round the number? Format its column as text before the ids are put in"
         last = id.rpartition(JOINT)[2]
         if last in self._by_name:
             return f", but one at '{self._by_name[last]}': sub-folders belong to the id"
+        if "," in id or "\t" in id or ";" in id:
+            return ": a line of a list is one id"
         return ""
 
     @cached_property
@@ -75,40 +98,59 @@ class FolderIndex:
         return {id.lower(): id for id in self.files}
 
     @cached_property
+    def _by_number(self) -> dict[str, str]:
+        return {number: id for id in self.files if (number := _without_zeros(id))}
+
+    @cached_property
     def _by_name(self) -> dict[str, str]:
         return {id.rpartition(JOINT)[2]: path for id, path in self.files.items()}
 
 
-def index_folder(folder: Path, suffixes: Sequence[str], skip: Sequence[Path] = ()) -> FolderIndex:
+def _without_zeros(id: str) -> str:
+    """The number that the name `id` is, behind its folders, as a spreadsheet writes it; empty if it is none."""
+    folders, joint, last = id.rpartition(JOINT)
+    number = last.removesuffix(".0")
+    return folders + joint + (number.lstrip("0") or "0") if number.isdigit() else ""
+
+
+def _readable() -> str:
+    return f"{', '.join(IMAGE_SUFFIXES[:-1])} and {IMAGE_SUFFIXES[-1]}"
+
+
+def index_folder(
+    folder: Path,
+    suffixes: Sequence[str],
+    skip: Sequence[Path] = (),
+    second: Sequence[str] = (),
+) -> FolderIndex:
     """Index `folder` and its sub-folders; files and folders whose name begins with a dot are not looked at.
 
     Args:
         suffixes: wanted ones in lower case, such as ``.jpg``; upper case counts, too.
         skip: sub-folders to leave out.
+        second: suffixes of files that count for ids which have none of the first.
     """
     skipped = {os.path.realpath(path) for path in skip}
-    wanted = set(suffixes)
-    files: dict[str, str] = {}
-    twice: dict[str, list[str]] = {}
-    others: Counter[str] = Counter()
+    found: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}
+    others: dict[str, str] = {}
     for path in _walk(str(folder), "", {*skipped, os.path.realpath(folder)}):
         stem, suffix = os.path.splitext(path)  # noqa: PTH122 - 100,000 Path objects take a second
-        if suffix.lower() not in wanted:
-            others[suffix.lower()] += 1
-            continue
-        id = flat_id(stem)
-        if id in files:
-            twice.setdefault(id, [files[id]]).append(path)
+        if suffix.lower() in suffixes or suffix.lower() in second:
+            found[suffix.lower() in suffixes].setdefault(flat_id(stem), []).append(path)
         else:
-            files[id] = path
+            others[flat_id(stem)] = path
+    paths = found[False] | found[True]
     return FolderIndex(
-        folder, files, {id: tuple(paths) for id, paths in twice.items()}, dict(others)
+        folder,
+        {id: of[0] for id, of in paths.items()},
+        {id: tuple(of) for id, of in paths.items() if len(of) > 1},
+        others,
     )
 
 
 def flat_id(name: str) -> str:
     """`name` as it is called everywhere: normal form C, ``/`` replaced by ``__``."""
-    return unicodedata.normalize("NFC", name).removeprefix("./").replace("/", JOINT)
+    return normal(name).removeprefix("./").replace("/", JOINT)
 
 
 def _walk(folder: str, prefix: str, seen: set[str]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from typing import Any
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.image_labels import read_label_rows, split_field
 from wsssbench.files.image_lists import first_few
+from wsssbench.files.names import class_name
 from wsssbench.files.reading import read_text, reading
 
 _PARTS = re.compile(r"\s*[\s,|/]\s*")  # what may have been meant to separate labels
@@ -132,7 +133,8 @@ def _image(id: str, entry: Any, path: Path) -> LabelledImage:
         raise UserError(
             f'{where} has to be a list of labels, or {{"labels": [...], "split": "train"}}'
         )
-    return LabelledImage(where, id.strip(), tuple(str(word).strip() for word in entry), split)
+    words = tuple(class_name(str(word).strip()) for word in entry)
+    return LabelledImage(where, id.strip(), words, split)
 
 
 def _are(kind: type | tuple[type, ...], values: Any) -> bool:

@@ -6,11 +6,13 @@ import copy
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 
-from wsssbench.datasets.synthetic.scene_layout import SceneParameters
+from wsssbench.datasets.synthetic.scene_layout import MOST_CLASSES, SceneParameters
 from wsssbench.datasets.synthetic.scenes import CLASS_NAMES, Scene, draw_scene
 from wsssbench.errors import UserError, unknown
 from wsssbench.files.atomic import write_atomically
@@ -25,6 +27,10 @@ _IMAGES = Path("JPEGImages")
 _MASKS = Path("SegmentationClass")
 _LISTS = Path("ImageSets/Segmentation")
 _LABELS = "labels.csv"
+
+Number = Annotated[int, Field(ge=1, le=6)]
+Span = Annotated[float, Field(ge=0.02, le=0.8)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class SyntheticScenes(Dataset):
@@ -56,25 +62,26 @@ class SyntheticScenes(Dataset):
     """
 
     generated = True
+    sizes = ("train_images", "val_images")
 
     def __init__(
         self,
         *,
-        num_classes: int = 8,
-        train_images: int = 600,
-        val_images: int = 200,
-        image_size: int = 128,
-        seed: int = 0,
-        objects: tuple[int, int] = (1, 3),
-        object_size: tuple[float, float] = (0.3, 0.7),
-        overlap: float = 0.3,
-        occluders: float = 0.25,
-        part_size: float = 0.1,
-        classes_per_body: int = 2,
-        context_probability: float = 0.9,
-        context_leak: float = 0.03,
-        clutter: float = 0.25,
-        boundary: int = 1,
+        num_classes: Annotated[int, Field(ge=2, le=MOST_CLASSES)] = 8,
+        train_images: Annotated[int, Field(ge=1, le=99_999)] = 600,
+        val_images: Annotated[int, Field(ge=1, le=99_999)] = 200,
+        image_size: Annotated[int, Field(ge=32, le=1024)] = 128,
+        seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
+        objects: tuple[Number, Number] = (1, 3),
+        object_size: tuple[Span, Span] = (0.3, 0.7),
+        overlap: Annotated[float, Field(ge=0, le=0.6)] = 0.3,
+        occluders: Share = 0.25,
+        part_size: Annotated[float, Field(ge=0.02, le=0.5)] = 0.1,
+        classes_per_body: Annotated[int, Field(ge=1, le=MOST_CLASSES)] = 2,
+        context_probability: Share = 0.9,
+        context_leak: Share = 0.03,
+        clutter: Annotated[float, Field(ge=0, le=0.8)] = 0.25,
+        boundary: Annotated[int, Field(ge=0, le=4)] = 1,
     ) -> None:
         for name, count in (("train_images", train_images), ("val_images", val_images)):
             if not 1 <= count <= 99_999:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from shlex import quote
 
 import numpy as np
 
+from wsssbench.datasets.folder.index import FolderIndex, index_folder
 from wsssbench.errors import UserError, unknown
 from wsssbench.files import image_labels as label_sources
-from wsssbench.files.class_names import checked_classes
+from wsssbench.files.class_names import checked_classes, read_classes
 from wsssbench.files.image_lists import ListEntry, read_list
 from wsssbench.files.images import IMAGE_SUFFIXES
+from wsssbench.files.names import in_either_form, normal
 from wsssbench.interfaces import Dataset
 
 VOC_CLASSES = (
@@ -20,6 +24,7 @@ VOC_CLASSES = (
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
     *("train", "tvmonitor"),
 )
+_PHOTOS = "JPEGImages"
 _LISTS = Path("ImageSets") / "Segmentation"
 _MASKS_OF = {"train_aug": "SegmentationClassAug", "test": ""}
 _MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug", "SegmentationObject")
@@ -40,7 +45,7 @@ class VOC2012(Dataset):
         masks: the folder of the masks.
         masks_of: other folders by split; ``""`` for none. By default ``train_aug`` has its masks in
             ``SegmentationClassAug`` and ``test`` has none.
-        classes: the K foreground names, in the order of the label-map values.
+        classes: the K foreground names, in the order of the label-map values, or a text file with one name a line.
 
     Paths that are not absolute are looked for in `root`, then in the working directory.
     """
@@ -53,10 +58,14 @@ class VOC2012(Dataset):
         lists: dict[str, str] | None = None,
         masks: str = "SegmentationClass",
         masks_of: dict[str, str] | None = None,
-        classes: tuple[str, ...] = VOC_CLASSES,
+        classes: tuple[str, ...] | str = VOC_CLASSES,
     ) -> None:
         self.root = _existing_root(root)
-        self.classes = checked_classes(classes)
+        self.classes = (
+            read_classes(self._resolve(classes))
+            if isinstance(classes, str)
+            else checked_classes(classes)
+        )
         self._labels = labels
         self._lists = dict(lists or {})
         self._masks_of = {"": masks, **_MASKS_OF, **(masks_of or {})}
@@ -71,7 +80,8 @@ class VOC2012(Dataset):
 
     def ids(self, split: str) -> list[str]:
         if split not in self._entries:
-            self._entries[split] = read_list(self._list_path(split))
+            listed = read_list(self._list_path(split), known=self._has_image)
+            self._entries[split] = [replace(entry, id=normal(entry.id)) for entry in listed]
             self._images.update({e.id: e.image for e in self._entries[split] if e.image})
         return [entry.id for entry in self._entries[split]]
 
@@ -93,17 +103,14 @@ class VOC2012(Dataset):
                 with suppress(UserError):
                     self.ids(split)
         if id in self._images:
-            return self.root / self._images[id]
-        for suffix in (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES)):
-            path = self.root / "JPEGImages" / f"{id}{suffix}"
-            if path.is_file():
-                return path
-        raise UserError(f"'{id}' has no image in {self.root / 'JPEGImages'} (.jpg, .jpeg or .png)")
+            return in_either_form(self.root / self._images[id])
+        path, folder = self._photo(id), self.root / _PHOTOS
+        return path or _index_once(folder, folder.stat().st_mtime_ns).path(id)
 
     def mask_path(self, id: str, split: str) -> Path | None:
         name = self._masks_of.get(split, self._masks_of[""])
         directory = self.root / name
-        return directory / f"{id}.png" if name and directory.is_dir() else None
+        return in_either_form(directory / f"{id}.png") if name and directory.is_dir() else None
 
     def has_masks(self, split: str) -> bool:
         """Tell whether a folder of masks is declared for `split`; if it does not exist, that is a mistake."""
@@ -112,6 +119,16 @@ class VOC2012(Dataset):
     def mask_directories(self) -> tuple[Path, ...]:
         names = {*_MASK_FOLDERS, *self._masks_of.values()} - {""}
         return tuple(self.root / name for name in sorted(names))
+
+    def _photo(self, id: str) -> Path | None:
+        for suffix in (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES)):
+            path = in_either_form(self.root / _PHOTOS / f"{id}{suffix}")
+            if path.is_file():
+                return path
+        return None
+
+    def _has_image(self, id: str) -> bool:
+        return self._photo(id) is not None
 
     def _list_path(self, split: str) -> Path:
         if split in self._lists:
@@ -140,10 +157,13 @@ class VOC2012(Dataset):
             if annotations.is_dir():
                 return annotations
             root, out = quote(str(self.root)), quote(str(self.root / "labels.csv"))
+            own = (
+                "" if self.classes == VOC_CLASSES else f" --classes {quote(','.join(self.classes))}"
+            )
             raise UserError(
                 f"{self.root} has neither labels.csv nor Annotations/, and `labels` names no other "
                 "file: give one, or make it from the masks: wsssbench data labels "
-                f"--voc {root} --splits {self._masked_splits()} --out {out}"
+                f"--voc {root} --splits {self._masked_splits()}{own} --out {out}"
             )
         if self._labels == "xml":
             if not annotations.is_dir():
@@ -157,12 +177,18 @@ class VOC2012(Dataset):
         return inside if inside.exists() else given
 
 
+# Kept outside the data set, which is sent to worker processes. It says what is there instead of an image.
+@lru_cache(maxsize=1)
+def _index_once(folder: Path, changed: int) -> FolderIndex:
+    return index_folder(folder, IMAGE_SUFFIXES)
+
+
 def _existing_root(root: str) -> Path:
     path = Path(root).expanduser()
-    if (path / "JPEGImages").is_dir():
+    if (path / _PHOTOS).is_dir():
         return path.absolute()
     near = [path / sub for sub in ("VOC2012", "VOCdevkit/VOC2012", "..")]
-    hint = next((f", did you mean {p}?" for p in near if (p / "JPEGImages").is_dir()), "")
+    hint = next((f", did you mean {p}?" for p in near if (p / _PHOTOS).is_dir()), "")
     if not path.is_dir():
         raise ValueError(f"root '{root}' does not exist{hint}")
     raise ValueError(
