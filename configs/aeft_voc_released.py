@@ -24,6 +24,8 @@ by their names in `paper`, e.g. number 7 with --set "classifier.erasing.0.paper=
  14  f from the last feature map            over 256 hidden channels                   hidden
  16  (silent: the next in the batch)        any image without a common class           *negative
  18  (silent: CAMs are of ReLU'd maps)      maps are upsampled before ReLU             cam.relu
+ 19  (silent: AffinityNet's crops)          begin at any pixel, black outside          refine.rw.crops
+ 20  DeepLab with ResNet38                  two 3 x 3 convolutions at dilation 12      segmenter.head
 
 What the paper leaves open is in _base_/aeft_resnet38d.py already, where it says [C]: t_high, t_low, crop, jitter,
 dropout, the learning rate of the new layers, the true momentum, alphas, random walk. GPP is the same in both.
@@ -40,7 +42,8 @@ Not reproduced:
  * The CRF after the walk sees the padded image and all 21 labels there, absent ones with probability 1e-5. Here it
    sees the image and the labels of the image.
  * What is left of an epoch after its last whole batch is dropped there.
- * There is no code for the segmentation network, so that is aeft_voc.py's.
+ * There is no code that trains the segmentation network, Net_dl, so all but its layers is aeft_voc.py's recipe. Whether
+   the paper's numbers are of that network is not verified.
 """
 
 _base_ = ["aeft_voc.py"]
@@ -70,6 +73,13 @@ classifier = dict(
     ),
 )
 cam = dict(relu="image")  # 18
+refine = dict(rw=dict(crops="pixels"))  # 19
+segmenter = dict(  # 20
+    head="dilated",
+    norm_momentum=0.1,  # the base's belongs to another head, as does its last layer
+    last_layer="normal",
+    align_corners=False,
+)
 smoke = {
     "classifier.supervised_images": 2,
     "classifier.schedule.first_batch_size": 4,

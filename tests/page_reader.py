@@ -48,6 +48,13 @@ class Page(HTMLParser):
         return [(t, a) for t, a in self.elements if name in (a.get("class") or "").split()]
 
     @property
+    def files(self) -> dict[str, str]:
+        """The content of every file that is inside the page, by name."""
+        links = [attrs for tag, attrs in self.elements if tag == "a" and "download" in attrs]
+        parts = {a["download"]: a["href"].partition("base64,")[2] for a in links}
+        return {name: base64.b64decode(part).decode() for name, part in parts.items()}
+
+    @property
     def photos(self) -> list[str]:
         """The addresses of the photos of the gallery."""
         styles = [attrs["style"] for _, attrs in self.of_class("shot")]
@@ -63,14 +70,16 @@ def check(html: str) -> Page:
     for tag, attrs in parsed.elements:
         for name in ("aria-labelledby", "aria-describedby", "for"):
             assert attrs.get(name) is None or attrs[name] in ids
-        if tag == "a":
+        if tag == "a" and "download" in attrs:
+            assert re.fullmatch(r"data:(text/csv|image/svg\+xml);base64,[\w+/=]+", attrs["href"])
+        elif tag == "a":
             in_run = re.fullmatch(r"artefacts/[\w.]+", attrs["href"])  # beside the page
             assert in_run or attrs["href"].removeprefix("#") in ids
         assert (tag not in {"iframe", "object", "embed", "base"} and "src" not in attrs) or (
             tag == "img" and attrs["src"].startswith("data:")
         )
         for name, value in attrs.items():
-            bare = re.sub(r"data:image/\w+;base64,[\w+/=]*", "", value or "")
+            bare = re.sub(r"data:[\w/+]+;base64,[\w+/=]*", "", value or "")
             assert "//" not in bare or name == "aria-label", (tag, name, value)
             assert not name.startswith("on")
     return parsed

@@ -25,6 +25,7 @@ from wsssbench.experiment.config import config_text
 from wsssbench.files.artefacts import write_cam
 from wsssbench.files.images import write_label
 from wsssbench.interfaces import Cam
+from wsssbench.results.run_details import read_details
 
 CONFIG = {**TINY, "refine": {"crf": TINY["refine"]["crf"]}, "label": {"input": "crf"}}
 SIZE = (8, 10)
@@ -89,6 +90,22 @@ def test_pictures_that_are_damaged_leave_the_rest_of_the_report(
     assert outcome.code == 0 and "the page has no pictures: photo.jpg cannot" in outcome.out
     page = done.report.read_text(encoding="utf-8")
     assert "There are none: photo.jpg cannot be read" in page and "The ladder" in page
+
+
+def test_a_run_knows_what_each_rung_was_made_from_and_its_classes(done: wsssbench.Run) -> None:
+    after = {one.node: one.after for one in done.result.evaluations}
+    assert after == {"cam": "", "refine.crf": "cam", "label": "refine.crf"}
+    assert list(done.result.figures) == ["classify"]
+    details = read_details(done.directory, done.result)
+    for one in done.result.evaluations:
+        found = {c.name: c.iou for c in details.classes[one.node] if c.iou is not None}
+        assert found == pytest.approx({k: v for k, v in one.iou.items() if v is not None})
+        pixels = details.confusion[one.node].pixels
+        right = np.diag(pixels)
+        iou = 100 * right / np.maximum(1, pixels.sum(axis=1) + pixels[:, :-1].sum(axis=0) - right)
+        assert {n: iou[k] for k, n in enumerate(["background", *done.classes]) if n in found} == (
+            pytest.approx(found)
+        )
 
 
 def test_the_ladder_is_what_the_stages_measured(done: wsssbench.Run) -> None:
@@ -251,7 +268,7 @@ def test_what_a_run_does_not_have(
         ({"set": ["cam.flip=true", "cam.flip=false"]}, "is given 2 times"),
         ({"force": "label", "until": "cam"}, "--force label has no effect, since --until cam"),
         ({"limit": 0}, "--limit 0: has to be at least 1"),
-        ({"limit": "9"}, "limit='9' has to be int"),
+        ({"limit": "few"}, "limit='few' has to be int"),
     ],
 )
 def test_wrong_arguments_of_a_run(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

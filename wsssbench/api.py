@@ -12,6 +12,7 @@ caller is a `wsssbench.errors.UserError` of one sentence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from wsssbench.experiment.overrides import apply_overrides, as_overrides, refuse
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
 from wsssbench.experiment.trial import tried
+from wsssbench.experiment.weight_files import refuse
 from wsssbench.pages.run_report import write_run_page
 from wsssbench.parallel import ranks
 from wsssbench.progress import Progress, Silent
@@ -38,6 +40,7 @@ from wsssbench.results.formats import records
 from wsssbench.results.layout import Options
 from wsssbench.results.run import RunResult, read_run
 from wsssbench.results.run_artefacts import RunArtefacts
+from wsssbench.results.started import announced
 
 MOST_WORKERS = 1024
 __all__ = ["Run", "compare", "evaluate", "open_run", "run"]
@@ -198,11 +201,14 @@ def plan(config: Mapping[str, Any], settings: Settings, seed: Any = None) -> Pla
 
 def run_plan(planned: Plan, settings: Settings) -> Run:
     """Do what is planned, and write the run's folder, page included, on the main rank."""
-    happened = execute(planned, settings)
-    result = collect(planned, happened)
-    directory = planned.directory(settings.work_dir)
+    refuse(planned.missing)
+    with announced(planned, settings.work_dir) if ranks.is_main() else nullcontext():
+        happened = execute(planned, settings)
+        result = collect(planned, happened)
+        directory = planned.directory(settings.work_dir)
+        if ranks.is_main():
+            write_run(result, planned, directory)
     if ranks.is_main():
-        write_run(result, planned, directory)
         _report(result, planned, directory, settings.progress)
     ranks.barrier()
     return Run(directory, result)
@@ -211,7 +217,8 @@ def run_plan(planned: Plan, settings: Settings) -> Run:
 def _report(result: RunResult, planned: Plan, directory: Path, progress: Progress) -> None:
     """Write the page of a run; whatever is wrong with it costs a warning, since the run itself has finished."""
     try:
-        write_run_page(directory / REPORT, result, lambda: RunArtefacts.of_plan(planned))
+        target = directory / REPORT
+        write_run_page(target, directory, result, lambda: RunArtefacts.of_plan(planned))
     except Exception as error:  # a chart, a picture, the disk
         progress.warn(
             f"the run is finished, but its report could not be written ({type(error).__name__}: {error}); "

@@ -33,11 +33,11 @@ def test_the_page_of_a_run_has_its_pictures(tmp_path):
     assert outcome.code == 0, outcome
     assert outcome.out.splitlines()[-1].startswith(f"{run / 'report.html'}: 0.")
     page = check((run / "report.html").read_text(encoding="utf-8"))
-    assert len(page.photos) == 6  # all there are
+    assert len(page.photos) == 6 + 3  # all there are, of train and val
 
     out = tmp_path / "page.html"
     assert call("report", run, "--images", 2, "--out", out).code == 0
-    assert len(check(out.read_text(encoding="utf-8")).photos) == 2
+    assert len(check(out.read_text(encoding="utf-8")).photos) == 2 * 2  # of each split
 
 
 def test_a_run_without_its_cache_has_a_page_without_pictures(tmp_path):
@@ -67,7 +67,7 @@ def test_a_sweep_by_its_name(sweep, tmp_path):
     assert outcome.code == 0, outcome
     assert "warning: There are no pictures:" in outcome.out
     page = check((sweep / "report.html").read_text(encoding="utf-8"))
-    assert "best: GPP" in page.text and "+ CRF mIoU ±" in page.text
+    assert "highest: GPP" in page.text and "+ CRF mIoU ±" in page.text
 
 
 def test_a_and_b_can_be_chosen(sweep):

@@ -85,10 +85,12 @@ def test_otsu_needs_no_mask_of_the_scored_split_to_choose(bench: Bench) -> None:
     assert rung["card"]["threshold_choice"] == "otsu"
     for mask in (bench.root / "SegmentationClass").iterdir():  # another truth, the same choice
         shutil.copy(mask, mask.with_suffix(".png.kept"))
-        label = read_label(mask)
-        write_label(mask, np.where(label == 255, 255, 0).astype(np.uint8))
+        write_label(mask, np.zeros_like(read_label(mask)))
     shutil.rmtree(bench.folder / "work")
-    assert bench.run("--set", "evaluate.selection=otsu").code == 0
+    for state in ("computed", "reused"):  # a warning stands beside its number, whoever computed it
+        outcome = bench.run("--set", "evaluate.selection=otsu")
+        assert outcome.code == 0 and f"evaluate.cam: {state}" in outcome.out, outcome
+        assert "warning: evaluate.cam: the masks hold background (0) only" in outcome.out
     assert bench.metrics()["rungs"][0]["chosen"]["threshold"] == chosen
 
 

@@ -66,8 +66,6 @@ def test_a_component_of_another_type_replaces_that_of_the_base(
 
 
 def test_an_override_that_would_have_no_effect(tiny: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"--set smoke.* give what it should override itself"):
-        apply_overrides(tiny, ["smoke={'seed': 3}"])
     imported = {**tiny, "import_cams": {"directory": "cams", "format": "psa"}}
     for key in ("classifier.pooling=GAP", "cam.flip=false"):
         with pytest.raises(UserError, match="no effect, since the section import_cams stands in"):

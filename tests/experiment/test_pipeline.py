@@ -143,6 +143,17 @@ def test_bit_rot_that_the_check_of_times_misses_is_repaired_when_read(
     assert any("cam makes it again" in text for text in how.progress.said)
 
 
+def test_what_descends_from_a_forced_stage_is_made_again(done: tuple[dict[str, Any], Path]) -> None:
+    steps = plan_of(*done, force=("classify",)).steps
+    assert {step.node.name: step.state for step in steps if step.state != "computed"} == {
+        "data": "reused"
+    }
+    by_name = {step.node.name: step for step in steps}
+    assert by_name["classify"].reason == "forced"
+    assert by_name["cam"].reason == "forced: classify is computed again"
+    assert all(step.forced for step in steps if step.node.name != "data")
+
+
 def test_until_runs_what_the_stage_needs_and_scores_it(done: tuple[dict[str, Any], Path]) -> None:
     plan = plan_of(*done, until="rw")
     assert list(states(plan)) == [

@@ -13,7 +13,7 @@ from wsssbench.errors import UserError
 from wsssbench.files.artefacts import read_cam, read_label, read_scores
 from wsssbench.files.images import read_image
 from wsssbench.ops.label_map import label_map
-from wsssbench.pages.gallery import comparison_pictures, run_gallery
+from wsssbench.pages.gallery import Shown, comparison_pictures, run_gallery
 from wsssbench.results.collection import load
 from wsssbench.results.image_pairs import extremes, image_pairs
 from wsssbench.results.run_artefacts import RunArtefacts
@@ -26,7 +26,7 @@ def run(tmp_path):
 
 
 def titles(row):
-    return [layer.title for layer in row.layers]
+    return [layer.title for layer in row.layers if not layer.part]
 
 
 def test_a_runs_images_go_through_its_pipeline(run):
@@ -50,6 +50,36 @@ def test_a_runs_images_go_through_its_pipeline(run):
     assert planes["ground truth"].shape == (SIZE, SIZE) and planes["ground truth"].any()
 
 
+def test_every_class_has_its_cam_beside_their_maximum(run):
+    files = RunArtefacts.of_run(run)
+    (row,) = run_gallery(files, 1)
+    maps = read_cam(files.directories["cam"] / f"{row.id}.npz").maps
+    parts = {layer.title: layer.plane for layer in row.layers if layer.part}
+    names = [files.dataset.classes[value - 1] for value in (2, 5)]
+    assert list(parts) == [f"CAM: {name}" for name in names]
+    assert all(
+        np.allclose(parts[f"CAM: {n}"], m, atol=1e-6) for n, m in zip(names, maps, strict=True)
+    )
+
+
+def test_the_best_and_the_worst_of_each_split_are_shown(run):
+    files = RunArtefacts.of_run(run)
+    ids = files.dataset.ids("train")
+    scores = dict(zip(ids, (30.0, 90.0, 10.0, 50.0, 70.0, 20.0), strict=True))
+    shown = [Shown("train", "CAM", scores), Shown("val", "DeepLab", {})]
+    rows = run_gallery(files, 4, shown=shown)
+    groups = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row.id)
+    assert groups["train: the best by CAM"] == [ids[1]]
+    assert groups["train: the worst by CAM"] == [ids[2]]
+    assert len(groups["train: spread evenly"]) <= 2 and len(groups["val"]) == 3
+    every = [row.id for row in rows]
+    assert len(set(every)) == len(every)
+    best = next(row for row in rows if row.id == ids[1])
+    assert best.numbers == (("IoU of CAM", "90.0"),)
+
+
 def test_a_refinement_that_becomes_the_pseudo_label_is_shown_once(tmp_path):
     label = {"input": "rw", "confidence": 0.0}
     run = write_cached_run(tmp_path, "from CAMs", label=label)
@@ -63,7 +93,7 @@ def test_a_work_folder_may_have_been_moved(tmp_path):
     run = write_cached_run(tmp_path / "old")
     shutil.move(tmp_path / "old", tmp_path / "new")
     moved = tmp_path / "new" / run.relative_to(tmp_path / "old")
-    assert len(run_gallery(RunArtefacts.of_run(moved), 1)[0].layers) == 6
+    assert len(titles(run_gallery(RunArtefacts.of_run(moved), 1)[0])) == 6
 
 
 def test_an_artefact_that_is_damaged_leaves_its_picture_out(run):

@@ -122,7 +122,7 @@ def test_precision_and_recall_are_at_the_same_scale():
     found = discs(scatter_chart(dots, "t"))
     (x1, y1), (x2, y2) = found["1"], found["2"]
     assert x2 - x1 == pytest.approx(y2 - y1, abs=0.2) and x2 > x1
-    html = scatter_chart(dots, "t", dots)
+    html = scatter_chart(dots, "t", [(dots[0], dots[1])])
     (way,) = Page(html).all("polyline", **{"class": "way"})
     assert np.allclose(vertices(way), [found["1"], found["2"]], atol=0.1)
     (diagonal,) = Page(html).all("polyline", **{"class": "diagonal"})
@@ -164,6 +164,15 @@ def drawn(chart: BarChart) -> Page:
 def per_cent(style: str, side: str) -> float:
     """Where `style` puts a side of a box, along the axis."""
     return float(re.search(rf"{side}:(?:calc\(100% - )?([\d.]+)%", style)[1])
+
+
+def test_discs_that_would_lie_on_each_other_stand_beside_each_other():
+    same = [Dot(RowStyle(str(i), i, 0), 40.0, recall) for i, recall in enumerate((50.0,) * 4, 1)]
+    same += [Dot(RowStyle("right", 5, 0), 40.0, 99.9), Dot(RowStyle("also", 6, 0), 40.0, 99.9)]
+    places = list(discs(scatter_chart(same, "t")).values())
+    for i, one in enumerate(places):
+        assert all(np.linalg.norm(one - other) > 16 for other in places[:i])
+        assert 0 < one[0] < 520
 
 
 def test_bars_are_as_long_as_their_values():

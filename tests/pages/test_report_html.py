@@ -1,24 +1,38 @@
 from __future__ import annotations
 
 import base64
+import csv
 import dataclasses
 import hashlib
+import io
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from page_reader import EVIL, Page, check, decode, rgba
 
 import wsssbench.pages.run_page as run_page
+from wsssbench.evaluation.class_counts import ClassCounts
+from wsssbench.evaluation.confusion_file import Confusion
 from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
 from wsssbench.pages.html import PAGE, write_page
 from wsssbench.pages.run_page import render
 from wsssbench.progress import duration
 from wsssbench.results.formatting import listed, memory
-from wsssbench.results.run import Evaluation, GalleryRow, Layer, Point, StageTime, TrainingCurve
+from wsssbench.results.run import (
+    Evaluation,
+    GalleryRow,
+    Layer,
+    Point,
+    RunResult,
+    StageTime,
+    TrainingCurve,
+)
+from wsssbench.results.run_details import RunDetails, class_scores
 
 
 def test_the_page_parses_and_fetches_nothing(make_result):
@@ -173,9 +187,14 @@ def test_a_run_with_nothing_in_it_still_has_a_page(make_result):
     assert "40.0" in check(render(make_result(evaluations=[only]))).text
 
 
-def test_classes_without_a_number_are_named_not_drawn(make_result):
-    text = Page(render(make_result())).text
-    assert "Not in the masks, and so without a number: sofa." in text
+def test_classes_of_old_runs_have_their_iou(make_result):
+    page = check(render(make_result()))
+    (line,) = (
+        line for line in page.files["aeft_voc-predict-classes.csv"].splitlines() if "cat" in line
+    )
+    assert line == "cat,50.0,,,,,"
+    assert "sofa,,,,,," in page.files["aeft_voc-predict-classes.csv"]
+    assert page.text.count("sofa") >= 2  # with a dash
 
 
 def test_trainings_are_drawn_by_stage(make_result):
@@ -191,7 +210,7 @@ def test_trainings_are_drawn_by_stage(make_result):
 
 @pytest.mark.parametrize("scheme", [0, 1])
 def test_text_has_contrast(scheme):
-    css = (PAGE / "report.css").read_text(encoding="utf-8")
+    css = "".join((PAGE / f"{one}.css").read_text(encoding="utf-8") for one in ("charts", "report"))
     colours = dict(re.findall(r"--([\w-]+): (#\w{6})", css.split(":root")[1 + scheme]))
 
     def luminance(colour):
@@ -242,3 +261,104 @@ def test_durations(seconds, text):
 def test_words():
     assert memory(812.4) == "812 MiB" and memory(1331) == "1.3 GiB"
     assert [listed("abc"[:n]) for n in (0, 1, 3)] == ["", "a", "a, b and c"]
+
+
+def counted() -> tuple[ClassCounts, Confusion]:
+    """Counts of two images and their confusion matrix: background, cat, dog and sofa, which does not occur."""
+    pixels = np.array([[60, 5, 0, 0, 1], [20, 30, 10, 0, 0], [0, 8, 2, 0, 0], [0, 0, 0, 0, 0]])
+    correct, predicted, true = np.diag(pixels), pixels[:, :4].sum(axis=0), pixels.sum(axis=1)
+    images = ClassCounts(*(np.stack([one, 0 * one]) for one in (correct, predicted, true)))
+    return images, Confusion(("background", "cat", "dog", "sofa"), pixels)
+
+
+def with_classes(result: RunResult) -> Page:
+    counts, confusion = counted()
+    scores = class_scores(counts, confusion.names)
+    return check(render(result, details=RunDetails({"cam": scores}, {"cam": confusion})))
+
+
+def test_classes_have_their_figures_and_what_they_are_taken_for(make_result):
+    page = with_classes(make_result())
+    (chart,) = page.all("svg", **{"class": "chart confusion"})
+    assert chart["aria-label"] == "CAM on train: what the pixels of every class are predicted as"
+    _, confusion = counted()
+    shares = 100 * confusion.pixels / np.maximum(1, confusion.pixels.sum(axis=1, keepdims=True))
+    names = [*confusion.names, "ignored"]
+    for i, j in np.argwhere(shares >= 0.5):
+        assert f"{names[i]} taken for {names[j]}: {shares[i, j]:.1f} %" in page.text
+    assert page.text.count(" taken for ") == int((shares >= 0.5).sum())
+    assert [a["class"] for a in page.all("rect") if "fill-opacity" in a].count("right") == 3
+
+
+def test_what_is_shown_can_be_taken_along_as_files(make_result):
+    result = make_result()
+    page = with_classes(result)
+    ladder = list(csv.DictReader(io.StringIO(page.files["aeft_voc-ladder.csv"])))
+    assert [(one["rung"], float(one["miou"])) for one in ladder] == [
+        ("CAM", 39.0),
+        ("DeepLab val", 55.25),
+    ]
+    curve = list(csv.DictReader(io.StringIO(page.files["aeft_voc-cam-thresholds.csv"])))
+    assert [float(point["threshold"]) for point in curve] == [0.1, 0.2, 0.3]
+    (cat,) = (
+        one
+        for one in csv.DictReader(io.StringIO(page.files["aeft_voc-cam-classes.csv"]))
+        if one["name"] == "cat"
+    )
+    found = [
+        float(cat[key]) for key in ("iou", "precision", "recall", "images", "true", "predicted")
+    ]
+    assert found == pytest.approx([100 * 30 / 73, 100 * 30 / 43, 50.0, 1, 60, 43])
+    matrix = page.files["aeft_voc-cam-confusion.csv"].splitlines()
+    assert (
+        matrix[0] == "ground truth,background,cat,dog,sofa,ignored"
+        and matrix[2] == "cat,20,30,10,0,0"
+    )
+    drawings = [text for name, text in page.files.items() if name.endswith(".svg")]
+    assert len(drawings) == 3
+    for text in drawings:
+        root = ElementTree.fromstring(text)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg" and "--blue: #" in text
+
+
+def test_lines_join_a_rung_with_the_one_that_it_was_made_from(make_result):
+    """CRF and walk both start from the CAM, and the prediction is of other images."""
+    cam, val = make_result().evaluations
+    scores = {"cam": (40.0, 70.0), "crf": (60.0, 50.0), "rw": (55.0, 65.0), "label": (62.0, 55.0)}
+    after = {"cam": "", "crf": "cam", "rw": "cam", "label": "rw"}
+    rungs = [
+        dataclasses.replace(
+            cam, name=node, node=node, chosen=Point(30.0, *scores[node]), after=after[node]
+        )
+        for node in scores
+    ]
+    val = dataclasses.replace(val, after="label")
+    page = check(render(make_result(evaluations=[*rungs, val])))
+    ways = [a["points"].split() for a in page.all("polyline", **{"class": "way"})]
+    places = {a["x1"] + "," + a["y1"] for a in page.all("line", **{"class": "leader"})}
+    assert len(ways) == 3 and {point for way in ways for point in way} <= places
+    first = [way[0] for way in ways]
+    assert first[0] == first[1] != first[2] == ways[1][1]
+
+
+def test_the_classifiers_map_is_among_the_facts(make_result):
+    page = check(render(make_result(figures={"classify": {"val mAP": 91.27}})))
+    assert "classify, val mAP" in page.text and "91.3" in page.text
+
+
+def test_images_are_in_groups_of_which_one_per_split_is_open(make_result):
+    rows = [
+        dataclasses.replace(row, id=f"{i}", group=group, numbers=(("IoU of CAM", "61.3"),))
+        for i, (row, group) in enumerate(
+            zip(
+                make_result(rows=4).gallery,
+                ("train: even", "train: best", "train: worst", "val: even"),
+                strict=True,
+            )
+        )
+    ]
+    page = check(render(make_result(gallery=rows)))
+    assert page.text.count("IoU of CAM") == 4 and len(page.photos) == 4
+    html = render(make_result(gallery=rows))
+    folded = re.findall(r"<details><summary><h3>([^<]*)</h3>", html)
+    assert folded == ["train: best", "train: worst"]

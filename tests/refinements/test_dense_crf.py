@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from wsssbench.ops.cam import upsample
 from wsssbench.ops.crf import PRESETS, dense_crf
 from wsssbench.plugins import load
 from wsssbench.refinements.dense_crf import DenseCRF
+from wsssbench.refinements.score_maps import Background, start_scores
 
 SIZE = (45, 61)
 
@@ -141,3 +143,22 @@ def test_pickles() -> None:
     one = load().registries.refinement.build({"type": "DenseCRF", "preset": "afa", "alpha": 8})
     copy = pickle.loads(pickle.dumps(one))
     np.testing.assert_array_equal(copy.refine(image, cam).planes, one.refine(image, cam).planes)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_constant_backgrounds_give_irn_s_two_maps(seed: int) -> None:
+    """Numbers of jiwoon-ahn/irn a2ece00, step/cam_to_ir_label.py: argmax beside 0.30 and 0.05, then the CRF."""
+    case = np.load(Path(__file__).parents[1] / "golden" / f"irnet-seeds-{seed}.npz")
+    image, maps = case["in.image"], case["in.cam"]
+    cam = Cam(np.arange(1, len(maps) + 1, dtype=np.uint8), maps, image.shape[:2])
+    for background, name in ((0.30, "fg"), (0.05, "bg")):
+        start = start_scores(image, cam, Background(constant=background))
+        np.testing.assert_array_equal(start.argmax(axis=0), case[f"out.{name}_hard"])
+        scores = DenseCRF(preset="irn", background=background).refine(image, cam)
+        labels = scores.planes.argmax(axis=0)
+        assert (labels == case[f"in.{name}_after_crf"]).mean() > 0.999
+
+
+def test_a_background_is_of_one_kind() -> None:
+    with pytest.raises(ValueError, match=r"alpha=9\.0 has no effect, since background=0\.3"):
+        DenseCRF(alpha=9.0, background=0.3)

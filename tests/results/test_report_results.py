@@ -31,6 +31,8 @@ def test_every_field_of_a_run_is_in_the_comparison(make_result):
         "reference": {},
         "class_names": [],
         "training": [],
+        "figures": {"classify": {"val mAP": 90.0}},
+        "trial": "smoke",
     }
     assert set(changed) == {f.name for f in dataclasses.fields(result)} - {"gallery"}
     for name, value in changed.items():

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from wsssbench.segmenters.settings import HeadSettings
 from wsssbench.training.quiet import quiet
 
-HEADS = ("largefov", "v2", "v3plus")
+HEADS = ("largefov", "dilated", "v2", "v3plus")
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,31 @@ def test_logits_and_gradients(build, head):
         assert parameter.grad is not None, name
         # a bias before batch norm has no effect, everything else has
         assert parameter.grad.abs().sum() > 0, name
+
+
+def test_initial_values_of_the_last_layer(build):
+    """Normal with deviation 0.01, or sqrt(2 / fan-out) (He et al., ICCV 2015): here a fan-out of 4."""
+    for chosen, deviation in (("normal", 0.01), ("kaiming", 0.5**0.5)):
+        last = build("largefov", channels=400, last_layer=chosen).decode_head.conv_seg
+        assert last.weight.std().item() == pytest.approx(deviation, rel=0.1)
+        assert (last.bias.abs() <= 1 / 20).all() and bool(last.bias.any()) == (chosen == "kaiming")
+
+
+def test_two_dilated_convolutions(build):
+    head = build("dilated", channels=6).decode_head
+    names = {name: tuple(value.shape) for name, value in head.state_dict().items()}
+    assert names == {
+        "hidden.weight": (6, 10, 3, 3),
+        "hidden.bias": (6,),
+        "conv_seg.weight": (4, 6, 3, 3),
+        "conv_seg.bias": (4,),
+    }
+    maps = torch.randn(1, 10, 30, 30)
+    hidden = F.conv2d(maps, head.hidden.weight, head.hidden.bias, padding=12, dilation=12).relu()
+    last = head.conv_seg
+    expected = F.conv2d(hidden, last.weight, last.bias, padding=12, dilation=12)
+    torch.testing.assert_close(head([maps]), expected)
+    assert head.hidden.weight.abs().max() <= (6 / (9 * 16)) ** 0.5  # Glorot & Bengio, uniform
 
 
 def test_v2_is_the_sum_of_its_branches(build):

@@ -59,7 +59,15 @@ SIX = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 POLY = {"momentum": 0.9, "weight_decay": 5e-4, "power": 0.9, "new_layers_lr": 10.0, "bias_lr": 2.0}
 PUBLISHED = {
     "largefov_resnet38d": (
-        {"crop": 448, "resize": (0.5, 1.5), "photometric": "hsv10", "channels": 512},
+        {
+            "crop": 448,
+            "resize": (0.5, 1.5),
+            "photometric": "hsv10",
+            "channels": 512,
+            "interpolation": "cubic",
+            "small_images": "random",
+            "last_layer": "kaiming",
+        },
         {**POLY, "batch_size": 10, "iterations": 20000, "lr": 1e-3},
         {"scales": SIX, "flip": True, "average": "logits", "crf": "seg_test"},
     ),
@@ -140,12 +148,12 @@ def test_vgg_is_dilated_as_deeplabs(networks):
 
 
 # Factor on the learning rate -> number of parameter tensors, counted in the architectures: VGG-16 has 13 convolutions
-# with bias; ResNet-101 1 + 3 * 33 + 4 without; ResNet38d 43 without, of which the first is frozen; the heads: see docs.
+# with bias; ResNet-101 1 + 3 * 33 + 4 without; ResNet38d 43 without; the heads: see docs.
 GROUPS = {
     "largefov_vgg16": {1: 13 + 2, 2: 13 + 2, 10: 1, 20: 1},
     "deeplabv2_vgg16": {1: 13 + 4 * 2, 2: 13 + 4 * 2, 10: 4, 20: 4},
     "deeplabv2_resnet101": {1: 104, 10: 4, 20: 4},
-    "largefov_resnet38d": {1: 42, 10: 3 + 2 * 2, 20: 1},  # the new normalisations count as weights
+    "largefov_resnet38d": {1: 43, 10: 3 + 2 * 2, 20: 1},  # the new normalisations count as weights
 }
 
 

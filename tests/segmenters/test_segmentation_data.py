@@ -12,6 +12,7 @@ from tiny_segmentation import CLASSES, make_items
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import SegmentationItem
+from wsssbench.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from wsssbench.segmenters.settings import TestSettings, TrainView
 from wsssbench.training.quiet import quiet
 
@@ -143,7 +144,7 @@ def _hsv(rgb: np.ndarray) -> np.ndarray:
 
 
 def test_hsv_shift(data):
-    """Every pixel is shifted by the same numbers of -10..9; hue turns, the others are clipped."""
+    """Every pixel is shifted by the same numbers of -10..10; hue turns, the others are clipped."""
     # strong colours, in which hue and saturation survive 8 bits
     image = np.array([[[200, 40, 60], [60, 200, 40], [40, 60, 200], [250, 20, 30]]], np.uint8)
     before, seen = _hsv(image), []
@@ -159,7 +160,55 @@ def test_hsv_shift(data):
         seen.append(free.mean(axis=0))
     low, high = np.min(seen, axis=0), np.max(seen, axis=0)
     np.testing.assert_allclose(low, -10, atol=1.5)
-    np.testing.assert_allclose(high, 9, atol=1.5)
+    np.testing.assert_allclose(high, 10, atol=1.5)
+
+
+def test_hsv_shift_includes_both_ends(data):
+    """Of a grey image, only the value is changed."""
+    seen = set()
+    for seed in range(40):
+        np.random.seed(seed)  # noqa: NPY002
+        grey = np.full((1, 1, 3), 100, np.uint8)
+        seen.add(int(data.HsvShift(1).transform({"img": grey})["img"].max()) - 100)
+    assert seen == {-1, 0, 1}
+
+
+def test_cubic_resizing_is_opencv_s(data):
+    import cv2
+
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    given = {"img": image, "gt_seg_map": image[..., 0], "seg_fields": ["gt_seg_map"]}
+    resized = data.ScaleJitter(1.5, 1.5, None, "cubic").transform(given)
+    expected = cv2.resize(image, (45, 30), interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_array_equal(resized["img"], expected)
+    nearest = cv2.resize(image[..., 0], (45, 30), interpolation=cv2.INTER_NEAREST)
+    np.testing.assert_array_equal(resized["gt_seg_map"], nearest)
+
+
+def test_a_small_image_at_a_random_place(data):
+    """Beside it there is the mean colour, which normalisation turns into exactly 0, and nothing to learn from."""
+    from mmseg.models.data_preprocessor import SegDataPreProcessor
+
+    mean, std = ([255 * v for v in values] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    normalise = SegDataPreProcessor(mean=mean, std=std, bgr_to_rgb=True, size=(8, 8))
+    image, label = np.full((5, 12, 3), 200, np.uint8), np.ones((5, 12), np.uint8)
+    tops = set()
+    for seed in range(30):
+        np.random.seed(seed)  # noqa: NPY002
+        placed = data.RandomPlace(8).transform({"img": image, "gt_seg_map": label})
+        assert placed["img"].shape == (8, 12, 3) and placed["gt_seg_map"].shape == (8, 12)
+        inside = placed["gt_seg_map"] == 1
+        top = int(np.flatnonzero(inside.all(axis=1))[0])
+        assert inside[top : top + 5].all() and inside.sum() == label.size
+        assert (placed["gt_seg_map"][~inside] == 255).all()
+        assert (placed["img"][inside] == 200).all()
+        pixels = torch.from_numpy(placed["img"].transpose(2, 0, 1).copy())[:, :, :8]
+        (seen,) = normalise({"inputs": [pixels]})["inputs"]
+        assert torch.equal((seen != 0).all(dim=0), torch.from_numpy(inside[:, :8]))
+        tops.add(top)
+    assert tops == {0, 1, 2, 3}
+    large = {"img": np.zeros((9, 9, 3), np.uint8), "gt_seg_map": np.zeros((9, 9), np.uint8)}
+    assert data.RandomPlace(8).transform(large)["img"].dtype == np.uint8
 
 
 def test_photometric_choices(data):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from naive_evaluation import bilinear, predicted_at, scores_of
 
-from wsssbench.errors import CorruptArtefactError, LeakError
+from wsssbench.errors import CorruptArtefactError, LeakError, UserError
 from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.evaluation.image_counts import read_image_counts, write_image_counts
+from wsssbench.evaluation.score_folder import evaluate
 from wsssbench.files.artefacts import write_cam
 from wsssbench.files.ground_truth import allow_masks
 from wsssbench.files.images import write_label
 from wsssbench.interfaces import Cam, Dataset, RunContext
 from wsssbench.progress import Silent
 from wsssbench.stages.evaluate import Evaluate
-from wsssbench.stages.handles import CamFiles
+from wsssbench.stages.handles import CamFiles, LabelFiles
 from wsssbench.stages.stage import StageWork
 
 K, SIZE, IDS = 4, (8, 10), ["a", "b", "c", "none"]
@@ -91,6 +94,67 @@ def test_the_stage_reports_the_fixed_and_the_best_threshold(
                 assert found.counts.true[row, k] == (masks[id] == k).sum()
                 assert found.counts.predicted[row, k] == ((predicted == k) & valid).sum()
                 assert found.counts.correct[row, k] == ((predicted == k) & (masks[id] == k)).sum()
+
+
+def right(mask: np.ndarray) -> np.ndarray:
+    return np.where(mask == 255, 0, mask)
+
+
+SITUATIONS: dict[str, tuple[str, Any]] = {
+    "sound": ("", right),
+    "a class that is in no mask": (r"class 4 \(bus\) is predicted in all 4 images", lambda m: 4 * (m > 0)),
+    "nothing predicted": ("", lambda m: m * 0),
+    "shifted": ("100% if their class indices are lowered by 1", lambda m: right(m) + 1),
+    "white masks": (r"masks/a\.png: were they drawn as 0/255", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [CamFiles, LabelFiles])
+@pytest.mark.parametrize("name", list(SITUATIONS))
+def test_a_run_and_the_command_say_the_same_of_the_same_files(
+    tmp_path: Path, kind: Any, name: str
+) -> None:
+    rng = np.random.default_rng(2)
+    said, draw = SITUATIONS[name]
+    for folder in ("masks", "given"):
+        (tmp_path / folder).mkdir()
+    for id in IDS:
+        mask = rng.choice([0, 0, 1, 2, 3, 255], SIZE).astype(np.uint8)
+        label = (right(mask) if draw is None else draw(mask)).astype(np.uint8)
+        mask = np.where(mask > 0, 255, 0).astype(np.uint8) if draw is None else mask
+        write_label(tmp_path / "masks" / f"{id}.png", mask)
+        if kind is LabelFiles:
+            write_label(tmp_path / "given" / f"{id}.png", label)
+            continue
+        classes = np.setdiff1d(label, [0]) if label.any() else np.array([1], np.uint8)
+        maps = (label == classes[:, None, None]).astype(np.float32)
+        write_cam(tmp_path / "given" / f"{id}.npz", Cam(classes, maps, SIZE), exact=True)
+    config: dict[str, Any] = {"split": "train"}
+    if kind is CamFiles:
+        config |= {"threshold": 0.25, "thresholds": (0.0, 0.6, 0.01)}
+    given = {"given": kind(tmp_path / "given")}
+    context = RunContext(tmp_path, "cpu", 1, 0, Silent())
+    work = StageWork("evaluate.x", config, given, {}, Folder(tmp_path / "masks"), context)
+    with allow_masks("evaluate"):
+        result = Evaluate().run(work)
+    form = "cam" if kind is CamFiles else "png"
+    how = {"format": form, "classes": Folder.classes}
+    arguments = (tmp_path / "given", tmp_path / "masks")
+    if name in ("shifted", "white masks"):
+        assert re.search(said, result["warnings"][0])
+        with pytest.raises(UserError) as error:
+            evaluate(*arguments, **how)
+        assert error.value.whole == result["warnings"][0]
+        return
+    found = evaluate(*arguments, **how)
+    assert found["warnings"] == result["warnings"] and len(found["warnings"]) == (name != "sound")
+    assert re.search(said, " ".join(found["warnings"]))
+    best = result["oracle"] or result["chosen"]
+    for key in ("miou", "precision", "recall", "iou", "threshold", "curve"):
+        assert found[key] == best[key], key
+    if kind is CamFiles:
+        fixed = evaluate(*arguments, threshold=0.25, **how)
+        assert all(fixed[key] == result["chosen"][key] for key in ("miou", "recall", "iou"))
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "ids"])

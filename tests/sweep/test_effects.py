@@ -42,10 +42,14 @@ def planned(
         (["seed=0,1"], [], "row 'seed=0': seed is set by the sweep itself: give --seeds 0,1,2"),
         (["pooling=GAP,GPP"], ["seed=1"], "seed is set by the sweep itself: give --seeds"),
         (["name=a,b"], [], "name is set by the sweep itself: rows are named by what they set"),
+        (
+            ["pooling=GAP,GPP"],
+            ["classifier.pooling=GAP"],
+            "every row sets classifier.pooling itself",
+        ),
         (["pooling=GAP,GPP"], ["name=mine"], "--name names the sweep"),
         (["pooling=GAP,GPP"], ["reference={'CAM': 50}"], "has its published numbers in paper="),
         (["pooling=GAP,GPP"], ["cam.flip=true", "cam.flip=no"], "--set cam.flip is given 2 times"),
-        (["smoke={},{'seed': 1}"], [], "is what the config overrides under --smoke"),
     ],
 )
 def test_what_a_sweep_would_ignore_is_refused(

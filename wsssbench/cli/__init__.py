@@ -20,6 +20,7 @@ _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR
 def build_app() -> typer.Typer:
     """Return the typer application with every command."""
     from wsssbench.cli import (
+        cache,
         compare,
         config,
         data,
@@ -32,6 +33,7 @@ def build_app() -> typer.Typer:
         predict,
         report,
         run,
+        runs,
         sweep,
         weights,
     )
@@ -57,6 +59,8 @@ def build_app() -> typer.Typer:
     app.command("import-labels", epilog=import_labels.EXAMPLES)(
         with_plugin_files(import_labels.import_labels)
     )
+    app.add_typer(runs.app, name="runs")
+    app.add_typer(cache.app, name="cache")
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(config.app, name="config")
     app.add_typer(data.app, name="data")

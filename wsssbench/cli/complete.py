@@ -51,6 +51,12 @@ def kinds(incomplete: str) -> Offer:
     return _matching(((kind, f"a {contract}") for kind, contract in KINDS.items()), incomplete)
 
 
+def executors(incomplete: str) -> Offer:
+    """Return the places where the cells of a sweep may run that begin with `incomplete`."""
+    where = {"here": "on this machine", "slurm": "jobs of a cluster", "local": "submitit, here"}
+    return _matching({**where, "debug": "submitit, in this process"}.items(), incomplete)
+
+
 def assignments(incomplete: str) -> Offer:
     """Return ``SLOT=COMPONENT`` for every slot of a config, where it begins with `incomplete`."""
     return _assigned(incomplete, _slots(), several=False)

@@ -47,7 +47,8 @@ def report(
     a: Annotated[str | None, typer.Option(metavar="ROW", help="default: the best row")] = None,
     b: Annotated[str | None, typer.Option(metavar="ROW", help="default: the baseline")] = None,
     images: Annotated[
-        int | None, typer.Option(min=0, help="in the gallery; default: 24, of a run 8")
+        int | None,
+        typer.Option(min=0, help="in the gallery; default: 24, of a run 8 of each split"),
     ] = None,
     work_dir: Annotated[Path, typer.Option(metavar="DIR", help="where a NAME is looked up")] = Path(
         "work"
@@ -87,8 +88,9 @@ def _of_run(member: Member, target: Path, images: int | None, progress: ConsoleP
     from wsssbench.results.run_artefacts import RunArtefacts
 
     count = OF_RUN if images is None else images
+    folder = member.directory
     write_run_page(
-        target, member.result, lambda: RunArtefacts.of_run(member.directory), count, progress
+        target, folder, member.result, lambda: RunArtefacts.of_run(folder), count, progress
     )
 
 

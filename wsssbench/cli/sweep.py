@@ -84,7 +84,12 @@ def sweep(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="cells at the same time on this machine")] = 1,
     executor: Annotated[
-        str, typer.Option(metavar="here|slurm|local|debug", help="slurm, local, debug: by submitit")
+        str,
+        typer.Option(
+            metavar="here|slurm|local|debug",
+            help="slurm: jobs of a cluster (docs/clusters.md); slurm, local, debug: by submitit",
+            autocompletion=complete.executors,
+        ),
     ] = "here",
     slurm: Annotated[
         list[str] | None,

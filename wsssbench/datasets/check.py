@@ -180,7 +180,7 @@ def _check_meaning(
         tally.add(id, values, dict(mask.values).get(IGNORE, 0))
         totals[values] += 1
         if id in rows:
-            together[np.ix_(1 + np.flatnonzero(rows[id]), values)] += 1
+            together[np.ix_(1 + np.flatnonzero(rows[id]), np.array(values, int))] += 1
     names = Names(mask=lambda id: checker.mask_paths[split][id])
     shares, best, clear = shifted(together, totals)
     found = doubts_of_masks(tally, names)

@@ -24,7 +24,7 @@ class Trial:
             so that the numbers of such a run mean nothing.
     """
 
-    images: Annotated[int, Field(ge=1)]
+    images: Annotated[int, Field(ge=1, le=10_000_000)]
     smoke: bool = False
 
     @property

@@ -42,8 +42,8 @@ class OneImage:
     @property
     def won(self) -> list[int]:
         """The classes that are predicted somewhere at the lowest threshold."""
-        above = self.counts[:, 1:].any(axis=(1, 2))
-        return [label for label, any_pixel in zip(self.labels, above, strict=False) if any_pixel]
+        above = np.atleast_1d(self.counts[:, 1:].any(axis=(1, 2)))
+        return [label for label, some in zip(self.labels, above, strict=False) if some]
 
 
 @dataclass(frozen=True)

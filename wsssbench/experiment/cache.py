@@ -59,6 +59,9 @@ class Manifest(TypedDict, total=False):
     node: str
     seconds: Amount
     peak_mib: Amount
+    device: str
+    images: int | None
+    whole: bool
     result: dict[str, Any]
     read: dict[str, str | None]
     content: str
@@ -286,6 +289,12 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     if manifest is None:
         raise UserError(f"{path} is damaged: run the experiment again, which keeps what is whole")
     return manifest
+
+
+def read_entry_sizes(directory: Path) -> list[int] | None:
+    """Return the bytes of each file of the complete result in `directory` by its manifest; None if that is damaged."""
+    files = (_read_manifest(directory / MANIFEST) or {}).get("files")
+    return None if files is None else [size for size, *_ in files.values()]
 
 
 def _summary(path: Path) -> dict[str, Any] | None:

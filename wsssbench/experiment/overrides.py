@@ -70,11 +70,6 @@ def refuse_repeated(overrides: Iterable[str]) -> None:
 def _refuse_idle(key: str, config: Mapping[str, Any]) -> None:
     """Refuse the override of a `key` that nothing would read."""
     section = key.partition(".")[0]
-    if section == "smoke":
-        raise UserError(
-            f"--set {key}: 'smoke' is what the config overrides under --smoke; give what it should override itself, "
-            "e.g. --set classifier.schedule.epochs=1"
-        )
     for other, kind in SECTIONS.items():
         if section in kind.replaces and config.get(other) is not None:
             raise UserError(

@@ -132,8 +132,8 @@ def write_irn(path: Path, cam: Cam) -> None:
     """
     maps = _full(cam)
     keys = cam.classes.astype(np.int64) - 1
-    content = {_KEYS: SavedTensor(keys), "cam": SavedTensor(_quarter(maps)), "high_res": maps}
-    save_array_dict(path, content)
+    small = SavedTensor(_quarter(maps))
+    save_array_dict(path, {_KEYS: SavedTensor(keys), "cam": small, "high_res": maps})
 
 
 def bounded(cam: Cam, path: Path) -> tuple[Cam, bool]:

@@ -35,7 +35,8 @@ class SavedTensor:
 
         shape = self.array.shape
         strides = tuple(step // self.array.itemsize for step in self.array.strides)
-        parts = (_SavedStorage(self.array), 0, shape, strides, False, OrderedDict())
+        hooks: OrderedDict[str, Any] = OrderedDict()
+        parts = (_SavedStorage(self.array), 0, shape, strides, False, hooks)
         return _rebuild_tensor_v2, parts
 
 

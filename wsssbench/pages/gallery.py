@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from wsssbench.interfaces import Dataset
 from wsssbench.pages.gallery_view import GROUND_TRUTH, Pictures
 from wsssbench.pages.pictures import shrink, shrink_heat, shrink_label
 from wsssbench.progress import Progress, Silent
+from wsssbench.results.formatting import number
 from wsssbench.results.image_pairs import ImagePair
 from wsssbench.results.run import GalleryRow, Layer
 from wsssbench.results.run_artefacts import LOST, RunArtefacts
@@ -29,14 +31,53 @@ OF_COMPARISON = 24  # images, if nobody says how many
 _SIDE = 640  # pixels; nothing larger is ever shown
 
 
+class Shown(NamedTuple):
+    """A split whose images are shown, the rung that tells good from bad ones, and that rung's IoU of every image."""
+
+    split: str
+    rung: str
+    scores: Mapping[str, float]
+
+
 def run_gallery(
-    files: RunArtefacts, count: int, progress: Progress | None = None
+    files: RunArtefacts,
+    count: int,
+    progress: Progress | None = None,
+    shown: Sequence[Shown] = (),
 ) -> list[GalleryRow]:
-    """`count` images through the pipeline of one run: the ground truth, then every result."""
-    split = files.config["splits"]["evaluate"]
-    ids = spread(files.dataset.ids(split), count)
+    """Images through the pipeline of one run: the ground truth, then every result, CAMs also by class.
+
+    Args:
+        files: of the run.
+        count: images of each split; with scores a quarter of them the best, and a quarter the worst.
+        progress: is told of every image.
+        shown: the splits; by default the one that is scored, without scores.
+    """
     sources = [(files.titles[node], files, node) for node in files.shown()]
-    return list(_rows(files.dataset, ids, split, sources, progress or Silent()))
+    rows: list[GalleryRow] = []
+    for one in shown or [Shown(files.config["splits"]["evaluate"], "", {})]:
+        for heading, ids in _chosen(files.dataset.ids(one.split), count, one).items():
+            made = _rows(files.dataset, ids, one.split, sources, progress or Silent(), parts=True)
+            for row in made:
+                score = one.scores.get(row.id)
+                said = () if score is None else ((f"IoU of {one.rung}", number(score)),)
+                rows.append(replace(row, group=heading, numbers=said))
+    return rows
+
+
+def _chosen(ids: list[str], count: int, shown: Shown) -> dict[str, list[str]]:
+    """Heading -> the images below it, each in one of them."""
+    ranked = sorted((id for id in ids if id in shown.scores), key=lambda id: shown.scores[id])
+    extreme = min(count // 4, len(ranked) // 4)
+    worst, best = ranked[:extreme], ranked[len(ranked) - extreme :][::-1]
+    evenly = [id for id in spread(ids, count - 2 * extreme) if id not in (*worst, *best)]
+    if not extreme:
+        return {shown.split if shown.rung else "": evenly}
+    return {
+        f"{shown.split}: spread evenly": evenly,
+        f"{shown.split}: the best by {shown.rung}": best,
+        f"{shown.split}: the worst by {shown.rung}": worst,
+    }
 
 
 def comparison_pictures(
@@ -114,12 +155,17 @@ def _rows(
     split: str,
     sources: Sequence[tuple[str, RunArtefacts, str]],
     progress: Progress,
+    parts: bool = False,
 ) -> Iterator[GalleryRow]:
-    """The photo, the ground truth and a layer per source (title, files, node) of each of `ids`."""
+    """The photo, the ground truth and a layer per source (title, files, node) of each of `ids`.
+
+    With `parts` a source with several classes has a layer per class, too.
+    """
     scored = dataset.has_masks(split)
     with progress.track("pictures", total=len(ids)) as task:
         for id in ids:
-            layers = []
+            layers: list[Layer] = []
+            of_classes: list[Layer] = []
             if scored:
                 with allow_masks("report"):
                     mask = read_mask(dataset, id, split)
@@ -128,7 +174,12 @@ def _rows(
                 plane = files.picture(node, id, split)
                 if plane is not None:
                     layers.append(Layer(title, _small(plane)))
-            yield GalleryRow(id, shrink(read_image(dataset.image_path(id)), _SIDE), layers)
+                heats = files.class_pictures(node, id) if parts else {}
+                for value, heat in heats.items() if len(heats) > 1 else ():
+                    name = f"{title}: {dataset.classes[value - 1]}"
+                    of_classes.append(Layer(name, _small(heat), part=True))
+            photo = shrink(read_image(dataset.image_path(id)), _SIDE)
+            yield GalleryRow(id, photo, layers + of_classes)
             task.advance()
 
 

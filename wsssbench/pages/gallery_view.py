@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -44,12 +45,13 @@ class GalleryView:
 
     Attributes:
         name: unique in the page.
-        titles: what pictures there are, the photo first; the slider chooses two of them.
+        titles: what pictures there are, the photo first, without those of single classes; the slider chooses two.
         left, right: which two at first.
         view: at first.
         groups: heading -> its images.
         numbers: what is said above an image, by its id: (what, number), either may be empty.
         left_out: images that did not fit into the file.
+        folded: headings whose images are hidden at first.
     """
 
     name: str
@@ -60,6 +62,13 @@ class GalleryView:
     groups: Mapping[str, Sequence[Thumbnail]]
     numbers: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     left_out: int = 0
+    folded: frozenset[str] = frozenset()
+
+    @property
+    def tile(self) -> float:
+        """Width by height of the places of all pictures: those of most photos, between upright 3 : 4 and 3 : 2."""
+        ratios = [shot.width / shot.height for of in self.groups.values() for shot in of]
+        return min(1.5, max(0.75, median(ratios))) if ratios else 1.0
 
     @property
     def empty(self) -> bool:
@@ -68,7 +77,7 @@ class GalleryView:
 
 def titles_of(rows: Sequence[GalleryRow], order: Sequence[str] = ()) -> tuple[str, ...]:
     """The photo, and every title of a layer: those of `order` last and in that order, if any image has them."""
-    titles = dict.fromkeys(layer.title for row in rows for layer in row.layers)
+    titles = dict.fromkeys(layer.title for row in rows for layer in row.layers if not layer.part)
     first = [title for title in titles if title not in order]
     return (PHOTO, *first, *(title for title in order if title in titles))
 

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from wsssbench.files.atomic import write_atomically
 from wsssbench.progress import duration
-from wsssbench.results.formatting import day, memory, number, signed, threshold_text
+from wsssbench.results.formatting import day, memory, number, pixels, signed, threshold_text
 
 PAGE = Path(__file__).with_name("templates")
 
@@ -34,7 +34,9 @@ def render_page(template: str, **context: Any) -> str:
     """A template of ``templates/`` with the style sheet and the script in it; `context`: the names that it uses."""
     script = (PAGE / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    style = (PAGE / "report.css").read_text(encoding="utf-8")
+    style = "".join(
+        (PAGE / f"{name}.css").read_text(encoding="utf-8") for name in ("charts", "report")
+    )
     page = environment().get_template(template)
     return page.render(css=Markup(style), script=Markup(script), script_hash=digest, **context)
 
@@ -50,5 +52,5 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     filters = {"day": day, "duration": duration, "memory": memory, "number": number}
-    environment.filters.update(filters, signed=signed, threshold=threshold_text)
+    environment.filters.update(filters, signed=signed, threshold=threshold_text, pixels=pixels)
     return environment

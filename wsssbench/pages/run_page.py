@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
@@ -11,21 +12,36 @@ from markupsafe import Markup
 from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
 from wsssbench.pages.charts import BarChart, Bars, bar_charts
+from wsssbench.pages.confusion_chart import WIDE, confusion_chart
 from wsssbench.pages.curves import Curve, curve_chart, small_chart
+from wsssbench.pages.downloads import Download, csv_file, svg_file, table_file
 from wsssbench.pages.gallery_view import GROUND_TRUTH, GalleryView, foreground, legend_of, titles_of
 from wsssbench.pages.html import render_page
 from wsssbench.pages.row_styles import RowStyle
 from wsssbench.pages.scatter import Dot, scatter_chart
 from wsssbench.pages.svg import finite
+from wsssbench.pages.thumbnails import Thumbnail
 from wsssbench.progress import Progress, duration
 from wsssbench.results.formatting import number, trial_text
-from wsssbench.results.ladder import aggregate, ladder_table
+from wsssbench.results.ladder import aggregate, ladder_records, ladder_table
 from wsssbench.results.protocol import side_by_side
 from wsssbench.results.run import CardValue, Evaluation, RunResult, StageTime
+from wsssbench.results.run_details import ClassScores, RunDetails, first_and_last
 from wsssbench.results.seed_means import together
 
 GALLERY_BYTES = 9_000_000  # of the page's 10 MB
 _COLUMN = 12  # classes per chart; more go into a second one beside it
+
+
+@dataclass(frozen=True)
+class ClassView:
+    """The classes of one rung: a bar and a line per class, what they are taken for, and both as files."""
+
+    evaluation: Evaluation
+    classes: Sequence[ClassScores]
+    confusion: Markup | None
+    wide: bool
+    files: Sequence[Download]
 
 
 def render(
@@ -33,6 +49,7 @@ def render(
     palette: np.ndarray | None = None,
     note: str = "",
     progress: Progress | None = None,
+    details: RunDetails | None = None,
 ) -> str:
     """The page of a run as HTML text.
 
@@ -41,17 +58,18 @@ def render(
         palette: (256, 3) uint8 colours of the label values in the gallery; by default VOC's.
         note: why there are no pictures.
         progress: is told about the pictures.
+        details: of classes and images.
     """
     palette = voc_palette() if palette is None else palette
+    details = details or RunDetails()
     evaluations = result.evaluations
     cards = [one.card for one in evaluations]
     seeds = [f"seed {card['seed']}" for card in cards[:1] if card.get("seed") is not None]
     trial = [trial_text(result.trial)] if result.trial else []
-    with_classes = [one for one in evaluations if one.iou]
-    first_and_last = with_classes if len(with_classes) < 2 else [with_classes[0], with_classes[-1]]
-    classes, absent = class_charts([one.iou for one in first_and_last])
+    classes = [_class_view(result.name, one, details) for one in first_and_last(evaluations)]
     made = together("made in this run", (time for time in result.times if not time.reused))
-    dots, way = _dots(evaluations)
+    marks = [RowStyle(one.name, at, 0) for at, one in enumerate(evaluations, 1)]
+    ladder = aggregate([result])
     trainings = {
         (one.node, one.series): [Curve(RowStyle(one.series, 0, 0), one.points)]
         for one in result.training
@@ -62,16 +80,15 @@ def render(
         title=result.name,
         facts=_facts(result, made),
         summary=[*trial, *summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
-        table=ladder_table(aggregate([result])),
-        ladder_charts=_ladder_charts(result),
+        table=ladder_table(ladder),
+        marks=marks,
+        bars=_ladder_bars(result),
         has_oracle=any(one.chosen and one.oracle for one in evaluations),
         has_paper=any(one.name in result.reference for one in evaluations),
-        curves=_curves(evaluations),
-        dots=dots,
-        scatter=scatter_chart(dots, "Precision and recall, per cent", way) if dots else None,
-        class_evaluations=first_and_last,
-        classes=classes,
-        absent=absent,
+        ladder_files=[csv_file(f"{result.name}-ladder", ladder_records(ladder))],
+        curves=_curves(result),
+        scatter=_scatter(result, marks),
+        classes=[view for view in classes if view.classes],
         gallery=_gallery(result, palette, progress),
         picture_note=note,
         legend=legend_of(result.gallery, result.class_names, palette),
@@ -80,6 +97,24 @@ def render(
         shares=_shares(result.times),
         cards=side_by_side(cards),
     )
+
+
+def _class_view(name: str, one: Evaluation, details: RunDetails) -> ClassView:
+    """What is known of the classes of a rung: of old runs, the IoU alone."""
+    classes = details.classes.get(one.node) or [
+        ClassScores(key, value if finite(value) else None) for key, value in one.iou.items()
+    ]
+    stem, matrix = f"{name}-{one.node}", details.confusion.get(one.node)
+    files = [csv_file(f"{stem}-classes", map(vars, classes), "CSV of the table")]
+    if matrix is None:
+        return ClassView(one, classes, None, False, files)
+    said = f"{one.name} on {one.split}: what the pixels of every class are predicted as"
+    chart = confusion_chart(matrix, said)
+    lines = ([key, *row] for key, row in zip(matrix.names, matrix.pixels.tolist(), strict=True))
+    head = ["ground truth", *matrix.names, "ignored"]
+    files.append(table_file(f"{stem}-confusion", head, lines, "CSV of the matrix"))
+    files.append(svg_file(f"{stem}-confusion", chart, "SVG of the matrix"))
+    return ClassView(one, classes, chart, len(matrix.names) > WIDE, files)
 
 
 def class_charts(
@@ -104,6 +139,10 @@ def _facts(result: RunResult, made: StageTime) -> list[tuple[str, str, str]]:
         one, point = scored[place]
         remark = f"on {one.split}" + ("" if one.chosen else ", oracle threshold")
         facts.append((number(point.miou), f"{one.name}, mIoU", remark))
+    for node, figures in result.figures.items():
+        facts += [
+            (number(v), f"{node}, {what}", "") for what, v in figures.items() if "mAP" in what
+        ]
     if result.times:
         reused = sum(time.reused for time in result.times)
         remark = f"{reused} of {len(result.times)} stages reused" if reused else "every stage made"
@@ -124,7 +163,8 @@ def summary(cards: Sequence[Mapping[str, CardValue]], class_names: Sequence[str]
     return [*words, *([f"{len(foreground(class_names))} classes"] if class_names else [])]
 
 
-def _ladder_charts(result: RunResult) -> list[BarChart]:
+def _ladder_bars(result: RunResult) -> BarChart | None:
+    """The bars of the ladder's lines."""
     groups = [
         Bars(
             one.name,
@@ -134,13 +174,13 @@ def _ladder_charts(result: RunResult) -> list[BarChart]:
         )
         for one in result.evaluations
     ]
-    return bar_charts(groups, "mIoU at every rung")
+    return next(iter(bar_charts(groups, "mIoU at every rung", len(groups))), None)
 
 
-def _curves(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Markup]]:
-    """The evaluations that have a threshold curve, with its drawing."""
+def _curves(result: RunResult) -> list[tuple[Evaluation, Markup, list[Download]]]:
+    """The evaluations that have a threshold curve, with its drawing and its files."""
     curves = []
-    for one in evaluations:
+    for one in result.evaluations:
         if sum(point.threshold is not None for point in one.curve) > 1:
             title = (
                 f"{one.name}: mIoU, precision and recall at {len(one.curve)} background thresholds; "
@@ -148,18 +188,32 @@ def _curves(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Markup]
             )
             choice = str(one.card.get("threshold_choice", "fixed"))
             chart = curve_chart(one.curve, one.chosen, one.oracle, title, choice)
-            curves.append((one, chart))
+            stem = f"{result.name}-{one.node}-thresholds"
+            curves.append(
+                (one, chart, [csv_file(stem, map(vars, one.curve)), svg_file(stem, chart)])
+            )
     return curves
 
 
-def _dots(evaluations: Sequence[Evaluation]) -> tuple[list[Dot], list[Dot]]:
-    """Precision and recall of every rung, and those of the first one's split, which a line joins."""
-    dots = [
-        (Dot(RowStyle(one.name, place, 0), point.precision, point.recall), one.split)
-        for place, one in enumerate(evaluations, 1)
-        if (point := one.best_known) and finite(point.precision) and finite(point.recall)
+def _scatter(result: RunResult, styles: Sequence[RowStyle]) -> tuple[Markup, list[Download]] | None:
+    """Precision and recall of every rung; a line goes from the rung that it was made from, on the same images."""
+    dots = {}
+    for one, style in zip(result.evaluations, styles, strict=True):
+        point = one.best_known
+        if point and finite(point.precision) and finite(point.recall):
+            dots[style.number] = (one, Dot(style, point.precision, point.recall))
+    of_nodes = {one.node: (one.split, dot) for one, dot in dots.values()}
+    joined = [
+        (of_nodes[one.after][1], dot)
+        for one, dot in dots.values()
+        if one.after in of_nodes and of_nodes[one.after][0] == one.split
     ]
-    return [dot for dot, _ in dots], [dot for dot, split in dots if split == dots[0][1]]
+    if not dots:
+        return None
+    chart = scatter_chart(
+        [dot for _, dot in dots.values()], "Precision and recall, per cent", joined
+    )
+    return chart, [svg_file(f"{result.name}-precision-recall", chart)]
 
 
 def _gallery(result: RunResult, palette: np.ndarray, progress: Progress | None) -> GalleryView:
@@ -170,8 +224,15 @@ def _gallery(result: RunResult, palette: np.ndarray, progress: Progress | None) 
     left, right = (made[0], made[-1]) if made else (0, 0)
     if left == right:
         left = max(0, right - 1)
+    groups: dict[str, list[Thumbnail]] = {}
+    for row, thumb in zip(result.gallery, thumbs, strict=False):
+        groups.setdefault(row.group, []).append(thumb)
+    numbers = {row.id: row.numbers for row in result.gallery if row.numbers}
     left_out = len(result.gallery) - len(thumbs)
-    return GalleryView("gallery", titles, left, right, "strip", {"": thumbs}, left_out=left_out)
+    # Of every split one group is to be seen at first: the headings begin with it.
+    openly = {heading.partition(":")[0]: heading for heading in reversed(groups)}
+    folded = frozenset(groups) - frozenset(openly.values())
+    return GalleryView("gallery", titles, left, right, "strip", groups, numbers, left_out, folded)
 
 
 def training_charts(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from wsssbench.pages.row_styles import RowStyle
-from wsssbench.pages.svg import Frame, badge, svg, text
+from wsssbench.pages.svg import Frame, badge, line, svg, text
 
+_DISC = 17.0  # pixels across
 _LEVELS = range(10, 100, 10)  # per cent of F1, of the guide lines
 
 
@@ -22,7 +24,9 @@ class Dot:
     recall: float
 
 
-def scatter_chart(dots: Sequence[Dot], title: str, joined: Sequence[Dot] = ()) -> Markup:
+def scatter_chart(
+    dots: Sequence[Dot], title: str, joined: Sequence[tuple[Dot, Dot]] = ()
+) -> Markup:
     """Precision over recall, both at the same scale, with lines of equal F1 and the diagonal.
 
     Below the diagonal precision is the lower one: more is marked than there is. The discs have numbers; the page
@@ -31,19 +35,36 @@ def scatter_chart(dots: Sequence[Dot], title: str, joined: Sequence[Dot] = ()) -
     Args:
         dots: at least one.
         title: what a screen reader says, before the numbers.
-        joined: those of them that a line joins, in order.
+        joined: pairs of them that a line joins.
     """
     frame = _frame(dots)
     said = "; ".join(f"{d.style.title} {d.precision:.1f}, {d.recall:.1f}" for d in dots)
     parts = frame.axes("recall, per cent", "precision, per cent", (6, 6), grid=False)
     parts += _guides(frame)
-    if joined:
-        parts.append(frame.path("way", [(dot.recall, dot.precision) for dot in joined]))
-    for dot in sorted(dots, key=lambda dot: dot.style.emphasised):
-        x, y = frame.across(dot.recall), frame.up(dot.precision)
+    parts += [frame.path("way", [(d.recall, d.precision) for d in pair]) for pair in joined]
+    places = _apart(
+        [(frame.across(dot.recall), frame.up(dot.precision)) for dot in dots], frame.end
+    )
+    order = sorted(range(len(dots)), key=lambda place: dots[place].style.emphasised)
+    for dot, (x, y) in ((dots[place], places[place]) for place in order):
         told = f"{dot.style.title}: precision {dot.precision:.1f}, recall {dot.recall:.1f}"
+        parts.append(line("leader", frame.across(dot.recall), frame.up(dot.precision), x, y))
         parts.append(badge(f"{dot.style.css} solid", x, y, dot.style.number, told))
     return svg(frame.width, frame.height, f"{title}: {said}", parts)
+
+
+def _apart(places: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:
+    """Where the discs go so that every number can be read: beside those that they would lie on, and before `end`."""
+    found: list[tuple[float, float]] = []
+    for x, y in places:
+        step = _DISC
+        while near := [other for other in found if math.dist((x, y), other) < _DISC - 0.1]:
+            outermost = max(near) if step > 0 else min(near)
+            x = outermost[0] + step
+            if x > end - _DISC / 2:
+                x, step = min(near)[0] - _DISC, -_DISC
+        found.append((x, y))
+    return found
 
 
 def _frame(dots: Sequence[Dot]) -> Frame:

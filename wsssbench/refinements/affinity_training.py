@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from wsssbench.ops.affinity import (
 from wsssbench.ops.crf import CrfParameters, dense_crf
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
-from wsssbench.refinements.score_maps import start_scores
+from wsssbench.refinements.score_maps import Background, start_scores
 from wsssbench.training.task import TrainingTask
 
 
@@ -48,6 +48,7 @@ class LabelMaker(ImageJob[LabelItem]):
 
     Attributes:
         alpha: background exponents (low, high).
+        constants: background scores (high, low) instead of `alpha`.
         crf: parameters of both CRFs.
         stride: pixels per cell of the grid.
     """
@@ -55,6 +56,16 @@ class LabelMaker(ImageJob[LabelItem]):
     alpha: tuple[float, float]
     crf: CrfParameters
     stride: int
+    constants: tuple[float, float] | None = None
+
+    @property
+    def backgrounds(self) -> tuple[Background, Background]:
+        """Much background, little background."""
+        if self.constants is not None:
+            much, little = (Background(constant=value) for value in self.constants)
+        else:
+            much, little = (Background(alpha) for alpha in self.alpha)
+        return much, little
 
     def target(self, item: LabelItem) -> Path:
         return item.target
@@ -65,8 +76,8 @@ class LabelMaker(ImageJob[LabelItem]):
     def run(self, item: LabelItem) -> None:
         image, cam = read_image(item.image), read_cam(item.given)
         low, high = (
-            block_mean(dense_crf(image, start_scores(image, cam, alpha), self.crf), self.stride)
-            for alpha in self.alpha
+            block_mean(dense_crf(image, start_scores(image, cam, one), self.crf), self.stride)
+            for one in self.backgrounds
         )
         write_label(item.target, affinity_labels(low, high, cam.classes))
 
@@ -94,7 +105,7 @@ class AffinityCrops(torch.utils.data.Dataset[dict[str, Tensor]]):
 
     Args:
         images: n image files.
-        labels: their n label files, as `make_labels` writes them.
+        labels: their n label files, as `make_labels` writes them; of a derived class whatever its `cut` reads.
         crop: side of the crops, pixels, a multiple of `stride`.
         stride: of the labels.
         flip: mirror half of the crops.
@@ -104,28 +115,27 @@ class AffinityCrops(torch.utils.data.Dataset[dict[str, Tensor]]):
     def __init__(
         self,
         images: Sequence[Path],
-        labels: Sequence[Path],
+        labels: Sequence[Any],
         *,
         crop: int,
         stride: int,
         flip: bool,
         seed: int,
     ) -> None:
-        self.files = list(zip(images, labels, strict=True))
+        self.images, self.labels = list(images), list(labels)
         self.crop = crop
         self.stride = stride
         self.flip = flip
         self.seed = seed
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.images)
 
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Tensor]:
         """``images`` (3, crop, crop) float32 and ``labels`` (crop/stride, crop/stride) uint8."""
         index, position = draw
         rng = np.random.default_rng((self.seed, position))
-        image, label = read_image(self.files[index][0]), read_label(self.files[index][1])
-        crop, cells = self._cut(image, label, rng)
+        crop, cells = self.cut(index, rng)
         if self.flip and rng.random() < 0.5:
             crop, cells = crop[..., ::-1], cells[..., ::-1]
         return {
@@ -133,13 +143,13 @@ class AffinityCrops(torch.utils.data.Dataset[dict[str, Tensor]]):
             "labels": torch.from_numpy(np.ascontiguousarray(cells)),
         }
 
-    def _cut(
-        self, image: np.ndarray, label: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def cut(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return pixels (3, crop, crop) float32 and labels of the cells (crop/stride, crop/stride) uint8."""
+        image, label = read_image(self.images[index]), read_label(self.labels[index])
         side, stride = self.crop // self.stride, self.stride
         crop = np.zeros((3, self.crop, self.crop), np.float32)
         cells = np.full((side, side), IGNORE, np.uint8)
-        (top, to_top), (left, to_left) = (_place(n, side, rng) for n in label.shape)
+        (top, to_top), (left, to_left) = (place(n, side, rng) for n in label.shape)
         part = label[top : top + side, left : left + side]
         cells[to_top : to_top + part.shape[0], to_left : to_left + part.shape[1]] = part
         pixels = image[top * stride :, left * stride :][: self.crop, : self.crop]
@@ -149,7 +159,7 @@ class AffinityCrops(torch.utils.data.Dataset[dict[str, Tensor]]):
         return crop, cells
 
 
-def _place(length: int, side: int, rng: np.random.Generator) -> tuple[int, int]:
+def place(length: int, side: int, rng: np.random.Generator) -> tuple[int, int]:
     """Where to cut `side` out of `length`, and where to put it: one is random, the other is 0."""
     offset = int(rng.integers(0, abs(length - side), endpoint=True))
     return (offset, 0) if length > side else (0, offset)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import upsample
 from wsssbench.ops.random_walk import random_walk, transition
+from wsssbench.parallel import ranks
 from wsssbench.plugins import load as load_plugins
+from wsssbench.refinements.affinity_pixels import PixelCrops, make_scores
 from wsssbench.refinements.affinity_training import (
     AffinityCrops,
     AffinityTask,
@@ -40,6 +43,8 @@ from wsssbench.training.schedule import Schedule
 from wsssbench.training.transforms import Side
 
 Exponent = Annotated[float, Field(gt=0, le=1000)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+_ALPHA = (4.0, 24.0)
 # PSA's own; the momentum is no slip (see Schedule)
 PSA_SCHEDULE: dict[str, Any] = {"batch_size": 8, "epochs": 8, "lr": 0.1, "momentum": 5e-4}
 
@@ -52,6 +57,8 @@ class AffinityWalk(Refinement):
     Args:
         backbone: config of a registered backbone, e.g. ``dict(type='ResNet38d', weights=...)``.
         alpha: low and high background exponent of the label making (PSA 4, 32; SEAM 4, 24).
+        backgrounds: constant background scores (high, low) of the label making instead of `alpha`, e.g. IRN's (0.30,
+            0.05).
         background_alpha: exponent of the background that walks (PSA's best 16; AEFT 19).
         crf_preset: CRF of the label making (`wsssbench.ops.crf.PRESETS`).
         stride: pixels per cell of the grid of affinities; 4 suits small images.
@@ -60,6 +67,9 @@ class AffinityWalk(Refinement):
         steps: length of the walk: PSA 2^8 = 256, SEAM and AEFT 2^6 = 64.
         channels: of the embedding of each of the backbone's last maps, finest first.
         crop: side of the training crops, pixels, a multiple of `stride`.
+        crops: ``cells``: they begin at multiples of `stride`, and are of the mean colour outside of the image;
+            ``pixels``: at any pixel, and black, as in PSA's released code and its copies. That keeps the CRF's scores
+            of all training images at full size, about 1 MB for one of VOC.
         flip: mirror half of the crops.
         schedule: parameters of `wsssbench.training.schedule.Schedule`.
 
@@ -74,7 +84,8 @@ class AffinityWalk(Refinement):
         self,
         *,
         backbone: dict[str, Any],
-        alpha: tuple[Exponent, Exponent] = (4.0, 24.0),
+        alpha: tuple[Exponent, Exponent] = _ALPHA,
+        backgrounds: tuple[Share, Share] | None = None,
         background_alpha: Exponent = 16.0,
         crf_preset: str = "psa",
         stride: Annotated[int, Field(ge=1, le=64)] = 8,
@@ -85,6 +96,7 @@ class AffinityWalk(Refinement):
             tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1)
         ] = (64, 128, 256),
         crop: Side = 448,
+        crops: Literal["cells", "pixels"] = "cells",
         flip: bool = True,
         schedule: dict[str, Any] = PSA_SCHEDULE,
     ) -> None:
@@ -103,7 +115,14 @@ class AffinityWalk(Refinement):
             )
         if steps < 0:
             raise ValueError(f"steps={steps} must not be negative")
-        self.labels = LabelMaker(alpha, find_preset(crf_preset), stride)
+        if backgrounds is not None:
+            if backgrounds[0] <= backgrounds[1]:
+                raise ValueError(f"backgrounds={backgrounds} has to be (high, low)")
+            if alpha != _ALPHA:
+                raise ValueError(
+                    f"alpha={alpha} has no effect, since backgrounds={backgrounds} are given: leave one of the two out"
+                )
+        self.labels = LabelMaker(alpha, find_preset(crf_preset), stride, backgrounds)
         self.offsets = pair_offsets(radius)
         self.schedule = Schedule.from_config(schedule, "AffinityWalk: schedule")
         self.backbone = load_plugins().registries.backbone.resolve(backbone, _WHERE)
@@ -113,6 +132,7 @@ class AffinityWalk(Refinement):
         self.steps = steps
         self.channels = channels
         self.crop = crop
+        self.crops = crops
         self.flip = flip
         self._network: AffinityNet | None = None
         self._device = "cpu"
@@ -123,10 +143,12 @@ class AffinityWalk(Refinement):
 
     def fit(self, items: Sequence[FitItem], num_classes: int, context: RunContext) -> None:
         """Make affinity labels from the CAMs of `items`, then train; both go on after a kill."""
-        labels = make_labels(items, self.labels, context.directory / "labels", context)
-        data = AffinityCrops(
+        pixels = self.crops == "pixels"
+        make, crops = (make_scores, PixelCrops) if pixels else (make_labels, AffinityCrops)
+        directory = context.directory / ("scores" if pixels else "labels")
+        data = crops(
             [item.image for item in items],
-            labels,
+            make(items, self.labels, directory, context),
             crop=self.crop,
             stride=self.stride,
             flip=self.flip,
@@ -137,6 +159,8 @@ class AffinityWalk(Refinement):
         task = AffinityTask(network, self.offsets)
         faster = {f"network.{path}": self.schedule.new_layers_lr for path in network.new_layers()}
         train(task, data, self.schedule, context, faster, title="AffinityNet")
+        if pixels and ranks.is_main():
+            shutil.rmtree(directory)  # many gigabytes that nothing reads any more
 
     def rehearse(self, context: RunContext, pretrained: bool) -> None:
         """Do one training step on random labels, and a walk."""

@@ -12,11 +12,13 @@ from pydantic import Field
 from wsssbench.errors import unknown
 from wsssbench.interfaces import Cam, Refinement, Scores
 from wsssbench.ops.crf import PRESETS, CrfParameters, dense_crf
-from wsssbench.refinements.score_maps import start_scores
+from wsssbench.refinements.score_maps import Background, start_scores
 
 # The lattice of the filter counts in 16 bits: it is no longer right for narrower kernels on large images.
 Width = Annotated[float, Field(ge=0.5, le=1000)]
 Weight = Annotated[float, Field(gt=0, le=1000)]
+
+_ALPHA = 4.0
 
 
 class DenseCRF(Refinement):
@@ -24,8 +26,10 @@ class DenseCRF(Refinement):
 
     Args:
         preset: settings of the literature (`wsssbench.ops.crf.PRESETS`): psa, psa_rw (after a
-            random walk), pmm, irn, bes, deeplab, seg_test, afa.
+            random walk), pmm, irn, bes, deeplab, seg_test, afa. They are kernels, not backgrounds.
         alpha: CAMs get the background (1 - max_k A_k)^alpha; scores have one already.
+        background: CAMs get this constant as background instead. IRN's seeds come from ``preset="irn"`` with 0.30 (what
+            is foreground) and with 0.05 (what is background).
         iterations: mean-field iterations; None: the preset's, as for all that follow.
         gaussian_sxy: standard deviation of the smoothness kernel, pixels.
         gaussian_compat: its weight.
@@ -43,7 +47,8 @@ class DenseCRF(Refinement):
         self,
         *,
         preset: str = "psa",
-        alpha: Annotated[float, Field(gt=0, le=1000)] = 4.0,
+        alpha: Annotated[float, Field(gt=0, le=1000)] = _ALPHA,
+        background: Annotated[float, Field(gt=0, lt=1)] | None = None,
         iterations: Annotated[int, Field(ge=1, le=1000)] | None = None,
         gaussian_sxy: Width | None = None,
         gaussian_compat: Weight | None = None,
@@ -63,13 +68,17 @@ class DenseCRF(Refinement):
         for name, value in {"alpha": alpha, **changed}.items():
             if not value > 0:
                 raise ValueError(f"{name}={value} has to be greater than 0")
-        self.alpha = alpha
+        if background is not None and alpha != _ALPHA:
+            raise ValueError(
+                f"alpha={alpha} has no effect, since background={background} is given: leave one of the two out"
+            )
+        self.background = Background(alpha, background)
         self.preset = preset
         self.parameters = replace(find_preset(preset), **changed)
 
     def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
         """Posterior of the CRF at the image's size; background alone if no class is present."""
-        planes = start_scores(image, given, self.alpha)
+        planes = start_scores(image, given, self.background)
         return Scores(given.classes, dense_crf(image, planes, self.parameters), given.size)
 
     def card(self) -> Mapping[str, Any]:

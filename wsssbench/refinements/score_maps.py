@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from wsssbench.errors import UserError
@@ -9,13 +11,29 @@ from wsssbench.interfaces import Cam, Scores
 from wsssbench.ops.cam import background_alpha, upsample
 
 
-def start_scores(image: np.ndarray, given: Cam | Scores, alpha: float) -> np.ndarray:
+@dataclass(frozen=True)
+class Background:
+    """The background score that a CAM gets: (1 - max_k A_k)^alpha (PSA), or one `constant` everywhere (IRN)."""
+
+    alpha: float = 1.0
+    constant: float | None = None
+
+    def of(self, maps: np.ndarray) -> np.ndarray:
+        """Return the score (H, W) float32 beside the maps (K', H, W) in [0, 1]."""
+        if self.constant is None or not len(maps):
+            return background_alpha(maps, self.alpha)
+        return np.full(maps.shape[1:], self.constant, np.float32)
+
+
+def start_scores(
+    image: np.ndarray, given: Cam | Scores, background: Background | float
+) -> np.ndarray:
     """Bring `given` to the size of `image`: scores (1 + K', H, W) float32, background first.
 
     Args:
         image: (H, W, 3) uint8.
-        given: scores are taken as they are; a CAM gets the background (1 - max_k A_k)^alpha.
-        alpha: exponent of that background.
+        given: scores are taken as they are; a CAM gets the `background`.
+        background: a number is the exponent alpha.
 
     Raises:
         UserError: `given` belongs to an image of another size.
@@ -29,4 +47,6 @@ def start_scores(image: np.ndarray, given: Cam | Scores, alpha: float) -> np.nda
     if isinstance(given, Scores):
         return upsample(given.planes, size)
     maps = upsample(given.maps, size)
-    return np.concatenate([background_alpha(maps, alpha)[None], maps])
+    if not isinstance(background, Background):
+        background = Background(background)
+    return np.concatenate([background.of(maps)[None], maps])

@@ -10,6 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from wsssbench.evaluation.confusion_file import FILE as CONFUSION
 from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.experiment.config import config_text
 from wsssbench.experiment.plan import Plan, State, Step, state_of
@@ -26,7 +27,7 @@ from wsssbench.results.run import (
     thinned,
     to_json,
 )
-from wsssbench.results.run_files import RUN, image_counts_path
+from wsssbench.results.run_files import RUN, confusion_path, image_counts_path
 from wsssbench.stages.evaluate import Evaluate
 
 SCALARS = "scalars.jsonl"  # what a training logs, see wsssbench.training.engine
@@ -55,6 +56,11 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
         reference=dict(plan.config["reference"]),
         class_names=list(plan.dataset.classes),
         training=[curve for step in plan.steps for curve in _training(step)],
+        figures={
+            step.node.name: found
+            for step in plan.steps
+            if not is_evaluation(step) and (found := _figures(manifests[step.node.name]))
+        },
         trial=plan.trial.mark if plan.trial else "",
         artefacts=artefacts_of(plan),
     )
@@ -75,13 +81,16 @@ def is_evaluation(step: Step) -> bool:
 
 
 def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
-    """config.py, metrics.json, run.json (hashes, seeds, times, environment) and the counts per image of a run."""
+    """config.py, metrics.json, run.json (hashes, seeds, times, environment); per rung image counts and confusion."""
     directory.mkdir(parents=True, exist_ok=True)
-    for step in plan.steps:
-        if is_evaluation(step):
-            target = image_counts_path(directory, step.node.inputs["given"])
+    for step in filter(is_evaluation, plan.steps):
+        given = step.node.inputs["given"]
+        for name, target in (
+            (IMAGE_COUNTS, image_counts_path(directory, given)),
+            (CONFUSION, confusion_path(directory, given)),
+        ):
             target.parent.mkdir(exist_ok=True)
-            write_atomically(target, (step.entry.directory / IMAGE_COUNTS).read_bytes())
+            write_atomically(target, (step.entry.directory / name).read_bytes())
     (directory / "config.py").write_text(result.config_text, encoding="utf-8")
     (directory / "metrics.json").write_text(to_json(result), encoding="utf-8")
     stages = {
@@ -127,6 +136,23 @@ def _training(step: Step) -> Iterator[TrainingCurve]:
         yield TrainingCurve(step.node.name, name, thinned(points, 200))
 
 
+def _figures(manifest: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers that a stage found out about what it made."""
+    result = manifest.get("result", {})
+    return {name: value for name, value in result.items() if isinstance(value, float)}
+
+
+def _after(plan: Plan, node: str) -> str:
+    """The scored node that `node` was made from, the nearest one; empty if there is none."""
+    scored = {step.node.inputs["given"] for step in plan.steps if is_evaluation(step)}
+    above = list(plan[node].node.inputs.values())
+    for name in above:  # grows while it is read: the nearest come first
+        if name in scored:
+            return name
+        above += plan[name].node.inputs.values()
+    return ""
+
+
 def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any]]) -> Evaluation:
     scores = manifests[step.node.name]["result"]
     chosen, oracle = scores["chosen"], scores["oracle"]
@@ -140,6 +166,7 @@ def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any
         iou={name: chosen["iou"].get(name) for name in classes},
         curve=[_point(point) for point in chosen["curve"]],
         card=card_of(plan, step, chosen),
+        after=_after(plan, step.node.inputs["given"]),
     )
 
 

@@ -60,6 +60,25 @@ def memory(mib: float) -> str:
     return f"{mib:.0f} MiB" if mib < 1024 else f"{mib / 1024:.1f} GiB"
 
 
+def pixels(count: int | None) -> str:
+    """``812``, ``34 k`` or ``5.2 M``."""
+    if count is None:
+        return MISSING
+    if count < 1e4:
+        return str(count)
+    return f"{count / 1e3:.0f} k" if count < 1e6 else f"{count / 1e6:.1f} M"
+
+
+def size(count: int) -> str:
+    """Bytes as people say them: ``512 B``, ``3.4 GB``."""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return (
+        f"{value:.0f} {units[0]}" if units[0] == "B" or value >= 99.5 else f"{value:.1f} {units[0]}"
+    )
+
+
 def day(created: str) -> str:
     """ISO 8601 as people write it: date and minute."""
     return created[:16].replace("T", " ")

@@ -7,10 +7,11 @@
      "rungs": [{"name": str, "node": str, "split": str,
                 "chosen": POINT | null, "oracle": POINT | null,
                 "iou": {class name: per cent | null}, "curve": [POINT, ...],
-                "card": {str: str | int | float | bool | null}}, ...],
+                "card": {str: str | int | float | bool | null}, "after": str}, ...],
      "times": [{"node": str, "seconds": float, "peak_mib": float, "reused": bool}, ...],
      "training": [{"node": str, "series": str, "points": [[iteration, value], ...]}, ...],
-     "artefacts": {node: what it is}, "reference": {rung name: per cent}, "environment": {str: str}, "config": str}
+     "figures": {node: {what: float | null}}, "artefacts": {node: what it is},
+     "reference": {rung name: per cent}, "environment": {str: str}, "config": str}
 
     POINT = {"threshold": float | null, "miou": per cent, "precision": per cent, "recall": per cent}
 
@@ -101,6 +102,7 @@ class Evaluation:
         card: the protocol card: dataset, split, stage, scales, flip, crf, threshold,
             threshold_choice (``"fixed"``, ``"heldout"``, ``"otsu"``, ``"oracle"`` or ``"none"``),
             labels_at_inference, initial weights, seed; and what the data set adds.
+        after: the node of the rung that it was made from; empty for the first, and if it is not known.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Evaluation:
     iou: dict[str, Finite | None] = field(default_factory=dict)
     curve: list[Point] = field(default_factory=list)
     card: Card = field(default_factory=dict)
+    after: str = ""
 
     @property
     def best_known(self) -> Point | None:
@@ -150,22 +153,30 @@ def thinned(points: list[tuple[float, float]], most: int) -> list[tuple[float, f
 class Layer:
     """A picture that lies over a photo: a CAM's heat, (h, w) float in [0, 1], or a label map, (h, w) uint8.
 
-    It may be smaller than the photo, but has its proportions.
+    It may be smaller than the photo, but has its proportions. A `part` shows one class of another layer.
     """
 
     __pydantic_config__ = _ARRAYS
     title: str
     plane: np.ndarray
+    part: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class GalleryRow:
-    """One image: its photo (H, W, 3) uint8 RGB, and what was made of it."""
+    """One image: its photo (H, W, 3) uint8 RGB, and what was made of it.
+
+    Attributes:
+        group: the heading that it is shown under; may be empty.
+        numbers: what is said about it, (what, number).
+    """
 
     __pydantic_config__ = _ARRAYS
     id: str
     photo: np.ndarray
     layers: list[Layer]
+    group: str = ""
+    numbers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,6 +195,7 @@ class RunResult:
         reference: the mIoU that a paper reports, per cent, by the evaluation's name; may be empty.
         class_names: the foreground classes; label-map value i + 1 belongs to ``class_names[i]``.
         training: what the trainings logged.
+        figures: what stages found out about their own results, by node, e.g. the classifier's mAP.
         artefacts: what it left beside figures: node -> in words, e.g. ``pseudo-label``; the links to it are in the
             run's folder ``artefacts``.
         trial: why its numbers are no results: ``smoke``, or ``limit50`` of the first 50 images; empty for a real run.
@@ -200,6 +212,7 @@ class RunResult:
     reference: dict[str, Number] = field(default_factory=dict)
     class_names: list[str] = field(default_factory=list)
     training: list[TrainingCurve] = field(default_factory=list)
+    figures: dict[str, dict[str, Number]] = field(default_factory=dict)
     trial: str = ""
     artefacts: dict[Node, str] = field(default_factory=dict)
 

@@ -87,6 +87,14 @@ class RunArtefacts:
         except CorruptArtefactError:
             return None
 
+    def class_pictures(self, node: str, id: str) -> Mapping[int, np.ndarray]:
+        """The heat of single classes over the photo of `id`, by label value; empty if there is none."""
+        directory = self.directories.get(node)
+        try:
+            return {} if directory is None else self.kinds[node].class_pictures(directory, id)
+        except CorruptArtefactError:
+            return {}
+
     def artefact(self, node: str) -> Any:
         """The result of `node` as an object that reads it: what its kind of stage makes.
 

@@ -45,6 +45,11 @@ def image_counts_path(run: Path, node: str) -> Path:
     return run / "image_counts" / f"{node}.npz"
 
 
+def confusion_path(run: Path, node: str) -> Path:
+    """The file in the folder of a `run` with the confusion matrix of the evaluation of `node`."""
+    return run / "confusion" / f"{node}.csv"
+
+
 def config_values(text: str, where: str) -> dict[str, Any]:
     """A resolved config, the text of a run's ``config.py``, as plain values; nothing of it is run.
 

@@ -17,6 +17,7 @@ from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, Rand
 from wsssbench.errors import UserError
 from wsssbench.files.images import read_image, read_label, voc_palette
 from wsssbench.interfaces import IGNORE, SegmentationItem
+from wsssbench.models.preprocess import IMAGENET_MEAN
 from wsssbench.segmenters.settings import TestSettings, TrainView
 
 _META = ("id", "img_path", "ori_shape", "img_shape", "pad_shape", "scale_factor",
@@ -100,26 +101,36 @@ class ScaleJitter(BaseTransform):
     Args:
         smallest, largest: the range of the factor.
         step: the factor is one of smallest, smallest + step, ... that are not above `largest`; None: any.
+        interpolation: of the image: ``"bilinear"`` or ``"cubic"`` (OpenCV's).
     """
 
-    def __init__(self, smallest: float, largest: float, step: float | None = None) -> None:
+    def __init__(
+        self,
+        smallest: float,
+        largest: float,
+        step: float | None = None,
+        interpolation: str = "bilinear",
+    ) -> None:
         self.range = (smallest, largest)
         self.step = step
+        self.interpolation = {"cubic": "bicubic"}.get(interpolation, interpolation)  # mmcv's names
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resizes ``img`` (bilinear) and ``gt_seg_map`` (nearest)."""
+        """Resizes ``img`` and ``gt_seg_map`` (nearest)."""
         factor = np.random.uniform(*self.range)  # noqa: NPY002 - seeded per draw, as mmseg's transforms
         if self.step is not None:
             smallest, largest = self.range
             count = int((largest - smallest) / self.step + 1e-6) + 1
             factor = smallest + self.step * np.random.randint(count)  # noqa: NPY002
-        resize = Resize(scale_factor=float(factor), keep_ratio=True)
+        resize = Resize(
+            scale_factor=float(factor), keep_ratio=True, interpolation=self.interpolation
+        )
         resized: dict[str, Any] = resize.transform(results)
         return resized
 
 
 class HsvShift(BaseTransform):
-    """Shift hue (turning), saturation and value (clipped) of OpenCV's 8-bit HSV by a number of -limit..limit - 1 each.
+    """Shift hue (turning), saturation and value (clipped) of OpenCV's 8-bit HSV by a number of -limit..limit each.
 
     The colour augmentation of SEAM's segmentation recipe, with `limit` 10. Hue has 180 values there.
     """
@@ -129,10 +140,36 @@ class HsvShift(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Changes ``img`` (H, W, 3) uint8 BGR."""
-        shift = np.random.randint(-self.limit, self.limit, 3)  # noqa: NPY002 - seeded per draw
+        shift = np.random.randint(-self.limit, self.limit + 1, 3)  # noqa: NPY002 - seeded per draw
         hsv = cv2.cvtColor(results["img"], cv2.COLOR_BGR2HSV).astype(np.int16) + shift
         hsv[..., 0] %= 180
         results["img"] = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2BGR)
+        return results
+
+
+class RandomPlace(BaseTransform):
+    """Put an image that is smaller than the crop at a random place of it, on the mean colour; the rest is ignored."""
+
+    def __init__(self, crop: int) -> None:
+        self.crop = crop
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pads ``img``, (H, W, 3) BGR, and ``gt_seg_map`` where the crop is larger."""
+        image, label = results["img"], results["gt_seg_map"]
+        space = [max(0, self.crop - side) for side in image.shape[:2]]
+        before = [int(np.random.randint(n + 1)) for n in space]  # noqa: NPY002 - seeded per draw
+        if not any(space):
+            return results
+        margins = [(b, n - b) for b, n in zip(before, space, strict=True)]
+        # The mean in float32, which normalisation turns into 0 exactly.
+        mean = np.array([255 * value for value in reversed(IMAGENET_MEAN)], np.float32)
+        size = [side + n for side, n in zip(image.shape, space, strict=False)]
+        canvas = np.empty((*size, 3), np.float32)
+        canvas[:] = mean
+        canvas[before[0] :, before[1] :][: image.shape[0], : image.shape[1]] = image
+        results["img"] = canvas
+        results["gt_seg_map"] = np.pad(label, margins, constant_values=IGNORE)
+        results["img_shape"] = canvas.shape[:2]
         return results
 
 
@@ -140,13 +177,15 @@ def training_pipeline(view: TrainView) -> list[BaseTransform]:
     """Random size, crop, flip, colours."""
     pipeline: list[BaseTransform] = [ReadItem()]
     if view.resize != (1.0, 1.0):
-        pipeline.append(ScaleJitter(*view.resize, view.resize_step))
+        pipeline.append(ScaleJitter(*view.resize, view.resize_step, view.interpolation))
     pipeline.append(RandomCrop((view.crop, view.crop), view.cat_max_ratio, IGNORE))
     if view.flip:
         pipeline.append(RandomFlip(prob=0.5))
     if view.photometric:
         hsv = view.photometric == "hsv10"
         pipeline.append(HsvShift(10) if hsv else PhotoMetricDistortion())
+    if view.small_images == "random":
+        pipeline.append(RandomPlace(view.crop))
     return [*pipeline, PackSegInputs(meta_keys=_META)]
 
 

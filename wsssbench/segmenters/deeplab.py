@@ -35,21 +35,26 @@ class DeepLab(Segmenter):
     The loss is the cross-entropy over the pixels that are not 255. Predictions have the size of their image.
 
     Args:
-        head: ``"largefov"`` (SEAM's and CPN's choice), ``"v2"`` or ``"v3plus"``.
+        head: ``"largefov"`` (SEAM's and CPN's choice), ``"v2"``, ``"v3plus"``, or ``"dilated"``: two 3 x 3 convolutions
+            with ReLU between (the network in AEFT's release).
         backbone: any registered backbone, e.g. ``dict(type="ResNet38d", weights="...")``.
         schedule: see `wsssbench.training.schedule.Schedule`; `new_layers_lr` applies to the head.
         crop: side of the training crops.
         resize: smallest and largest factor on the size of a training image.
         resize_step: the factor is one of smallest, smallest + step, ..., largest; None: any between the two.
         flip: mirror half of the training images.
-        photometric: random brightness, contrast, saturation and hue (True), or shifts of at most 10 in hue, saturation
+        photometric: random brightness, contrast, saturation and hue (True), or shifts by -10..10 of hue, saturation
             and value (``"hsv10"``, SEAM's).
+        interpolation: of resized training images.
+        small_images: at the top left of a larger crop, or at a random place in it.
         cat_max_ratio: training crops with a larger share of one class are drawn again; 1 takes any.
         channels: of the head's hidden layers; None: 512 (largefov), 256 (v3plus), no hidden layer (v2).
         dropout: before the head's last layer; None: 0.5 (largefov), 0.1 (v3plus). After each hidden layer in a largefov
             without norm and in a v2 with channels (0.5).
         norm: batch normalisation in the head; None: in largefov and v3plus. False: largefov as on the paper's VGG-16.
         norm_momentum: share of a batch in the running statistics of the head's normalisation.
+        last_layer: initial values of a largefov's last layer: normal with deviation 0.01 and bias 0 (Caffe's, mmseg's),
+            or normal by fan-out (He et al., ICCV 2015) and PyTorch's bias, as in SEAM's recipe.
         fc_from_vgg: on a pretrained VGG: the head's hidden layers start from its fully connected ones, thinned as in
             the paper; only the last layer is new then.
         multi_scale_inputs: the network also sees its input at these scales, in training (with a loss for each, and one
@@ -71,17 +76,20 @@ class DeepLab(Segmenter):
         *,
         backbone: dict[str, Any],
         schedule: dict[str, Any],
-        head: Literal["largefov", "v2", "v3plus"] = "largefov",
+        head: Literal["largefov", "dilated", "v2", "v3plus"] = "largefov",
         crop: Side = 321,
         resize: tuple[Factor, Factor] = (0.5, 1.5),
         resize_step: Factor | None = None,
         flip: bool = True,
         photometric: bool | Literal["hsv10"] = True,
+        interpolation: Literal["bilinear", "cubic"] = "bilinear",
+        small_images: Literal["corner", "random"] = "corner",
         cat_max_ratio: Annotated[float, Field(gt=0, le=1)] = 0.75,
         channels: Annotated[int, Field(ge=1, le=8192)] | None = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
         norm: bool | None = None,
         norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1,
+        last_layer: Literal["normal", "kaiming"] = "normal",
         fc_from_vgg: bool = False,
         dilations: Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1)]
         | None = None,
@@ -95,8 +103,13 @@ class DeepLab(Segmenter):
             ("background", *classes),
             load().registries.backbone.resolve(backbone, "segmenter.backbone"),
             Schedule.from_config(schedule, "segmenter.schedule"),
-            HeadSettings(head, channels, dropout, dilations, norm, norm_momentum, fc_from_vgg),
-            TrainView(crop, resize, flip, photometric, cat_max_ratio, resize_step),
+            HeadSettings(
+                *(head, channels, dropout, dilations, norm, norm_momentum, fc_from_vgg, last_layer)
+            ),
+            TrainView(
+                *(crop, resize, flip, photometric, cat_max_ratio),
+                *(resize_step, interpolation, small_images),
+            ),
             LossSettings(loss_at, multi_scale_inputs, align_corners),
             None if init is None else InitSettings.from_config(init),
             TestSettings.from_config(test or {}),

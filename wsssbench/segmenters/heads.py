@@ -1,4 +1,4 @@
-"""The decode heads mmsegmentation lacks: DeepLab-LargeFOV and DeepLab-v2. Registered for mmseg configs, too."""
+"""Decode heads mmsegmentation lacks, for its configs, too: DeepLab-LargeFOV, two dilated convolutions, DeepLab-v2."""
 
 from __future__ import annotations
 
@@ -41,6 +41,28 @@ class LargeFOVHead(BaseDecodeHead):
         """Feature maps, coarse last (N, C, h, w) -> logits (N, classes, h, w)."""
         x = self._transform_inputs(inputs)
         logits: Tensor = self.cls_seg(self.convs(x))
+        return logits
+
+
+@MODELS.register_module(name="WsssbenchDilatedHead")
+class DilatedHead(BaseDecodeHead):
+    """Two 3 x 3 convolutions with `dilation` and bias, ReLU between: Net_dl of KAIST-vilab/AEFT, networks/resnet38d.py.
+
+    Weights start from Glorot & Bengio's uniform values, biases from PyTorch's.
+    """
+
+    def __init__(self, dilation: int = 12, **arguments: Any) -> None:
+        super().__init__(init_cfg=None, **arguments)
+        side = {"kernel_size": 3, "padding": dilation, "dilation": dilation}
+        self.hidden = nn.Conv2d(self.in_channels, self.channels, **side)
+        self.conv_seg = nn.Conv2d(self.channels, self.out_channels, **side)
+        for layer in (self.hidden, self.conv_seg):
+            nn.init.xavier_uniform_(layer.weight)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Feature maps, coarse last (N, C, h, w) -> logits (N, classes, h, w)."""
+        x = self._transform_inputs(inputs)
+        logits: Tensor = self.conv_seg(self.hidden(x).relu())
         return logits
 
 

@@ -9,6 +9,7 @@ import mmseg.models  # noqa: F401 - registers the heads and losses
 from mmengine.config import ConfigDict
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 from mmseg.models.segmentors import EncoderDecoder
+from torch import nn
 
 from wsssbench.interfaces import IGNORE, Backbone
 from wsssbench.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
@@ -20,7 +21,7 @@ from wsssbench.segmenters.multi_scale import MultiScaleEncoderDecoder
 from wsssbench.segmenters.settings import HeadSettings, InitSettings, LossSettings
 
 # Atrous rates as published, for a map at stride 8; at another stride they cover the same part of the image.
-_RATES = {"largefov": (12,), "v2": (6, 12, 18, 24), "v3plus": (1, 12, 24, 36)}
+_RATES = {"largefov": (12,), "dilated": (12,), "v2": (6, 12, 18, 24), "v3plus": (1, 12, 24, 36)}
 _DROPOUT = {"largefov": 0.5, "v2": 0.5, "v3plus": 0.1}
 
 
@@ -69,6 +70,10 @@ def build_network(
         test_cfg=_test_mode(crop, slide),
     )
     model.decode_head.init_weights()
+    if head.last_layer == "kaiming":
+        last = model.decode_head.conv_seg
+        last.reset_parameters()  # of the bias, PyTorch's own
+        nn.init.kaiming_normal_(last.weight, mode="fan_out", nonlinearity="relu")
     if pretrained and init is not None and init.part == "network":
         load_head(model.decode_head, init)
     elif pretrained and head.fc_from_vgg:
@@ -80,7 +85,7 @@ def _head(head: HeadSettings, network: Backbone, num_labels: int, device: str) -
     stride = network.strides[-1]
     scaled = tuple(rate if rate == 1 else max(1, rate * 8 // stride) for rate in _RATES[head.type])
     dilations = head.dilations or scaled
-    dropout = _DROPOUT[head.type] if head.dropout is None else head.dropout
+    dropout = _DROPOUT.get(head.type, 0.0) if head.dropout is None else head.dropout
     common: dict[str, Any] = {
         "in_channels": network.channels[-1],
         "num_classes": num_labels,
@@ -91,8 +96,10 @@ def _head(head: HeadSettings, network: Backbone, num_labels: int, device: str) -
     if head.type == "v2":
         hidden = {"hidden": head.channels, "dropout": dropout}
         return {"type": "WsssbenchDeepLabV2Head", "dilations": dilations, **hidden, **common}
-    common["channels"] = head.channels or {"largefov": 512, "v3plus": 256}[head.type]
+    common["channels"] = head.channels or {"v3plus": 256}.get(head.type, 512)
     common["dropout_ratio"] = dropout
+    if head.type == "dilated":
+        return {"type": "WsssbenchDilatedHead", "dilation": dilations[0], **common}
     common["norm_cfg"] = None if head.norm is False else _norm(device, head.norm_momentum)
     if head.type == "largefov":
         return {"type": "WsssbenchLargeFOVHead", "dilation": dilations[0], **common}

@@ -57,9 +57,12 @@ class TrainView:
         resize: smallest and largest factor on the image's own size.
         flip: mirror half of the images.
         photometric: True: random brightness, contrast, saturation and hue, as in SSD; ``"hsv10"``: hue, saturation and
-            value of OpenCV's 8-bit HSV each shifted by a random number of -10..9, as in SEAM's recipe.
+            value of OpenCV's 8-bit HSV each shifted by a random number of -10..10, as in SEAM's recipe.
         cat_max_ratio: crops with more than this share of one class are drawn again, up to ten times.
         resize_step: the factor is one of smallest, smallest + step, ..., largest; None: any between the two.
+        interpolation: of the resized images: ``"bilinear"`` or ``"cubic"``.
+        small_images: where an image is in a crop that is larger: ``"corner"``, at its top left, or at a ``"random"``
+            place.
     """
 
     crop: int
@@ -68,6 +71,8 @@ class TrainView:
     photometric: bool | str
     cat_max_ratio: float
     resize_step: float | None = None
+    interpolation: str = "bilinear"
+    small_images: str = "corner"
 
     def __post_init__(self) -> None:
         if self.crop < 1:
@@ -80,12 +85,15 @@ class TrainView:
             raise ValueError(f"cat_max_ratio={self.cat_max_ratio} has to be in (0, 1]")
 
 
+_ONE_RATE = ("largefov", "dilated")
+
+
 @dataclass(frozen=True)
 class HeadSettings:
     """The decode head; None stands for the published value.
 
     Attributes:
-        type: ``"largefov"``, ``"v2"`` or ``"v3plus"``.
+        type: ``"largefov"``, ``"dilated"``, ``"v2"`` or ``"v3plus"``.
         channels: of the hidden layers; largefov 512, v3plus 256. A v2 without has no hidden layer (on ResNet-101); a v2
             with has two in each branch (fc6 and fc7 of VGG-16: 1024).
         dropout: largefov 0.5 and v3plus 0.1 before the last layer, where `norm` is False after each hidden layer; v2
@@ -94,6 +102,8 @@ class HeadSettings:
         norm: batch normalisation in the hidden layers; largefov and v3plus True; v2 has none.
         norm_momentum: share of a batch in the running statistics of that normalisation.
         fc_from_vgg: the hidden layers start from VGG's fully connected ones, so only the last layer is new.
+        last_layer: initial values of the last layer of a largefov: ``"normal"``: of deviation 0.01, bias 0;
+            ``"kaiming"``: normal by He et al. (fan-out), bias uniform as PyTorch's.
     """
 
     type: str
@@ -103,8 +113,17 @@ class HeadSettings:
     norm: bool | None = None
     norm_momentum: float = 0.1
     fc_from_vgg: bool = False
+    last_layer: str = "normal"
 
     def __post_init__(self) -> None:
+        if self.last_layer != "normal" and self.type != "largefov":
+            raise ValueError(
+                f"last_layer='{self.last_layer}': head '{self.type}' has its own initial values; leave it out"
+            )
+        if self.type == "dilated" and (
+            self.dropout is not None or self.norm is not None or self.norm_momentum != 0.1
+        ):
+            raise ValueError("head 'dilated' has no dropout and no normalisation: leave these out")
         if self.type == "v2" and self.channels is None and self.dropout is not None:
             raise ValueError(
                 f"dropout={self.dropout}: head 'v2' without channels is one layer and has no dropout; leave it out"
@@ -126,10 +145,8 @@ class HeadSettings:
             raise ValueError(f"norm_momentum={self.norm_momentum} has to be in (0, 1]")
         if self.dilations is not None and (not self.dilations or min(self.dilations) < 1):
             raise ValueError(f"dilations={self.dilations} has to be one or more numbers >= 1")
-        if self.type == "largefov" and self.dilations is not None and len(self.dilations) > 1:
-            raise ValueError(
-                f"dilations={self.dilations}: head 'largefov' has one atrous convolution"
-            )
+        if self.type in _ONE_RATE and self.dilations is not None and len(self.dilations) > 1:
+            raise ValueError(f"dilations={self.dilations}: head '{self.type}' has one rate")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""evaluate: score a run's label maps or CAMs against masks. Leaves the counts of every image in ``image_counts.npz``.
+"""evaluate: score a run's label maps or CAMs against masks. Leaves the counts of every image in ``image_counts.npz``,
+and the confusion matrix in ``confusion.csv``.
 
 Config: split; for CAMs threshold (fixed) and thresholds (first, last, step).
 """
@@ -13,6 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from wsssbench.errors import UserError
+from wsssbench.evaluation.confusion_file import FILE as CONFUSION
+from wsssbench.evaluation.confusion_file import write_confusion
 from wsssbench.evaluation.doubts import Names
 from wsssbench.evaluation.image_counts import FILE as IMAGE_COUNTS
 from wsssbench.evaluation.image_counts import write_image_counts
@@ -128,6 +131,8 @@ class Evaluate(StageKind):
                 for name, value in thresholds.items()
             }
             write_image_counts(work.directory / IMAGE_COUNTS, ids, counts)
+            confusion = accumulator.confusion(accumulator.index_of(threshold))
+            write_confusion(work.directory / CONFUSION, confusion, dataset.classes)
         chosen = summarise(accumulator, threshold, dataset.classes, choice)
         oracle = summarise(accumulator, None, dataset.classes) if "oracle" in thresholds else None
         names = Names(

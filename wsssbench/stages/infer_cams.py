@@ -86,6 +86,13 @@ class CamStage(StageKind):
         files = CamFiles(directory)
         return heat(files.read(id)) if files.path(id).is_file() else None
 
+    def class_pictures(self, directory: Path, id: str) -> Mapping[int, np.ndarray]:
+        files = CamFiles(directory)
+        if not files.path(id).is_file():
+            return {}
+        cam = files.read(id)
+        return {int(value): heat for value, heat in zip(cam.classes, cam.maps, strict=True)}
+
 
 class InferCams(CamStage):
     """Infers the CAMs of an experiment that trains a classifier."""

@@ -272,6 +272,14 @@ class StageKind(ABC):
         """
         return None
 
+    def class_pictures(self, directory: Path, id: str) -> Mapping[int, np.ndarray]:
+        """Return the heat of single classes over the photo of `id`, (h, w) float in [0, 1], by label value.
+
+        Raises:
+            CorruptArtefactError: the file is not whole.
+        """
+        return {}
+
     def stands_for(self, config: Mapping[str, Any]) -> Iterable[str]:
         """Name the nodes that have the same pictures as this one, pixel by pixel."""
         return ()

@@ -59,6 +59,7 @@ def plan_cells(
     directory = settings.work_dir / "sweeps" / _folder(trial.marked(name) if trial else name)
     refuse_repeated(overrides)
     _refuse_own(overrides)
+    _refuse_replaced(overrides, [row for row in matrix.rows if row.run])
     written = read_config(matrix.base)
     base = apply_overrides(written, overrides)
     checked: set[str] = set()
@@ -89,7 +90,7 @@ def plan_cells(
     if not plans:
         raise UserError(f"no row of {name} can run; the first: {cells[0].impossible}")
     runs = {cell.row: plans[cell.id].run_id for cell in cells if cell.id in plans}
-    _check_different(matrix, runs, settings)
+    _check_different(matrix, runs, settings, whole=not (trial or settings.until))
     sweep = Sweep(
         directory=directory,
         name=directory.name,
@@ -131,16 +132,28 @@ def _refuse_own(overrides: Iterable[str]) -> None:
             raise UserError(f"{key} is set by the sweep itself: {_OWN[key.partition('.')[0]]}")
 
 
-def _check_different(matrix: Matrix, runs: Mapping[str, str], settings: Settings) -> None:
-    """Refuse an axis of which no value makes a difference, and tell of rows that compute the same.
+def _refuse_replaced(overrides: Iterable[str], rows: Sequence[Row]) -> None:
+    """Refuse overrides of every row that each row replaces by its own."""
+    own = [{override.partition("=")[0].strip() for override in row.set} for row in rows]
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if own and all(key in keys for keys in own):
+            raise UserError(
+                f"--set {override} has no effect, since every row sets {key} itself: leave it out"
+            )
 
-    What is stopped early may differ later on, so that is told only.
+
+def _check_different(
+    matrix: Matrix, runs: Mapping[str, str], settings: Settings, whole: bool
+) -> None:
+    """Refuse an axis of which no value makes a difference, and tell of rows that compute the same.
 
     Args:
         runs: row -> id of what it computes.
+        whole: they are whole experiments. Others, which are stopped early or on few images, are told of only.
     """
     rows = [row for row in matrix.rows if row.name in runs]
-    for axis in () if settings.until else matrix.axes:
+    for axis in matrix.axes if whole else ():
         groups: dict[tuple[str, ...], set[str]] = {}  # values of the other axes -> what is computed
         for row in rows:
             others = tuple(value for name, value in row.axes.items() if name != axis)
