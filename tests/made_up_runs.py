@@ -101,6 +101,7 @@ def write_run(
     name: str = "made_up",
     created: str = "2026-03-01T14:22:33+00:00",
     reference: Mapping[str, float] | None = None,
+    trial: str = "",
 ) -> RunResult:
     """A finished run of `method` in `directory`."""
     (directory / "image_counts").mkdir(parents=True, exist_ok=True)
@@ -121,6 +122,7 @@ def write_run(
         created=created,
         reference=dict(reference or {}),
         class_names=CLASSES,
+        trial=trial,
     )
     (directory / "metrics.json").write_text(to_json(result), encoding="utf-8")
     return result

@@ -54,7 +54,7 @@ class Runs:
         return self._outputs[name]
 
     def directory(self, name: str) -> Path:
-        (directory,) = (self.work_dir / "runs" / name).iterdir()
+        (directory,) = (self.work_dir / "runs" / f"{name}-smoke").iterdir()
         return directory
 
     def stages(self, name: str) -> dict[str, Any]:

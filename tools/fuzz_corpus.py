@@ -14,6 +14,7 @@ from wsssbench.datasets.coco import masks
 from wsssbench.datasets.folder import label_files
 from wsssbench.datasets.voc import sbd, submission
 from wsssbench.evaluation import image_counts
+from wsssbench.experiment import cache, config_file
 from wsssbench.files import (
     artefacts,
     cam_formats,
@@ -26,7 +27,7 @@ from wsssbench.files import (
     weights,
 )
 from wsssbench.interfaces import Scores
-from wsssbench.results import run, sweep_record
+from wsssbench.results import run, run_files, sweep_record
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,27 @@ _NPZ = (
     b"<U9",
 )
 _JSON = (b"{", b"}", b"[", b"]", b",", b"null", b'"', b"\\u0000", b"NaN")
+_PYTHON = (
+    b"=",
+    b"(",
+    b")",
+    b"[",
+    b"import os\n",
+    b"__import__('os')",
+    b"\xef\xbb\xbf",
+    b"\0",
+    b"9" * 99,
+)
+_DATA = (
+    b"=",
+    b"(",
+    b")",
+    b"[",
+    b"# coding: latin-1\n",
+    b"_base_ = 'x.py'\n",
+    b"\xef\xbb\xbf",
+    b"\0",
+)
 _VALUES = (
     b"=",
     b".",
@@ -233,6 +255,46 @@ _ALL = (
         "sweep.json",
         "json",
         _JSON,
+    ),
+    Reader(
+        "run record",
+        seeds.run_record,
+        lambda p: run_files.read_stages(p.parent),
+        "run.json",
+        "json",
+        _JSON,
+    ),
+    Reader(
+        "run config",
+        seeds.run_config,
+        lambda p: run_files.read_config(p.parent),
+        "config.py",
+        "",
+        _PYTHON,
+    ),
+    Reader(
+        "config",
+        seeds.texts("name = 'x'\ndata = dict(type='SyntheticScenes', seed=0)\n"),
+        config_file.load_config_file,
+        "input.py",
+        "",
+        _DATA,  # tokens that cannot run anything: a config is the user's own program
+    ),
+    Reader(
+        "manifest",
+        seeds.manifest,
+        lambda p: cache.read_manifest(p.parent),
+        "manifest.json",
+        "json",
+        _JSON,
+    ),
+    Reader(
+        "checkpoint",
+        seeds.checkpoint,
+        lambda p: seeds.load_checkpoint(p),
+        "iteration_0000004.pth",
+        "",
+        _PICKLED,
     ),
     Reader(
         "archive",

@@ -16,10 +16,13 @@ from wsssbench.datasets.coco import annotations, masks
 from wsssbench.datasets.voc import submission
 from wsssbench.evaluation import image_counts
 from wsssbench.evaluation.class_counts import ClassCounts
+from wsssbench.experiment import cache
+from wsssbench.experiment.config import config_text
 from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.files import images
 from wsssbench.interfaces import Cam
 from wsssbench.results import run, sweep_record
+from wsssbench.training import checkpoints
 
 CLASSES = ("cat", "dog", "dining table")
 CONFIG = {
@@ -202,6 +205,53 @@ def sweep(_: Path) -> list[bytes]:
         "rows": [], "cells": [],
     }  # fmt: skip
     return [json.dumps(content).encode()]
+
+
+def run_record(_: Path) -> list[bytes]:
+    stage = {
+        "directory": "work/cache/infer_cams/0a1b",
+        "hash": "0a1b",
+        "title": "CAM",
+        "seconds": 3.5,
+    }
+    content = {"name": "x", "seed": 0, "environment": {"python": "3.11"}, "stages": {"cam": stage}}
+    return [json.dumps(content).encode()]
+
+
+def run_config(_: Path) -> list[bytes]:
+    config = {
+        **CONFIG,
+        "data": {"type": "SyntheticScenes", "seed": 0},
+        "splits": {"train": "train"},
+    }
+    return [config_text(config).encode()]
+
+
+def manifest(folder: Path) -> list[bytes]:
+    """One that is sealed, and one without a seal, whose entries are looked at one by one."""
+    entry = cache.Entry(
+        folder, cache.Key("cam", CONFIG, {"wsssbench": "1"}, {"classifier": "ab"}, "d")
+    )
+    entry.open({"classifier": "cd"})
+    (entry.directory / "a.npz").write_bytes(b"alpha")
+    entry.close({"images": 1}, {"node": "cam", "seconds": 1.5, "peak_mib": 3.0})
+    sealed = (entry.directory / cache.MANIFEST).read_bytes()
+    content = json.loads(sealed)
+    del content["seal"]
+    return [sealed, json.dumps(content).encode()]
+
+
+def checkpoint(_: Path) -> list[bytes]:
+    state = torch.nn.Linear(2, 3).state_dict()
+    content = {"meta": {"iter": 4, "epoch": 1}, "state_dict": state, "message_hub": {}}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return [buffer.getvalue()]
+
+
+def load_checkpoint(path: Path) -> None:
+    checkpoints.Checkpoints(path.parent).latest()
+    checkpoints.load_checkpoint(torch.nn.Linear(2, 3), path)
 
 
 def archive(folder: Path) -> list[bytes]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import io
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from types import FrameType
 
 LONGEST_MESSAGE = 500  # characters
 _LONGEST_NAME = 80
@@ -118,6 +123,76 @@ class CorruptArtefactError(Exception):
 
     def __str__(self) -> str:
         return one_line(f"{self.path} is not a readable artefact: {self.reason}")
+
+
+class ForeignExitError(Exception):
+    """Code of a plugin or of a config tried to end the command: ``sys.exit()``, a KeyboardInterrupt of its own."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Run code of a plugin or of a config, which must not end the command.
+
+    A request of the user's to stop, i.e. a signal, passes, whatever the code does to the handlers of signals.
+
+    Raises:
+        ForeignExitError: in the place of what is no Exception, such as SystemExit.
+    """
+    came: list[int] = []
+    handlers: dict[signal.Signals, Callable[[int, FrameType | None], object]] = {}
+    if threading.current_thread() is threading.main_thread():  # no other one hears signals
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if callable(handler := signal.getsignal(number)):
+                handlers[number] = handler
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        handlers[signal.Signals(number)](number, frame)
+
+    try:
+        for hooked in handlers:
+            signal.signal(hooked, note)
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        if came:
+            raise
+        raise ForeignExitError(f"{raised(error)} (it may not end the command)") from error
+    finally:
+        for hooked, handler in handlers.items():
+            signal.signal(hooked, handler)
+
+
+class Printed(io.BytesIO):
+    """What was printed."""
+
+    def close(self) -> None:
+        """Stay open: code that closes its standard output closes this."""
+
+    def __str__(self) -> str:
+        return self.getvalue().decode("utf-8", "backslashreplace").strip()
+
+
+@contextmanager
+def printing() -> Iterator[Printed]:
+    """Keep what is printed to the standard output inside, where it would spoil a command's tables and JSON."""
+    kept = Printed()
+    stream = io.TextIOWrapper(kept, "utf-8", errors="backslashreplace", write_through=True)
+    with redirect_stdout(stream):
+        yield kept
+
+
+def raised(error: BaseException) -> str:
+    """The kind of `error` and the first line of its text, in one line, whatever its class does."""
+    if isinstance(error, ForeignExitError):
+        return one_line(str(error))
+    try:
+        text = str(error).strip()
+    except Exception:
+        text = ""
+    line = next(iter(text.splitlines()), "")
+    return one_line(f"{type(error).__name__}{': ' if line else ''}{line}")
 
 
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
 """Finding plugins: packages with an entry point in the group ``wsssbench``, through pluggy, and single files.
 
-A package that cannot be imported or validated is recorded with its reason and never stops the others. A file (see
-`wsssbench.plugin_files`) was asked for by name, so its fault is the user's to mend. `WSSSBENCH_PLUGINS=core,aeft`
+A package that cannot be imported or validated is recorded with its reason and never stops the others, nor the command:
+also one that calls ``sys.exit()``. What it prints meanwhile is kept from the standard output, and recorded, too. A file
+(see `wsssbench.plugin_files`) was asked for by name, so its fault is the user's to mend. `WSSSBENCH_PLUGINS=core,aeft`
 limits which packages are loaded.
 """
 
@@ -22,23 +23,36 @@ from typing import Any
 import pluggy
 
 from wsssbench import hookspecs, plugin_files
-from wsssbench.errors import UserError, unknown
+from wsssbench.errors import UserError, contained, one_line, printing, raised, unknown
 from wsssbench.registry import Registries
 
 GROUP = "wsssbench"
+_SHOWN = 100  # characters of what a plugin prints
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One plugin: entry-point name, distribution, version, and why it is broken, if it is.
+    """One plugin: a package, or a file, whose name, path and digest of the content stand here.
 
-    A file is called by its name; its path stands for the distribution, and a digest of its content for the version.
+    Attributes:
+        name: of its entry point.
+        distribution: the package that it is from.
+        version: of that.
+        problem: why it cannot be used; empty if it can.
+        printed: what it prints while it is loaded, which it should not.
     """
 
     name: str
     distribution: str
     version: str
     problem: str = ""
+    printed: str = ""
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with it, in one line; empty if nothing is."""
+        printed = f"it prints while it is imported: {self.printed!r}" if self.printed else ""
+        return "; ".join(filter(None, (self.problem, printed)))
 
 
 @dataclass(frozen=True)
@@ -116,19 +130,20 @@ def _selection(points: tuple[EntryPoint, ...]) -> set[str] | None:
 def _load_one(point: EntryPoint, manager: pluggy.PluginManager, registries: Registries) -> Plugin:
     dist = point.dist
     name, version = (dist.name, dist.version) if dist else ("", "")
-    module: Any = None
-    try:
-        module = point.load()
-        manager.register(module, name=point.name)
-        manager.check_pending()  # pluggy would ignore a misspelt hook
-        if hasattr(module, "register"):
-            registries.register_from(point.name, name, version, module.register)
-    except Exception as error:  # whatever a third party raises must not stop the others
-        if module is not None and manager.is_registered(module):
-            manager.unregister(module)
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Plugin(point.name, name, version, reason)
-    return Plugin(point.name, name, version)
+    problem = ""
+    with printing() as output:
+        try:
+            with contained():
+                module = point.load()
+                manager.register(module, name=point.name)
+                manager.check_pending()  # pluggy would ignore a misspelt hook
+                if hasattr(module, "register"):
+                    registries.register_from(point.name, name, version, module.register)
+        except Exception as error:  # whatever a third party raises must not stop the others
+            if manager.has_plugin(point.name):
+                manager.unregister(name=point.name)
+            problem = raised(error)
+    return Plugin(point.name, name, version, problem, one_line(str(output), _SHOWN))
 
 
 def _load_file(
@@ -144,13 +159,14 @@ def _load_file(
     if known is not None and Path(str(known.__file__)) != path:
         del sys.modules[name]
     try:
-        module: Any = importlib.import_module(name)
-        manager.register(module, name=name)
-        manager.check_pending()
-        found = plugin_files.components(module)
-        own = getattr(module, "register", lambda every: _register(every, module, found))
-        registries.register_from(path.name, str(path), version, own)
-    except (Exception, SystemExit) as error:  # whatever its code raises
+        with contained(), printing() as output:
+            module: Any = importlib.import_module(name)
+            manager.register(module, name=name)
+            manager.check_pending()
+            found = plugin_files.components(module)
+            own = getattr(module, "register", lambda every: _register(every, module, found))
+            registries.register_from(path.name, str(path), version, own)
+    except Exception as error:  # whatever its code raises
         sys.modules.pop(name, None)
         raise UserError(f"plugin file {path} cannot be loaded: {_reason(error, path)}") from error
     if not (found or manager.get_hookcallers(module)):
@@ -158,7 +174,7 @@ def _load_file(
             f"plugin file {path} has no component: define a class that derives from one of wsssbench.interfaces "
             "(Pooling, Refinement, ...), or a 'register' hook"
         )
-    return Plugin(path.name, str(path), version)
+    return Plugin(path.name, str(path), version, printed=one_line(str(output), _SHOWN))
 
 
 def _register(registries: Registries, module: Any, found: dict[str, tuple[str, type]]) -> None:
@@ -170,7 +186,8 @@ def _register(registries: Registries, module: Any, found: dict[str, tuple[str, t
 
 def _reason(error: BaseException, path: Path) -> str:
     """What went wrong in the file `path`, and in which of its lines."""
-    text = "".join(traceback.format_exception_only(type(error), error)).strip().splitlines()[-1]
-    own = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    text = raised(error)
+    raised_at = (error.__cause__ or error).__traceback__
+    own = [f.lineno for f in traceback.extract_tb(raised_at) if f.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else own[-1] if own else None
     return f"{text} (line {line})" if line else text

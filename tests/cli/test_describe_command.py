@@ -32,7 +32,8 @@ def described(name: str) -> str:
 
 def test_describe() -> None:
     out = described("GPP")
-    for text in ("pooling GPP", "ECCV 2022", "plugin aeft", "bins: tuple[int, ...] = (2, 4, 8, 16)",
+    for text in ("pooling GPP", "ECCV 2022", "plugin aeft",
+                 "bins: tuple[int >= 1 and <= 256, ...] of at least 1 = (2, 4, 8, 16)",
                  "the pyramid's grids, b x b each", "ValueError: `bins`",
                  "Pool `maps` (N, K, h, w) to logits (N, K).", "attention` (N, K, h, w)",
                  "classifier = dict(pooling=dict(type='GPP'))",

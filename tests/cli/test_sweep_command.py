@@ -25,7 +25,11 @@ GRID = "classifier.schedule.lr=0.01,100"  # the second passes every check, and i
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sweep") / "tiny.py"
-    path.write_text(config_text(TINY))
+    # With a rate of 100, this weight decay multiplies the weights by a thousand in each of the six iterations.
+    schedule = {**TINY["classifier"]["schedule"], "epochs": 3, "weight_decay": 10}
+    path.write_text(
+        config_text({**TINY, "classifier": {**TINY["classifier"], "schedule": schedule}})
+    )
     return path
 
 
@@ -69,7 +73,7 @@ def test_a_dry_run_shows_the_tree_and_leaves_nothing(base: Path, tmp_path: Path)
     outcome = sweep(base, tmp_path, "--grid", GRID, *options)
     assert (outcome.code, outcome.err) == (0, "")
     assert "tiny-lr on" in outcome.out and "2 rows, 4 cells" in outcome.out
-    assert re.search(r"└─ classify +lr=100 +2 +– +2 +unknown", outcome.out)
+    assert re.search(r"└─ classify: lr=100 +2 +– +2 +unknown", outcome.out)
     assert not (tmp_path / "cache").exists() and not (tmp_path / "sweeps").exists()
 
 

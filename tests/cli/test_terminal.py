@@ -15,7 +15,8 @@ from in_process import call
 from rich.table import Table
 from rich.text import Text
 
-from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
+from wsssbench.cli import main
+from wsssbench.cli.console import ConsoleProgress, log_noise, make_console, show_all
 
 EVIL = "a\x1b[2J\x07\u202e\x9b[bold]:smile:[/]"
 SHOWN = r"a\x1b[2J\x07\u202e\x9b[bold]:smile:[/]"
@@ -86,6 +87,26 @@ def test_refused_arguments_are_shown_escaped(arguments: list[str]) -> None:
     outcome = call(*arguments)
     assert outcome.code == 2
     assert (outcome.out + outcome.err).replace("\n", "").isprintable() and r"\x1b[2J" in outcome.err
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_every_encoding_of_a_terminal_will_do(encoding: str, errors: str) -> None:
+    """The second kind of errors is what Python takes in the locale C."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding, errors=errors, write_through=True)
+    show_all(stream)
+    print("5 \u2013 6 \u2264 \u6905 gr\u00f6\u00dfe \udcff", file=stream)
+    shown = raw.getvalue().decode(encoding)
+    assert r"\u2264 \u6905" in shown and r"\udcff" in shown
+    assert ("–" if encoding == "cp1252" else "5 - 6") in shown
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, name, None)
+    monkeypatch.setattr(sys, "argv", ["wsssbench", "config", "show", "gone.py"])
+    assert main() == 2
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -147,7 +147,11 @@ def test_a_run_is_listed_and_its_results_are_needed_from_its_beginning(
     assert done.manifest() is not None
     folder = plan.directory(tmp_path)
     assert call("config", "diff", folder, folder).code == 0
+    counts = plan.directory(tmp_path) / "image_counts"
+    counts.mkdir()
+    (counts / ".cam.npz.1-2.partial").write_bytes(b"of a run that was killed")
     with announced(plan, tmp_path):
+        assert not any(counts.iterdir())
         (folder / "run.json").write_text("{}")
     assert not (folder / "started.json").exists()
 

@@ -20,7 +20,15 @@ import torch
 import wsssbench.evaluation
 import wsssbench.files
 import wsssbench.ops
-from wsssbench.evaluation import bootstrap, confusion, doubts, image_counts, ranking, score_files
+from wsssbench.evaluation import (
+    bootstrap,
+    confusion,
+    confusion_file,
+    doubts,
+    image_counts,
+    ranking,
+    score_files,
+)
 from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.files import artefacts, cam_formats, image_labels, images, npy, weights
 from wsssbench.files.npy_tensors import SavedTensor
@@ -96,6 +104,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "erase.masked_image": (erase.masked_image, (IMAGES, FEATURES[:, :1], 0.7)),
     "erase.hard_masked_image": (erase.hard_masked_image, (IMAGES, FEATURES[:, :1], 0.7)),
     "label_map.label_map": (label_map.label_map, (PLANES, CLASSES, (20, 30), 0.4)),
+    "label_map.thresholded": (label_map.thresholded, (MAPS, CLASSES, (20, 30), 0.4)),
     "random_walk.transition": (lambda a: random_walk.transition(a, OFFSETS, 2.0).toarray(), (EDGES,)),
     "random_walk.random_walk": (lambda s: random_walk.random_walk(s, WALK, 5), (MAPS,)),
     "bootstrap.scores": (bootstrap.scores, (COUNTS,)),
@@ -113,6 +122,9 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         lambda m: doubts.doubts(m, doubts.Tally(), doubts.Names(), cams=True, open_ended=True), (MATRIX,)
     ),
     "doubts.shifted": (doubts.shifted, (MATRIX, MATRIX.sum(axis=0))),
+    "confusion_file.write_confusion": (
+        lambda m: written(confusion_file.write_confusion)(m, ["a", "b", "c"]), (MATRIX,)
+    ),
     "image_counts.write_image_counts": (
         lambda c: written(image_counts.write_image_counts)(list("abcde"), {"chosen": c}), (COUNTS,)
     ),
@@ -126,6 +138,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "cam_formats.write_irn": (written(cam_formats.write_irn), (CAM,)),
     "cam_formats.bounded": (cam_formats.bounded, (replace(CAM, maps=MAPS - np.float32(5e-4)), Path("x"))),
     "image_labels.stack": (lambda given: image_labels.stack(given, ["a"], "x"), ({"a": np.eye(4)[0]},)),
+    "images.write_image": (written(images.write_image), (PHOTO,)),
     "images.write_label": (written(images.write_label), (LABEL,)),
     "images.label_from_colours": (images.label_from_colours, (images.voc_palette()[LABEL],)),
     "npy.save_array_dict": (written(npy.save_array_dict), ({0: MAPS, 7: LABEL},)),

@@ -28,7 +28,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "__init__.py": {"evaluate": COMMAND},
     "api.py": {"evaluate": COMMAND},
     "builtin/tensorboard.py": {"threshold": FIGURE},
-    "cli/__init__.py": {"evaluate": COMMAND, "data": COMMAND},
+    "cli/__init__.py": {"evaluate": COMMAND, "data": COMMAND, "predict": COMMAND},
     "cli/check_data.py": {"data": FIGURE},
     "cli/evaluate.py": {"threshold": FIGURE},
     "cli/predict.py": {"threshold": FIGURE},

@@ -39,6 +39,68 @@ MODULES = {
 }
 
 
+ENDING = {
+    "exits": "import sys\nsys.exit('no licence')",
+    "interrupts": "raise KeyboardInterrupt",
+    "raises": "class Odd(BaseException):\n    pass\nraise Odd('hm')",
+    "no_words": "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\nraise Odd",
+    "exits_in_register": RAISING.replace("RuntimeError", "SystemExit"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDING)
+def test_a_plugin_that_would_end_the_command_is_a_broken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / f"{kind}_plugin.py").write_text(ENDING[kind])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (plugin,) = load_entry_points((EntryPoint("x", f"{kind}_plugin", GROUP),)).plugins
+    words = {
+        "exits": "SystemExit: no licence (it may not end the command)",
+        "interrupts": "KeyboardInterrupt (it may not end the command)",
+        "raises": "Odd: hm (it may not end the command)",
+        "no_words": "Odd",
+        "exits_in_register": "SystemExit: out of order (it may not end the command)",
+    }
+    assert plugin.problem == plugin.complaint == words[kind]
+
+
+def test_a_component_whose_module_exits_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = GOOD.replace("good_plugin:Good", "exiting_module:Good")
+    (tmp_path / "component_plugin.py").write_text(text)
+    (tmp_path / "exiting_module.py").write_text("print('hello')\nraise SystemExit(3)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    loaded = load_entry_points((EntryPoint("x", "component_plugin", GROUP),))
+    with pytest.raises(UserError, match=r"'Good' of plugin 'x' cannot be imported: SystemExit: 3"):
+        loaded.registries.pooling.get("Good")
+    assert capsys.readouterr().out == ""
+
+
+def test_what_a_plugin_prints_is_kept_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loud_plugin.py").write_text(
+        f"print('hel\\x1b[2Jlo')\nprint('x' * 999)\n{GOOD.replace('good_plugin', 'loud_plugin')}"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    loaded = load_entry_points((EntryPoint("loud", "loud_plugin", GROUP),))
+    (plugin,) = loaded.plugins
+    assert capsys.readouterr().out == ""
+    assert loaded.registries.find("Good") and plugin.problem == ""
+    assert plugin.complaint.startswith("it prints while it is imported: ")
+    assert plugin.complaint.isprintable() and len(plugin.complaint) < 200
+
+
+def test_two_names_for_one_module_leave_the_first_alone(points: tuple[EntryPoint, ...]) -> None:
+    good = points[0]
+    loaded = load_entry_points((good, EntryPoint("same", good.value, GROUP)))
+    first, second = loaded.plugins
+    assert (first.problem, bool(second.problem)) == ("", True)
+    assert len(loaded.hooks.register.get_hookimpls()) == 1
+
+
 @pytest.fixture
 def points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[EntryPoint, ...]:
     for name, text in MODULES.items():

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsssbench.datasets.check import check_dataset, check_masks
+from wsssbench.cli.check_tables import remarks
+from wsssbench.datasets.check import check_dataset, check_masks, full_check
 from wsssbench.datasets.voc.dataset import VOC2012, VOC_CLASSES
 from wsssbench.errors import LeakError
 from wsssbench.files import ground_truth as truth
 from wsssbench.files.images import write_label
+from wsssbench.progress import Silent
 
 
 @pytest.fixture
@@ -119,3 +121,55 @@ def test_values_of_masks_are_for_evaluation(dataset: VOC2012) -> None:
 def test_real_photos(minivoc: Path, voc12_lists: Path) -> None:
     dataset = VOC2012(root=str(minivoc), labels=str(voc12_lists / "cls_labels.npy"))
     assert check_dataset(dataset, ["train", "train_aug", "val"], masks=True, workers=2) == []
+
+
+def test_a_photo_that_exif_turns_says_why_the_sizes_differ(dataset: VOC2012) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(image_of(dataset, 1), exif=exif)
+    write_label(mask_of(dataset, 1), np.zeros((30, 20), np.uint8))
+    sentence = only(check_dataset(dataset, ["train"], masks=True, workers=1))
+    assert "its EXIF says rotated, which is ignored" in sentence
+    Image.new("RGB", (30, 20)).save(image_of(dataset, 1))
+    assert "EXIF" not in only(check_dataset(dataset, ["train"], masks=True, workers=1))
+
+
+class Warned(Silent):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_deep_images_that_are_nearly_black_are_told_of_as_a_whole(dataset: VOC2012) -> None:
+    def told(*largest: int) -> list[str]:
+        for number, value in enumerate(largest, 1):
+            values = np.full((20, 30), 5, np.uint16)
+            values[0, 0] = value
+            Image.fromarray(values).save(image_of(dataset, number), "PNG")
+        progress = Warned()
+        assert check_dataset(dataset, ["train"], False, 1, progress=progress) == []
+        report = full_check(dataset, ["train"])
+        assert [problem.text for problem in report.problems] == progress.warnings
+        assert not report.stops
+        return progress.warnings
+
+    # Dark photos of 12 bits beside a bright one: none is stretched by itself.
+    (sentence,) = told(900, 4095, 60)
+    assert (
+        "use 12 of them" in sentence
+        and "as 0 to 15 of 255" in sentence
+        and "by 16 once" in sentence
+    )
+    assert told(900, 65535, 60) == []
+    assert "use 14 of them" in told(900, 16383, 60)[0]
+
+
+def test_a_jpeg_without_its_end_marker_is_counted(dataset: VOC2012) -> None:
+    image_of(dataset, 1).write_bytes(image_of(dataset, 1).read_bytes()[:-2])
+    report = full_check(dataset, ["train"])
+    assert report.problems == () and report.splits[0].sizes is not None
+    assert report.splits[0].sizes.unended == 1
+    (line,) = (line for line in remarks(report, {"train": []}) if "JPEG" in line)
+    assert line == "train: 1 JPEG without its end marker; all of its pixels are there"

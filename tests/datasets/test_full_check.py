@@ -101,7 +101,7 @@ def test_overlaps_and_duplicates() -> None:
     assert report["train", "aug"].inside == "train" and report["train", "aug"].images == 2
     assert report["aug", "val"].inside == "" and report["aug", "val"].ids == ("c",)
     digests = {"a": b"1", "b": b"1", "c": b"2", "d": b"3", "e": b"2"}
-    images = {id: ImageFacts((1, 1), "RGB", 1, digest) for id, digest in digests.items()}
+    images = {id: ImageFacts((1, 1), "RGB", False, 1, digest) for id, digest in digests.items()}
     users = {id: tuple(s for s, ids in lists.items() if id in ids) for id in digests}
     same, leak = find_duplicates(images, users)
     assert same.ids == ("a", "b") and not same.across

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from plugin_environments import environment_with, make_venv
 
+from wsssbench import plugin_files
+from wsssbench.plugins import load
 from wsssbench.scaffold.names import names_of
 from wsssbench.scaffold.write import write_plugin
 
@@ -26,9 +29,9 @@ REPOSITORY = Path(__file__).parents[2]
 TEXT = (REPOSITORY / "docs" / "write-a-plugin.md").read_text()
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# file: (\S+)\n")
-METHOD, ANNOUNCED, MATRIX, STAGES = (
+METHOD, ANNOUNCED, MATRIX, STAGES, ONE_FILE = (
     "my-pooling/my_pooling/pooling.py", "my-pooling/my_pooling/__init__.py", "my_table.py",
-    "my_stages.py",
+    "my_stages.py", "top_mean.py",
 )  # fmt: skip
 # What imports torch, and takes seconds at least, is left to the slow test.
 LONG = re.compile(r"pytest|wsssbench (plugins check|run|sweep|compare)")
@@ -121,7 +124,7 @@ def test_the_reader_writes_at_most_thirty_lines(tmp_path: Path) -> None:
 def test_files_of_the_reader_are_those_that_were_generated(tmp_path: Path) -> None:
     write_plugin(names_of("my-pooling"), "pooling", tmp_path / "my-pooling")
     for path in files():
-        assert path in (MATRIX, STAGES) or (tmp_path / path).is_file()
+        assert path in (MATRIX, STAGES, ONE_FILE) or (tmp_path / path).is_file()
 
 
 def test_the_config_of_the_stage_is_one(tmp_path: Path) -> None:
@@ -141,6 +144,21 @@ def test_the_config_of_the_stage_is_one(tmp_path: Path) -> None:
     planned = [line.split()[0].rstrip(":") for line in done.stdout.splitlines() if line.split()]
     assert planned.index("cam") < planned.index("sharp") < planned.index("refine.crf")
     assert "evaluate.sharp" in planned
+
+
+def test_the_one_file_is_a_pooling_of_the_highest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every place it is the average, of the least share the maximum."""
+    monkeypatch.setenv(plugin_files.VARIABLE, "")
+    (tmp_path / ONE_FILE).write_text(files()[ONE_FILE])
+    plugin_files.use([tmp_path / ONE_FILE])
+    build, maps = load().registries.pooling.build, torch.randn(2, 3, 4, 5)
+    everywhere = build({"type": "TopMean", "share": 1.0}, 3)(maps).logits
+    torch.testing.assert_close(everywhere, maps.mean(dim=(2, 3)))
+    torch.testing.assert_close(
+        build({"type": "TopMean", "share": 1e-9}, 3)(maps).logits, maps.amax(dim=(2, 3))
+    )
 
 
 def test_links_lead_somewhere() -> None:
@@ -168,17 +186,6 @@ def test_the_hook_keeps_a_list_of_scores(tmp_path: Path, monkeypatch: pytest.Mon
     manager.hook.after_stage(node="evaluate.cam", result=scores, **given)
     with Path("scores.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["gap", "3", "evaluate.cam", "41.7"]]
-
-
-def test_a_base_hands_down_its_parameters_unless_they_are_deleted(tmp_path: Path) -> None:
-    """What the table of problems says about ``unknown parameter``."""
-    from wsssbench.experiment.config import read_config
-
-    (tmp_path / "base.py").write_text("pooling = dict(type='GPP', bins=(2, 4))\n")
-    for extra, expected in (("", {"bins"}), (", _delete_=True", set())):
-        path = tmp_path / "mine.py"
-        path.write_text(f"_base_ = ['base.py']\npooling = dict(type='MyPooling'{extra})\n")
-        assert set(read_config(path)["pooling"]) - {"type"} == expected
 
 
 def test_what_takes_seconds(checkout: tuple[Path, dict[str, str]]) -> None:

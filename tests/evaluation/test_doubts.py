@@ -97,6 +97,25 @@ def test_a_border_that_is_a_class(tmp_path: Path, border: int) -> None:
         evaluate(tmp_path / "pred", tmp_path / "gt", num_classes=20)
 
 
+def test_a_border_in_the_predictions(tmp_path: Path) -> None:
+    predictions = {id: mask.copy() for id, mask in MASKS.items()}
+    predictions["b"][1] = 254
+    (said,) = score(tmp_path, predictions)["warnings"]
+    assert f"label 254 is in 1 of 5 predictions, e.g. {tmp_path}/pred/b.png" in said
+
+
+def test_masks_in_grey_values_of_colours(tmp_path: Path) -> None:
+    """VOC's colours of the classes 1 to 4, converted to grey."""
+    grey = np.arange(256).astype(np.uint8)
+    grey[1:5] = [38, 75, 113, 14]
+    masks = {id: grey[mask] for id, mask in MASKS.items()}
+    (said,) = score(tmp_path, MASKS, masks)["warnings"]
+    assert (
+        said
+        == "the predictions' classes 1, 2, 3, 4 are none of the masks', 14, 38, 75, 113: other class indices?"
+    )
+
+
 def test_many_classes_are_no_border(tmp_path: Path) -> None:
     masks = masks_of({"a": [3], "b": [90], "c": [150, 171]})
     assert score(tmp_path, masks, masks)["warnings"] == []

@@ -32,7 +32,7 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     process = WarmProcess(NOTEBOOK, output=tmp_path / "output.txt")
     assert process.wait() == 0, process.output
     for name in ("aeft_synthetic", "gap"):
-        assert f"<Run work/runs/{name}/" in process.output
+        assert f"<Run work/runs/{name}-smoke/" in process.output
     (scores,) = re.findall(
         r"^mIoU (\S+) at threshold \S+, in the ladder (\S+)$", process.output, re.M
     )

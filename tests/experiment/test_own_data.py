@@ -36,7 +36,8 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
-def test_it_is_planned(photos: Path) -> None:
+def test_it_is_planned(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsssbench.experiment.plan.rehearse", lambda *_: {})  # it takes seconds
     options = ("--set", f"data.root={photos}", "--work-dir", photos.parent / "work")
     outcome = call("run", CONFIG, *options, "--limit", "3", "--dry-run")
     assert (outcome.code, outcome.err) == (0, "") and "own_data-limit3, seed 0" in outcome.out

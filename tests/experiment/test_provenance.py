@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,3 +78,62 @@ def test_the_version_of_every_components_package_is_known() -> None:
             module = component.target.partition(":")[0]
             release = code_version([module])[module.partition(".")[0]]
             assert release.startswith(component.version), (component, release)
+
+
+def git(*arguments: str) -> None:
+    given = ("-c", "user.name=a", "-c", "user.email=b", *arguments)
+    subprocess.run(("git", *given), check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git checkout, the current folder, with one file."""
+    if shutil.which("git") is None:
+        pytest.skip("git")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    git("init", "-q")
+    (folder / "a.txt").write_text("a")
+    git("add", ".")
+    git("commit", "-qm", "a")
+    return folder
+
+
+def test_the_commit_and_whether_there_are_changes(checkout: Path) -> None:
+    commit = provenance._git_commit()
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    (checkout / "a.txt").write_text("b")
+    assert provenance._git_commit() == f"{commit} (with changes)"
+
+
+def test_no_program_of_a_checkouts_own_configuration_is_started(checkout: Path) -> None:
+    mark = checkout.parent / "mark"
+    program = checkout.parent / "program"
+    program.write_text(f"#!/bin/sh\necho $0 $@ >> '{mark}'\ncat\n")
+    program.chmod(0o755)
+    (checkout / ".gitattributes").write_text("*.txt filter=evil.x diff=evil.x\n")
+    git("add", ".")
+    git("commit", "-qm", "b")
+    before = mark.read_text() if mark.exists() else ""
+    assert before == ""
+    hooks = checkout.parent / "hooks"
+    hooks.mkdir()
+    for hook in ("post-index-change", "fsmonitor-watchman", "reference-transaction"):
+        shutil.copy(program, hooks / hook)
+    for key, value in {
+        "core.fsmonitor": str(program), "core.hooksPath": str(hooks), "core.pager": str(program),
+        "filter.evil.x.clean": str(program), "filter.evil.x.process": str(program),
+        "filter.evil.x.required": "true", "diff.evil.x.textconv": str(program),
+        "diff.external": str(program), "core.sshCommand": str(program),
+    }.items():  # fmt: skip
+        git("config", "--local", key, value)
+    os.utime(checkout / "a.txt", (1, 1))  # git has to look into the file
+    provenance._git_commit()
+    assert not mark.exists()
+    git("config", "--local", "filter.a=b.clean", str(program))
+    assert provenance._git_commit().endswith(" (changes unknown)") and not mark.exists()
+    # It is the configuration that would do so.
+    subprocess.run(("git", "status"), check=False, capture_output=True)
+    assert str(program) in mark.read_text()

@@ -100,9 +100,9 @@ def test_damaged_images(tmp_path: Path, name: str) -> None:
     refused(artefacts.read_label, path, error=CorruptArtefactError)
 
 
-def test_a_jpeg_without_its_end_says_what_to_do(tmp_path: Path) -> None:
+def test_a_jpeg_that_is_cut_off_says_what_to_do(tmp_path: Path) -> None:
     Image.effect_noise((60, 50), 40).convert("RGB").save(tmp_path / "x.jpg")
-    (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes()[:-2])
+    (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes()[:-40])
     for read in (read_image, inspect_image):
         assert "lacks the end of a JPEG" in refused(read, tmp_path / "x.jpg")
 
@@ -332,7 +332,7 @@ OBJECT = {
         (coco(height=65_535, width=65_535), "WSSSBENCH_MAX_PIXELS"),
         (
             coco(OBJECT | {"segmentation": 5}),
-            "annotation 1 of image 9 cannot be painted: .* neither a list",
+            "annotation 1 of image 9 at byte [0-9]+ cannot be painted: .* neither a list",
         ),
         (coco(OBJECT | {"segmentation": {"size": [8, 9], "counts": "\x1b[2J"}}), "character"),
         (coco(OBJECT | {"category_id": [1]}), "whole number"),

@@ -16,7 +16,7 @@ from wsssbench.pages.comparison_page import render as render_comparison
 from wsssbench.pages.gallery_view import Pictures
 from wsssbench.pages.html import write_page
 from wsssbench.results.compare import make_comparison
-from wsssbench.results.formats import comparison_table
+from wsssbench.results.formats import comparison_table, csv_text
 from wsssbench.results.formatting import signed
 from wsssbench.results.image_pairs import image_pairs
 from wsssbench.results.layout import Options
@@ -45,6 +45,15 @@ def test_every_cell_of_the_tables_is_in_the_page(report, page):
         for row in comparison_table(table).rows:
             assert all(cell.text in page.text for cell in row)
     assert not page.of_class("best") and "not separable" in page.text  # two seeds
+
+
+def test_the_tables_and_the_charts_can_be_taken_along(report, page):
+    assert page.files["Pooling-CAM.csv"] == csv_text(report.tables[0])
+    assert page.files["Pooling-every-rung.csv"] == csv_text(report.tables[1])
+    assert {name for name in page.files if name.endswith("svg")} == {
+        "Pooling-thresholds.svg",
+        "Pooling-scatter.svg",
+    }
 
 
 def test_what_is_separated_is_bold(tmp_path):

@@ -78,6 +78,31 @@ def test_a_process_that_dies_gets_a_sentence(
         run_images(Fatal(), items(tmp_path / "a"), context(tmp_path, 2), "squares")
 
 
+class FatalInParallel(Squares):
+    """A job whose process dies at one image, if there are several of them."""
+
+    def __init__(self) -> None:
+        self.first = os.getpid()
+
+    def run(self, item: Item) -> None:
+        if item.number == 3 and os.getpid() != self.first:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().run(item)
+
+
+def test_after_a_killed_process_fewer_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_POOL_FROM", 1)
+    given = items(tmp_path / "a")
+    with pytest.raises(UserError, match="worker processes died"):
+        run_images(FatalInParallel(), given, context(tmp_path, 2), "squares")
+    done = {item.target: item.target.stat().st_mtime_ns for item in given if item.target.exists()}
+    run_images(FatalInParallel(), given, context(tmp_path, 1), "squares")
+    assert [item.target.read_text() for item in given] == ["0.", "1.", "4.", "9.", "16."]
+    assert all(path.stat().st_mtime_ns == time for path, time in done.items())
+
+
 def hears_ctrl_c() -> bool:
     return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 

@@ -7,6 +7,8 @@ from made_up_runs import Method, write_run, write_sweep
 
 from wsssbench.errors import UserError
 from wsssbench.results.collection import load
+from wsssbench.results.compare import make_comparison
+from wsssbench.results.layout import Options
 from wsssbench.results.sweep_record import Status
 
 OTHER = Method(set={"classifier.pooling": {"type": "GPP"}})
@@ -111,3 +113,18 @@ def test_what_holds_no_run_is_refused(tmp_path):
     (tmp_path / "metrics.json").write_text("{}")
     with pytest.raises(UserError, match="schema None"):
         load([Path(tmp_path)])
+
+
+def test_smoke_runs_do_not_mix_with_others(tmp_path):
+    write_run(tmp_path / "real-seed0")
+    for name in ("smoke-seed0", "other-seed0"):
+        write_run(tmp_path / name, OTHER, trial="smoke")
+    with pytest.raises(UserError) as error:
+        load([tmp_path / "real-seed0", tmp_path / "smoke-seed0"])
+    for words in ("smoke-seed0 is a smoke run", "real-seed0 is none"):
+        assert words in str(error.value)
+    assert len(load([tmp_path / "smoke-seed0", tmp_path / "other-seed0"]).members) == 2
+    write_run(tmp_path / "few-seed0", OTHER, trial="limit50")
+    found = load([tmp_path / "real-seed0", tmp_path / "few-seed0"])
+    said = make_comparison(found, Options()).remarks
+    assert "trial run: 50 images of each split at most" in said

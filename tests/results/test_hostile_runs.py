@@ -82,6 +82,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a missing entry": (stages(lambda cam: cam.pop("directory")), "stages.cam.directory: Field"),
     "a path": (stages(lambda cam: cam.update(hash="../../x")), "stages.cam: "),
     "another place": (stages(lambda cam: cam.update(directory="/etc", hash="etc")), "stages.cam: "),
+    "no place": (stages(lambda cam: cam.update(directory="", hash="")), "stages.cam: "),
     "up": (stages(lambda cam: cam.update(directory="cache/../..", hash="..")), "stages.cam: "),
     "NUL": (stages(lambda cam: cam.update(directory="work/cache/a/b\0", hash="b\0")), "stages.cam"),
 }  # fmt: skip

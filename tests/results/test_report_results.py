@@ -33,6 +33,7 @@ def test_every_field_of_a_run_is_in_the_comparison(make_result):
         "training": [],
         "figures": {"classify": {"val mAP": 90.0}},
         "trial": "smoke",
+        "artefacts": {"cam": "CAMs"},
     }
     assert set(changed) == {f.name for f in dataclasses.fields(result)} - {"gallery"}
     for name, value in changed.items():

@@ -236,7 +236,7 @@ def test_missing_files_are_told_before_any_work(given: Given) -> None:
     with pytest.raises(UserError, match=sentence):
         given.run()
     assert not list((given.cams.parent / "stage").iterdir())
-    with pytest.raises(UserError, match=r"folder of CAMs .*nowhere does not exist"):
+    with pytest.raises(UserError, match=r"folder of CAM files .*nowhere does not exist"):
         check_import(given.cams / "nowhere", "psa", given.dataset, ("train",))
 
 

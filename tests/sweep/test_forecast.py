@@ -123,5 +123,5 @@ def test_mistakes_show_before_anything_runs_with_their_row(
 
 
 def test_a_sweeps_name_is_a_folder(base: Path) -> None:
-    with pytest.raises(UserError, match="--name a/b"):
+    with pytest.raises(UserError, match="--name 'a/b' has to be the name of a folder"):
         planned(base, "pooling=GAP", until="data", name="a/b")

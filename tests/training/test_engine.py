@@ -69,12 +69,54 @@ def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path, unbroken):
     assert scalars(tmp_path) == scalars(unbroken[1])
 
 
-def test_workers_change_nothing(tmp_path, unbroken):
-    assert same(run(tmp_path, workers=2)[0], unbroken[0])
+def test_workers_change_nothing_and_are_started_once(tmp_path, unbroken, monkeypatch):
+    """Not anew after each of the three checkpoints; and they end with the training."""
+    from wsssbench.training import runner
+
+    started = tmp_path / "started"
+
+    def note(number: int) -> None:
+        with started.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    monkeypatch.setattr(runner, "start_worker", note)
+    assert same(run(tmp_path / "run", workers=2)[0], unbroken[0])
+    pids = started.read_text().split()
+    assert len(pids) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def test_round_length_changes_nothing(tmp_path, unbroken):
     assert same(run(tmp_path, schedule=replace(SCHEDULE, checkpoint_every=5))[0], unbroken[0])
+
+
+class KilledWorker(Points):
+    """One of the processes that load images is killed, once."""
+
+    def __init__(self, mark: Path) -> None:
+        super().__init__()
+        self.mark = mark
+
+    def __getitem__(self, draw):
+        if draw[1] == 30 and torch.utils.data.get_worker_info() and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(draw)
+
+
+def test_after_a_killed_worker_the_same_with_fewer_goes_on(tmp_path, unbroken):
+    data, weights = KilledWorker(tmp_path / "mark"), {}
+    for workers in (2, 0):
+        seed_everything(7)
+        task, where = Toy(), context(tmp_path / "toy", workers)
+        try:
+            path = train(task, data, SCHEDULE, where, {"head": 10.0}, "toy")
+            weights[workers] = torch.load(path, weights_only=True)
+        except UserError as error:
+            assert "a process that loads images died" in str(error) and workers == 2
+            assert "with fewer workers" in str(error)
+    assert list(weights) == [0] and same(weights[0], unbroken[0])
+    assert any("resumed at iteration 4" in line for line in where.progress.lines)
 
 
 def _cut(path: Path) -> None:
@@ -181,7 +223,9 @@ def test_a_finished_training_returns_at_once(tmp_path):
         def forward(self, batch, progress):
             raise AssertionError("trained again")
 
+    (tmp_path / "checkpoints").mkdir()  # of a kill right after the weights were written
     again, diary = run(tmp_path, task=Untouchable())
+    assert not (tmp_path / "checkpoints").exists()
     assert same(weights, again)
     assert diary.tracks == []
 

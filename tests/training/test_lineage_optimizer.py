@@ -66,7 +66,7 @@ def _trained(tmp_path, **setting) -> tuple[dict[str, torch.Tensor], Small, Small
     task, reference = Small(), Small()
     reference.load_state_dict(task.state_dict())
     schedule = Schedule(**{"batch_size": 4, "lr": 0.05, "power": 0.9, **LINEAGE, **setting})
-    path = train(task, Points(), schedule, context(tmp_path), {"head.": 10.0})
+    path = train(task, Points(), schedule, context(tmp_path), {"head": 10.0})
     return torch.load(path, weights_only=True), task, reference
 
 

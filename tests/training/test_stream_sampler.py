@@ -25,11 +25,12 @@ def _draws(world: int, round_iterations: int, sizes: BatchSizes, size: int = 7):
         stream = []
         for epoch in range(-(-total // round_iterations)):
             sampler.set_epoch(epoch)
+            # A training that begins here draws all that is left; of that, one round counts.
             drawn = list(batches)
-            assert len(drawn) == len(batches)
+            assert len(drawn) == len(batches) == total - epoch * round_iterations
             assert sum(map(len, drawn)) == len(sampler)
             assert [draw for batch in drawn for draw in batch] == list(sampler)
-            stream += drawn
+            stream += drawn[:round_iterations]
         assert len(stream) == total
         for i in range(total):
             iterations[i] += stream[i]

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from contextlib import redirect_stderr
+from pathlib import Path
 
 import typer
 
@@ -14,7 +15,6 @@ from wsssbench.cli.console import EscapedStream, show_all
 from wsssbench.errors import CorruptArtefactError, UserError, one_line
 
 _STOPPED = (130, 143, 129)  # exit codes after Ctrl-C, SIGTERM, SIGHUP
-_UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 def build_app() -> typer.Typer:
@@ -82,8 +82,10 @@ def main() -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     complete.rejoin_words(os.environ)
-    for stream in (sys.stdout, sys.stderr):
-        show_all(stream)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started this
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        show_all(getattr(sys, name))
     try:
         # The parser of the command line quotes the arguments it refuses, as they are.
         with redirect_stderr(EscapedStream(sys.stderr)):
@@ -115,13 +117,13 @@ def _say_stopped() -> None:
 
 def _of_the_disk(error: OSError) -> str | None:
     """Return the sentence for a full disk, or a place that cannot be used; None for anything else."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         place = f" while writing {error.filename}" if error.filename else ""
         return (
             f"the disk is full{place}: free some space and run the same command again, "
             "nothing that was computed is lost"
         )
-    if error.errno in _UNUSABLE and error.filename:
+    if error.errno and error.filename:
         return f"{error.filename} cannot be used: {(error.strerror or '').lower()}"
     return None
 

@@ -163,6 +163,8 @@ def _odd_images(split: str, sizes: Sizes) -> Iterator[str]:
     if odd:
         listed = ", ".join(f"{count} {_MODES.get(mode, mode)}" for mode, count in odd.items())
         yield f"{split}: {listed} (read as RGB)"
+    if sizes.unended:
+        yield f"{split}: {sizes.unended} JPEG without its end marker; all of its pixels are there"
     if sizes.rotated:
         yield f"{split}: {sizes.rotated} with an EXIF rotation, which is ignored everywhere"
 

@@ -50,7 +50,8 @@ def make_console(stream: TextIO | None = None) -> Console:
 def show_all(stream: TextIO) -> None:
     """Let `stream` show what its encoding lacks in other characters, e.g. a dash as ``-``, instead of failing."""
     codecs.register_error("wsssbench", _in_other_characters)
-    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+    # The second one is Python's choice in the locale C.
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
         stream.reconfigure(errors="wsssbench")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def labels(
         raise UserError(f"--masks {masks}: there is no folder {voc.expanduser() / masks}")
     names = [name.strip() for name in splits.split(",")]
     folders = dict.fromkeys(names, masks) if masks else None
-    config = {"type": "VOC2012", "root": str(voc), "masks_of": folders}
+    config: dict[str, Any] = {"type": "VOC2012", "root": str(voc), "masks_of": folders}
     if classes:
         config["classes"] = _classes(classes)
     dataset = load().registries.dataset.build(config, where="--voc")
@@ -89,7 +89,9 @@ def labels(
                 by_id |= labels_from_masks(dataset, split, progress)
     write_labels_csv(out, by_id, dataset.classes)
     matrix = np.stack(list(by_id.values()))
-    shown = [name for name, any_ in zip(dataset.classes, matrix.any(0), strict=True) if any_]
+    shown = [
+        name for name, any_ in zip(dataset.classes, matrix.any(0).tolist(), strict=True) if any_
+    ]
     progress.say(
         f"{out}: {len(by_id)} images, {int(matrix.sum())} labels of {len(shown)} classes "
         f"({', '.join(shown[:_SHOWN])}{', ...' if len(shown) > _SHOWN else ''}), from {source}; use it with "

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from wsssbench.cli.console import ConsoleProgress, log_noise, make_console
+from wsssbench.errors import contained, raised
 
 # import name -> (the maintained fork we need, the package that must not lie over it)
 FAMILIES = {
@@ -46,7 +47,7 @@ def _safely(check: Callable[[Path], Iterator[Finding]], work_dir: Path) -> Itera
         yield from check(work_dir)
     # One failing check must not hide the others.
     except Exception as error:
-        yield False, f"{check.__name__.strip('_')}: {type(error).__name__}: {error}"
+        yield False, f"{check.__name__.strip('_')}: {raised(error)}"
 
 
 def _python(_: Path) -> Iterator[Finding]:
@@ -91,10 +92,11 @@ def _imports(_: Path) -> Iterator[Finding]:
         "pycocotools.mask",
     ):
         try:
-            module = importlib.import_module(name)
+            with contained():
+                module = importlib.import_module(name)
             yield True, f"import {name} {getattr(module, '__version__', '')}".rstrip()
         except Exception as error:
-            yield False, f"import {name}: {type(error).__name__}: {error}"
+            yield False, f"import {name}: {raised(error)}"
 
 
 def _weights(_: Path) -> Iterator[Finding]:
@@ -109,8 +111,8 @@ def _plugins(_: Path) -> Iterator[Finding]:
 
     loaded = load()
     for plugin in loaded.plugins:
-        if plugin.problem:
-            yield False, f"plugin {plugin.name} ({plugin.distribution}): {plugin.problem}"
+        if plugin.complaint:
+            yield False, f"plugin {plugin.name} ({plugin.distribution}): {plugin.complaint}"
             continue
         mine = [
             c for r in loaded.registries for c in r.components.values() if c.plugin == plugin.name
@@ -120,7 +122,7 @@ def _plugins(_: Path) -> Iterator[Finding]:
             try:
                 loaded.registries[component.kind].parameters(component.name)
             except Exception as error:
-                broken.append(f"{component.name}: {type(error).__name__}: {error}")
+                broken.append(f"{component.name}: {raised(error)}")
         yield (
             not broken,
             f"plugin {plugin.name}: {f'{len(mine)} components' if mine else 'hooks alone'}"

@@ -38,7 +38,7 @@ def list_(
         shown = [c for registry in registries for c in registry.components.values()]
         facts = {
             "components": [dataclasses.asdict(component) for component in shown],
-            "broken": [dataclasses.asdict(plugin) for plugin in loaded.plugins if plugin.problem],
+            "broken": [dataclasses.asdict(plugin) for plugin in loaded.plugins if plugin.complaint],
         }
         print(json.dumps(facts, indent=1, ensure_ascii=False))
         return
@@ -47,9 +47,9 @@ def list_(
         console.print(registry.kind, style="underline")
         console.print(_table(registry))
     for plugin in loaded.plugins:
-        if plugin.problem:
+        if plugin.complaint:
             console.print(
-                f"broken plugin '{plugin.name}' of {plugin.distribution} {plugin.version}: {plugin.problem}",
+                f"broken plugin '{plugin.name}' of {plugin.distribution} {plugin.version}: {plugin.complaint}",
                 style="red",
                 markup=False,
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,16 +21,18 @@ from wsssbench.datasets.check_counts import (
     count_sizes,
     find_duplicates,
     find_overlaps,
+    too_dark,
 )
 from wsssbench.datasets.checker import Checker, Problem
 from wsssbench.errors import UserError
 from wsssbench.evaluation.doubts import Doubt, Names, Tally, doubts_of_masks, shifted, told
 from wsssbench.files.ground_truth import allow_masks, read_mask
-from wsssbench.files.images import ImageFacts, image_size, inspect_image, label_size
+from wsssbench.files.images import ImageFacts, image_header, inspect_image, label_size
 from wsssbench.interfaces import IGNORE, Dataset
 from wsssbench.progress import Progress
 
 STAGE = "data check"
+LOOKED_AT = 8  # deep images of a split, before a run
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,21 @@ class DatasetReport:
 
 
 def check_dataset(
-    dataset: Dataset, splits: Sequence[str], masks: bool, workers: int, labels: bool = True
+    dataset: Dataset,
+    splits: Sequence[str],
+    masks: bool,
+    workers: int,
+    labels: bool = True,
+    progress: Progress | None = None,
 ) -> list[str]:
-    """Check `splits` without decoding any file; seconds for 10,000 images.
+    """Check `splits` from the headers of their files; seconds for 10,000 images.
 
     Args:
         masks: also look for a label map of the image's size (for splits that are evaluated). Reads
             headers only, so no ground truth; not while a leak guard closes the folder.
         workers: threads.
         labels: also look at the image-level labels.
+        progress: warned of what is no problem: images that are nearly black.
 
     Returns:
         One sentence per kind of problem, naming the first images it concerns; nothing if all is
@@ -84,7 +93,12 @@ def check_dataset(
     checker = Checker(dataset, splits, workers)
     if labels:
         checker.check_labels()
-    checker.check_images(_image_header)
+    images = checker.check_images(image_header)
+    for split, ids in checker.lists.items():
+        deep = [id for id in ids if id in images and images[id].deep] if progress else []
+        text = too_dark(split, _inspected(dataset, deep[:: 1 + len(deep) // LOOKED_AT]))
+        if progress and text:
+            progress.warn(text)
     if masks:
         checker.check_masks(_mask_header, required=True)
     return checker.sentences()
@@ -104,7 +118,7 @@ def check_masks(
         LeakError: outside `ground_truth.allow_masks`.
     """
     checker = Checker(dataset, [split], workers)
-    checker.check_images(_image_header)
+    checker.check_images(image_header)
     masks = checker.check_masks(_decoded_mask, required=True, progress=progress)
     try:
         labels = dataset.labels(split) == 1
@@ -138,6 +152,9 @@ def full_check(
     reports = []
     for split, ids in checker.lists.items():
         seen = [images[id] for id in ids if id in images]
+        dark = too_dark(split, seen)
+        if dark is not None:
+            checker.add("brightness", (split,), dark, stops=False)
         sizes = count_sizes(seen) if seen else None
         by_id, counts = None, None
         if split in labels:
@@ -156,6 +173,12 @@ def full_check(
         duplicates=find_duplicates(images, checker.splits_of),
         problems=tuple(checker.problems.values()),
     )
+
+
+def _inspected(dataset: Dataset, ids: Sequence[str]) -> Iterator[ImageFacts]:
+    for id in ids:
+        with suppress(UserError):  # told where the image is needed
+            yield inspect_image(dataset.image_path(id))
 
 
 def _check_meaning(
@@ -191,10 +214,6 @@ def _check_meaning(
     for doubt in found:
         stops = scored and doubt.certain and expected
         checker.add("mask classes", (split,), f"split '{split}': {doubt.text}", stops=stops)
-
-
-def _image_header(path: Path) -> ImageFacts:
-    return ImageFacts(image_size(path), mode="", orientation=1, digest=b"")
 
 
 def _mask_header(dataset: Dataset, id: str, split: str) -> MaskFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -13,6 +13,7 @@ from wsssbench.files.images import ImageFacts
 from wsssbench.interfaces import IGNORE
 
 SHOWN = 10  # ids that are named as examples
+_DARK = 2  # unused bits: a quarter of the brightness
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,15 @@ class MaskFacts:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Image sizes in pixels, each (min, median, max); Pillow's modes and their counts; images that EXIF turns."""
+    """Image sizes in pixels, each (min, median, max); Pillow's modes and their counts; images that EXIF turns; JPEGs
+    that lack their end marker alone.
+    """
 
     height: tuple[int, int, int]
     width: tuple[int, int, int]
     modes: dict[str, int]
     rotated: int
+    unended: int
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,23 @@ def count_sizes(images: Sequence[ImageFacts]) -> Sizes:
         _spread(widths),
         dict(Counter(facts.mode for facts in images).most_common()),
         sum(facts.orientation != 1 for facts in images),
+        sum(not facts.ended for facts in images),
+    )
+
+
+def too_dark(split: str, images: Iterable[ImageFacts]) -> str | None:
+    """The sentence about images in 16 bits whose values have fewer, so that they are read nearly black; or None.
+
+    It speaks of all images of a split: to stretch each one by its own largest value would make dark photos bright.
+    """
+    unused = [facts.unused for facts in images if facts.deep]
+    if not unused or min(unused) < _DARK:
+        return None
+    bits, factor = 16 - min(unused), 2 ** min(unused)
+    return (
+        f"the images of split '{split}' in 16 bits use {bits} of them ({len(unused)} looked at), so they are read "
+        f"nearly black, as 0 to {255 // factor} of 255: multiply their values by {factor} once, e.g. with "
+        f"ImageMagick: mogrify -evaluate multiply {factor} FILES"
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from wsssbench.datasets.check_counts import MaskFacts
 from wsssbench.errors import LeakError, UserError
 from wsssbench.files.image_lists import first_few
-from wsssbench.files.images import ImageFacts
+from wsssbench.files.images import ImageFacts, orientation
 from wsssbench.interfaces import Dataset
 from wsssbench.progress import Progress, Silent
 
@@ -36,6 +36,7 @@ _KINDS = {
     "label values": "labels",
     "no class": "labels",
     "mask size": "mask",
+    "brightness": "image",
     "mask classes": "mask",
 }
 
@@ -173,7 +174,8 @@ class Checker:
                 self.add("mask", splits, mask, id, str(path), stops)
             elif image is not None and mask.size != image.size:
                 (height, width), (h, w) = mask.size, image.size
-                why = " (its EXIF says rotated, which is ignored)" if image.orientation != 1 else ""
+                turned = image.orientation != 1 or orientation(self.dataset.image_path(id)) != 1
+                why = " (its EXIF says rotated, which is ignored)" if turned else ""
                 text = f"mask {path} is {width} x {height}, but its image is {w} x {h} pixels{why}"
                 self.add("mask size", splits, text, id, str(path), stops)
         return _readable(masks)

@@ -148,15 +148,21 @@ def doubts_of_masks(tally: Tally, names: Names, open_ended: bool = False) -> lis
         ]
     others = sorted({*values, *tally.predicted} - {0, IGNORE})
     for low, high in pairwise(others):
-        if open_ended and high - low > _GAP and high in tally.masks:
-            return [
-                Doubt(
-                    f"label {high} is in {tally.masks[high]} of {tally.images} masks, e.g. "
-                    f"{names.mask(tally.examples['mask', high])}, far above the others (the next is {low}), and counts "
-                    "as a class: only 255 is ignored, so if it marks a border or void, save it as 255"
-                )
-            ]
+        if open_ended and high - low > _GAP:
+            return [_far_above(low, high, tally, names)]
     return []
+
+
+def _far_above(low: int, high: int, tally: Tally, names: Names) -> Doubt:
+    if high in tally.masks:
+        where = f"{tally.masks[high]} of {tally.images} masks, e.g. {names.mask(tally.examples['mask', high])}"
+    else:
+        example = names.file(tally.examples["predicted", high])
+        where = f"{tally.predicted[high]} of {tally.images} predictions, e.g. {example}"
+    return Doubt(
+        f"label {high} is in {where}, far above the others (the next is {low}), and counts as a class: only 255 is "
+        "ignored, so if it marks a border or void, save it as 255"
+    )
 
 
 def shifted(
@@ -250,17 +256,28 @@ def _other_indices(confusion: np.ndarray, tally: Tally, names: Names, cams: bool
         for value, images in tally.predicted.items()
         if 0 < value < len(true) and not true[value] and 2 * images >= max(tally.images, 2)
     ]
+    found, occurring = (sorted({*of} - {0, IGNORE}) for of in (tally.predicted, tally.masks))
+    apart = bool(found) and not {*found} & {*occurring}
     better = shares[best] > shares[0] + _BETTER
-    if not true[1:].any() or not (better or (strangers and shares[0] < 0.5)):
+    if not occurring or not (better or apart or (strangers and shares[0] < 0.5)):
         return []
-    reason = told(shares, best)
+    reasons = []
     if strangers:
         value = max(strangers, key=lambda v: (tally.predicted[v], -v))
         images = tally.predicted[value]
         where = f"all {images}" if images == tally.images else f"{images} of {tally.images}"
-        stranger = f"{names.of(value)} is predicted in {where} images and occurs in no mask"
-        reason = f"{stranger}; {reason}" if better else f"{stranger}"
-    return [Doubt(f"{reason}: other class indices?")]
+        reasons = [f"{names.of(value)} is predicted in {where} images and occurs in no mask"]
+    elif apart:
+        reasons = [
+            f"the predictions' classes {_few(found)} are none of the masks', {_few(occurring)}"
+        ]
+    if better:
+        reasons.append(told(shares, best))
+    return [Doubt(f"{'; '.join(reasons)}: other class indices?")]
+
+
+def _few(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
 
 
 def _shifts(confusion: np.ndarray) -> tuple[dict[int, float], int, bool]:

@@ -47,7 +47,8 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Manifest(TypedDict, total=False):
     """What a manifest says; earlier versions of the toolkit left entries out.
 
-    `files` are name -> size, time of the last change and checksum.
+    `files` are name -> size, time of the last change and checksum. `seconds` were taken on `device`, for `images`
+    images, and for all of the work if it is `whole`.
     """
 
     format: int

@@ -8,17 +8,16 @@ fills in every default, so that the resolved config says all there is to say abo
 from __future__ import annotations
 
 import pprint
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Annotated, Any
-from unittest.mock import patch
 
 from pydantic import Field
 
 from wsssbench.datasets.subset import Trial
 from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.config_file import load_config_file
 from wsssbench.experiment.graph import STAGES
 from wsssbench.plugins import load
 from wsssbench.registry import check_parameters, signature_parameters
@@ -79,54 +78,12 @@ for _kind in STAGES:
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return the config file at `path` with its ``_base_`` files merged in, as plain dicts."""
-    from mmengine.config import Config
-
     if not path.is_file():
         siblings = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise UserError(f"{unknown('config', path.name, siblings)} (looked in {path.parent}/)")
     if path.suffix != ".py":
         raise UserError(f"config {path} is not a Python config file (*.py)")
-    try:
-        with patch.object(Config, "_merge_a_into_b", partial(_merged, Config._merge_a_into_b)):
-            loaded = Config.fromfile(path, lazy_import=False, import_custom_modules=False)
-    # A config is the user's own Python: any error of it is reported as theirs.
-    except Exception as error:
-        reason = str(error).strip().splitlines()
-        raise UserError(
-            f"config {path} cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
-        ) from error
-    return _plain_values(loaded.to_dict())
-
-
-def _merged(
-    merge: Callable[..., dict[str, Any]],
-    given: Mapping[str, Any],
-    base: Mapping[str, Any],
-    *options: Any,
-) -> dict[str, Any]:
-    """Merge the section `given` into that of a base, as mmengine does, but a component of another type replaces."""
-    replacing = {
-        key: {**item, "_delete_": True} if _is_other_type(item, base.get(key)) else item
-        for key, item in given.items()
-    }
-    return merge(replacing, base, *options)
-
-
-def _is_other_type(given: Any, there: Any) -> bool:
-    return (
-        isinstance(given, Mapping)
-        and isinstance(there, Mapping)
-        and "type" in there
-        and given.get("type", there["type"]) != there["type"]
-    )
-
-
-def _plain_values(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain_values(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain_values(item) for item in value)
-    return value
+    return load_config_file(path)
 
 
 def config_text(config: Mapping[str, Any]) -> str:
@@ -157,7 +114,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     if top["trial"] is not None:
         trial = {"trial": check_parameters(Trial, top["trial"], "trial")}
         name = Trial(**trial["trial"]).marked(name)
-    _check_name(name)
+    check_name(name, "config: name=")
     splits = check_parameters(Splits, top["splits"] or {}, "splits")
     for use in ("train", "evaluate"):
         if not splits[use]:
@@ -180,14 +137,17 @@ def _check_used(splits: Mapping[str, str], resolved: Mapping[str, Any]) -> None:
             )
 
 
-def _check_name(name: str) -> None:
-    """The name of an experiment is that of a folder in the work directory; UserError if it cannot be."""
-    path = PurePath(name)
-    inside = path.parts and ".." not in path.parts and not path.is_absolute()
-    if not (inside and name.isprintable() and len(name.encode()) <= LONGEST_NAME):
+def check_name(name: str, where: str) -> None:
+    """The name of an experiment or of a sweep is that of a folder in the work directory; UserError if it cannot be.
+
+    Args:
+        where: begins the sentence.
+    """
+    plain = name == name.strip(" .") and not name.startswith("-") and not {*name} & {"/", "\\"}
+    if not (name and plain and name.isprintable() and len(name.encode()) <= LONGEST_NAME):
         raise UserError(
-            f"config: name={name!r} has to be the name of a folder: at most {LONGEST_NAME} bytes of characters that "
-            "print, no leading / and no .."
+            f"{where}{name!r} has to be the name of a folder: at most {LONGEST_NAME} bytes of characters that print, "
+            "without / and \\, no - at the beginning, no blank or dot at either end"
         )
 
 

@@ -163,9 +163,10 @@ def make_plan(
 
 def _wanted(graph: Graph, settings: Settings) -> list[Node]:
     nodes = graph.build()
-    for option, names in (("--force", settings.force), ("--until", (settings.until,))):
-        for name in names:
-            if name is not None and not graph.knows(name):
+    until = [] if settings.until is None else [settings.until]
+    for option, given in (("--force", settings.force), ("--until", until)):
+        for name in given:
+            if not graph.knows(name):
                 raise UserError(f"{option}: {unknown('stage', name, graph.names())}")
     for name in graph.names():
         if graph.is_unused(name) and graph.full_name(settings.until or "") != name:
@@ -341,8 +342,9 @@ def _check_components(
 def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
     labelled = {split for node in nodes if node.labels for split in node.splits}
     others = {split for node in nodes for split in node.splits} - labelled
-    problems = check_dataset(dataset, sorted(labelled), masks=False, workers=settings.workers)
-    problems += check_dataset(dataset, sorted(others), False, settings.workers, labels=False)
+    workers, progress = settings.workers, settings.progress
+    problems = check_dataset(dataset, sorted(labelled), False, workers, progress=progress)
+    problems += check_dataset(dataset, sorted(others), False, workers, False, progress)
     by_name = {node.name: node for node in nodes}
     for node in nodes:
         problems += node.kind.check_data(node, by_name, dataset, settings.progress)

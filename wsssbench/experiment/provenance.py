@@ -173,15 +173,51 @@ def environment() -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ("git", *arguments), capture_output=True, text=True, timeout=10, check=True
-        )
-        return done.stdout.strip()
-
     try:
-        return git("rev-parse", "HEAD") + (
-            " (with changes)" if git("status", "--porcelain") else ""
-        )
+        commit = _git("rev-parse", "HEAD").strip()
     except (OSError, subprocess.SubprocessError):
         return "no git checkout"
+    try:
+        changes = _git(*_harmless(), "status", "--porcelain", "--ignore-submodules=all")
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return f"{commit} (changes unknown)"
+    return f"{commit} (with changes)" if changes.strip() else commit
+
+
+def _harmless() -> list[str]:
+    """Options of git over the settings of the checkout that name programs which looking for changes would start.
+
+    The checkout may be a stranger's. Filters of the user's own (git-lfs) stay.
+
+    Raises:
+        ValueError: the name of a setting that no option can be about.
+    """
+    settings = {"core.fsmonitor": "false", "core.hooksPath": os.devnull}
+    listed = _git("config", "--list", "--show-scope", "--name-only", "-z").split("\0")
+    for scope, name in zip(listed[::2], listed[1::2], strict=False):
+        if scope in ("local", "worktree") and name.lower().startswith("filter."):
+            if "=" in name:
+                raise ValueError(name)
+            settings[name] = "false" if name.lower().endswith(".required") else ""
+    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+
+
+def _git(*arguments: str) -> str:
+    """What git prints; it fetches nothing, asks nothing and writes nothing."""
+    environment = {
+        **os.environ,
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "",
+    }
+    done = subprocess.run(
+        ("git", "--no-pager", *arguments),
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=10,
+        check=True,
+        env=environment,
+    )
+    return done.stdout

@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.errors import CorruptArtefactError, UserError, contained, raised
 from wsssbench.experiment.cache import Entry
 from wsssbench.experiment.estimate import images_of
 from wsssbench.experiment.plan import Plan, Settings, State, Step, state_of
@@ -201,11 +201,11 @@ def _notify(hook: str, plan: Plan, step: Step, settings: Settings, **more: Any) 
     }
     for observer in getattr(load().hooks, hook).get_hookimpls():
         try:
-            observer.function(*(facts[name] for name in observer.argnames))
+            with contained():
+                observer.function(*(facts[name] for name in observer.argnames))
         except Exception as error:  # whatever a third party's hook raises
             settings.progress.warn(
-                f"{hook} of plugin '{observer.plugin_name}' failed at {step.node.name}: "
-                f"{type(error).__name__}: {error}"
+                f"{hook} of plugin '{observer.plugin_name}' failed at {step.node.name}: {raised(error)}"
             )
 
 

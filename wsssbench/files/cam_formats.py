@@ -131,9 +131,13 @@ def write_irn(path: Path, cam: Cam) -> None:
     each map over its maximum, as IRNet's is scaled.
     """
     maps = _full(cam)
-    keys = cam.classes.astype(np.int64) - 1
-    small = SavedTensor(_quarter(maps))
-    save_array_dict(path, {_KEYS: SavedTensor(keys), "cam": small, "high_res": maps})
+    keys = SavedTensor(cam.classes.astype(np.int64) - 1)
+    arrays: dict[str, np.ndarray | SavedTensor] = {
+        _KEYS: keys,
+        "cam": SavedTensor(_quarter(maps)),
+        "high_res": maps,
+    }
+    save_array_dict(path, arrays)
 
 
 def bounded(cam: Cam, path: Path) -> tuple[Cam, bool]:

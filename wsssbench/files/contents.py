@@ -20,7 +20,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from wsssbench.errors import UserError
-from wsssbench.files.atomic import write_atomically
+from wsssbench.files.atomic import remove_partials, write_atomically
 from wsssbench.progress import Progress
 
 _FOUR = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
@@ -157,6 +157,7 @@ def _remember(
     # What cannot be remembered is read again: a plan of results in a read-only folder is a plan, too.
     with suppress(OSError, UserError):
         memory.mkdir(parents=True, exist_ok=True)
+        remove_partials(memory)
         write_atomically(memory / f"{place}.files.json", json.dumps(files).encode())
         content = {"state": known[0], "content": known[1]}
         write_atomically(memory / f"{place}.json", json.dumps(content).encode())

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from wsssbench.errors import UserError
-from wsssbench.files import png
+from wsssbench.files import jpeg, png
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.limits import require_pixels
 from wsssbench.files.reading import reading
@@ -30,6 +30,7 @@ _LOSSY = ("JPEG", "MPO", "WEBP")
 _JPEG_END = b"\xff\xd9"
 _NO_LABEL = 254  # which hardly any label map has
 _ORIENTATION = 0x0112  # EXIF's tag
+_BITS = 258  # TIFF's tag of the bits of a value
 # Bytes. Editors store megabytes of text beside the pixels, which nothing here needs.
 _MAX_TEXT = 1 << 26
 
@@ -45,25 +46,61 @@ def read_image(path: str | Path) -> np.ndarray:
         UserError: no such file, or not a whole and readable image.
     """
     with reading("image", path), Path(path).open("rb") as file, _opened(file) as image:
-        _load(image, file)
-        return _rgb(image)
+        return _rgb(_loaded(image, file))
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16"):  # convert() would clip 16 bits to white
-        grey = (np.asarray(image) >> 8).astype(np.uint8)
+    depth = _depth(image)
+    if depth > 8:  # convert() would clip to white
+        grey = (np.asarray(image) >> (depth - 8)).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        _require_bytes_in_32_bits(image)
     return np.array(image.convert("RGB"))
+
+
+def _depth(image: Image.Image) -> int:
+    """The bits of the grey values that Pillow does not bring down to 8 itself: as the file says, or 16; else 0."""
+    if image.mode == "I" and image.format == "PPM":  # Pillow scales all of them to 16 bits
+        return 16
+    if not image.mode.startswith("I;16"):
+        return 0
+    stated = getattr(image, "tag_v2", {}).get(_BITS, (16,))
+    return int(stated[0]) if 8 < stated[0] < 16 else 16
+
+
+def _require_bytes_in_32_bits(image: Image.Image) -> None:
+    """Raise ValueError unless the 32-bit values of `image` are surely those of 8 bits."""
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and (1 < high <= 255 or high == 0)):
+        raise ValueError(
+            f"it has 32-bit values from {low:g} to {high:g}, and nothing says which of them is white: save it with 8 "
+            "or 16 bits"
+        )
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """A readable image file: its (H, W), Pillow's mode, EXIF orientation (1: upright), and digest of its bytes."""
+    """A readable image file.
+
+    Attributes:
+        size: (H, W).
+        mode: Pillow's.
+        deep: whether its values have 16 bits, or as many between 8 and 16 as the file says.
+        orientation: EXIF's (1: upright).
+        digest: of the file's bytes.
+        unused: of a deep image, the number of highest bits that no value uses.
+        ended: whether it has the end marker of its format.
+    """
 
     size: tuple[int, int]
     mode: str
-    orientation: int
-    digest: bytes
+    deep: bool
+    orientation: int = 1
+    digest: bytes = b""
+    unused: int = 0
+    ended: bool = True
 
 
 def inspect_image(path: str | Path) -> ImageFacts:
@@ -76,12 +113,47 @@ def inspect_image(path: str | Path) -> ImageFacts:
         data = Path(path).read_bytes()
         file = io.BytesIO(data)
         with _opened(file) as image:
-            size, mode = (image.height, image.width), image.mode
-            _load(image, file)
-            if mode not in ("RGB", "L"):
-                _rgb(image)
-            digest = hashlib.blake2b(data, digest_size=16).digest()
-            return ImageFacts(size, mode, _orientation(image), digest)
+            deep = _is_deep(image)
+            loaded = _loaded(image, file)
+            unused = 0
+            if deep or loaded.mode not in ("RGB", "L"):
+                rgb, depth = _rgb(loaded), _depth(loaded)
+                largest = np.asarray(loaded) if depth else rgb
+                unused = (depth or 8) - int(largest.max()).bit_length() if deep else 0
+            return ImageFacts(
+                (image.height, image.width),
+                loaded.mode,
+                deep,
+                _orientation(image),
+                hashlib.blake2b(data, digest_size=16).digest(),
+                unused,
+                loaded is image,
+            )
+
+
+def image_header(path: str | Path) -> ImageFacts:
+    """Read what the header of an image says about it, except for its orientation: nothing is decoded.
+
+    Raises:
+        UserError: no such file, or no image header.
+    """
+    with reading("image", path), Path(path).open("rb") as file, _opened(file) as image:
+        return ImageFacts((image.height, image.width), image.mode, _is_deep(image))
+
+
+def orientation(path: str | Path) -> int:
+    """Read an image's EXIF orientation: 1 if it is upright, or if there is none.
+
+    Raises:
+        UserError: no such file, or no image header.
+    """
+    with reading("image", path), Path(path).open("rb") as file, _opened(file) as image:
+        return _orientation(image)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a file that was opened and not read has values of 16 bits, which Pillow may halve as it reads them."""
+    return _depth(image) > 8 or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -120,8 +192,7 @@ def decode_label(file: BinaryIO) -> np.ndarray:
     """
     with _opened(file) as image:
         _refuse_pictures(image)
-        _load(image, file)
-        values = np.array(image)
+        values = np.array(_loaded(image, file))
     if values.dtype.kind == "f" or int(values.min()) < 0 or int(values.max()) > 255:
         raise ValueError("it has values outside 0..255: a label map holds class indices")
     return values.astype(np.uint8)
@@ -157,8 +228,12 @@ def _identified(file: BinaryIO) -> Image.Image:
         raise ValueError("it is not an image, or damaged") from None
 
 
-def _load(image: Image.Image, file: BinaryIO) -> None:
-    """Decode `image`, all of it. Raises ValueError or OSError if `file` does not hold all of it."""
+def _loaded(image: Image.Image, file: BinaryIO) -> Image.Image:
+    """Decode `image`, all of it. Raises ValueError or OSError if `file` does not hold all of it.
+
+    Returns:
+        `image`; another one with its pixels if the file is a JPEG that lacks nothing but its end.
+    """
     header = png.read_header(file) if image.format == "PNG" else None
     unset = 0  # what Pillow leaves in rows that are missing
     if header is not None:
@@ -169,20 +244,27 @@ def _load(image: Image.Image, file: BinaryIO) -> None:
     try:
         image.load()
     except OSError:
+        if image.format not in ("JPEG", "MPO"):
+            raise
         file.seek(0)
-        if image.format in ("JPEG", "MPO") and not file.read().endswith(_JPEG_END):
-            raise ValueError(
-                "it lacks the end of a JPEG file: copy or fetch it again, or, if a viewer shows all of it, open it "
-                "in an image editor and save it anew"
-            ) from None
-        raise
+        data = file.read()
+        whole = jpeg.complete_without_end(data)
+        if whole is not None:
+            return whole
+        if data.endswith(_JPEG_END):
+            raise
+        raise ValueError(
+            "it lacks the end of a JPEG file: copy or fetch it again, or, if a viewer shows all of it, open it "
+            "in an image editor and save it anew"
+        ) from None
     if header is None:
-        return
+        return image
     # A last row with other values is proof enough that no row is missing; to count them takes as long as to decode.
     last = image.crop((0, image.height - 1, image.width, image.height)).tobytes()
     if header.interlaced or not last.strip(bytes([unset])):
         file.seek(0)
         png.require_rows(header, file.read())
+    return image
 
 
 def _refuse_pictures(image: Image.Image) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_atomically
 from wsssbench.files.npy_tensors import SavedTensor, storage, tensor
 from wsssbench.files.npz import read_header
+from wsssbench.files.pickles import require_small
 from wsssbench.files.reading import reading
 
 
@@ -43,7 +43,7 @@ def load_array_dict(path: Path, *, tensors: bool = False) -> dict[int | str, np.
         data = Path(path).read_bytes()
         stream = io.BytesIO(data)
         _check_header(stream, path)
-        _check_memo(data[stream.tell() :])
+        require_small(data[stream.tell() :], len(data))
         content = _Unpickler(stream, path, tensors).load()
         return _plain_dict(content, path)
 
@@ -75,18 +75,6 @@ def _check_header(stream: io.BytesIO, path: Path) -> None:
         raise UserError(
             f"{path} holds an array of {dtype} and shape {shape}, not a dictionary of arrays"
         )
-
-
-def _check_memo(pickled: bytes) -> None:
-    """Raise UnpicklingError for a number of a remembered object beyond all objects the file can hold.
-
-    Python's unpickler makes a table of that many entries: 10 bytes of a file could take 64 GiB.
-    """
-    for opcode, number, _ in pickletools.genops(pickled):
-        if opcode.name in _REMEMBER and not 0 <= int(number or 0) <= len(pickled):
-            raise pickle.UnpicklingError(
-                f"object {number} is remembered, but there are not as many"
-            )
 
 
 class _DType:
@@ -175,7 +163,6 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-_REMEMBER = ("PUT", "BINPUT", "LONG_BINPUT")
 _MAX_KEY = 2**63  # numpy's integers
 _NUMPY: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): lambda *_: None,  # named as an argument, never called

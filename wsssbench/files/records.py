@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wsssbench.errors import UserError, shortened
 from wsssbench.files.reading import cause
@@ -40,7 +40,7 @@ def checked(kind: type[T], content: Any, names: Mapping[str, str] | None = None)
     from pydantic import ValidationError
 
     try:
-        value: T = _adapter(kind).validate_python(content)
+        value: T = _adapter(cast(Any, kind)).validate_python(content)
     except ValidationError as error:
         raise ValueError(_first(error, names or {})) from None
     except RecursionError:

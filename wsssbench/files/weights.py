@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import warnings
+import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from wsssbench.errors import MissingWeightsError, UserError
+from wsssbench.files.foreign import foreign, named_otherwise
 from wsssbench.files.mxnet_params import begins_as_params, read_params
+from wsssbench.files.pickles import require_small
+from wsssbench.files.reading import reading
 
 _SHOWN = 3  # names per kind of mismatch in the sentence
-_ZIP = b"PK"  # how torch.save begins
+_PYTORCH = (b"PK", b"\x80")  # how torch.save begins, as an archive and, until 2020, as pickles
+_PICKLES = 5  # in a file of the second kind
 # Where training frameworks keep the tensors.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 # In torch's messages: what introduces the reason, and how lines begin that advise to trust the file.
@@ -64,34 +71,66 @@ def load_state_dict_file(
 
 
 def is_mxnet(file: Path) -> bool:
-    """Whether `file` has to be read as MXNet's: by its first bytes; a damaged one by its name."""
-    try:
+    """Whether `file` has to be read as MXNet's: by its first bytes; a damaged one by its name.
+
+    Raises:
+        UserError: it cannot be read, or is surely no weight file: a web page, a pointer, another program's file.
+    """
+    with reading("weight file", file):
+        kind = foreign(file)
+        if kind is not None:
+            raise UserError(f"weight file {file} is {kind}")
         if begins_as_params(file):
             return True
         with file.open("rb") as start:
-            return file.suffix == ".params" and start.read(len(_ZIP)) != _ZIP
-    except OSError as error:
-        raise UserError(f"weight file {file} cannot be read: {error.strerror}") from error
+            return file.suffix == ".params" and not start.read(2).startswith(_PYTORCH)
+
+
+def _require_small_pickles(file: Path) -> None:
+    """Look at what the pickles of a PyTorch file would build: one in an archive, or several, before the values."""
+    with file.open("rb") as stream:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        if not zipfile.is_zipfile(stream):
+            stream.seek(0)
+            with suppress(ValueError):  # no pickle: torch says what is wrong
+                for _ in range(_PICKLES):
+                    require_small(stream, size)
+            return
+        with zipfile.ZipFile(stream) as archive:
+            for name in archive.namelist():
+                if name.endswith("/data.pkl"):
+                    require_small(archive.read(name), size)
 
 
 def _load_pytorch(file: Path) -> dict[str, Tensor]:
     try:
+        _require_small_pickles(file)
         with warnings.catch_warnings():
             # torch warns of unusual pickle protocols; they work, or fail with an error
             warnings.simplefilter("ignore")
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        _tell_by_name(file)
         reason = _reason(error)
         raise UserError(
             f"weight file {file} is damaged or holds more than tensors ({reason}): save its "
             "state_dict() with torch.save and give that file"
         ) from error
     except Exception as error:  # damaged bytes make torch raise all sorts of things
+        _tell_by_name(file)
         reason = _reason(error)
         raise UserError(
             f"weight file {file} cannot be read ({reason}): it may be incomplete; fetch it again"
         ) from error
     return _tensors(content, file)
+
+
+def _tell_by_name(file: Path) -> None:
+    """Raise UserError if `file`, which cannot be read, is called as another program's files are."""
+    kind = named_otherwise(file)
+    if kind is not None:
+        raise UserError(f"weight file {file} is {kind}")
 
 
 def _reason(error: Exception) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wsssbench.pages.svg import finite, ticks
 from wsssbench.results.formatting import number
+
+_CLASSES = 12  # per chart; more go into a second one beside it
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,17 @@ def bar_charts(
     highest = max((value for value in (*spreads, *values) if finite(value)), default=0.0)
     top = max(10.0, 10.0 * math.ceil(highest / 10))
     return [BarChart(title, part, top, looks) for part in parts]
+
+
+def class_charts(
+    series: Sequence[Mapping[str, float | None]], looks: Sequence[str] = ("s0", "s1")
+) -> tuple[list[BarChart], list[str]]:
+    """IoU per class of each of `series` (class -> per cent), and the classes that have no number.
+
+    There is one chart, or two beside each other. `looks` are the style sheet's classes of the series.
+    """
+    names = dict.fromkeys(name for iou in series for name in iou)
+    groups = [Bars(name, tuple(iou.get(name) for iou in series)) for name in names]
+    shown = [group for group in groups if any(map(finite, group.values))]
+    absent = [group.label for group in groups if not any(map(finite, group.values))]
+    return bar_charts(shown, "IoU per class", _CLASSES, looks), absent

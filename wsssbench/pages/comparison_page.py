@@ -10,19 +10,20 @@ from markupsafe import Markup
 
 from wsssbench.files.images import voc_palette
 from wsssbench.pages import thumbnails
-from wsssbench.pages.charts import BarChart, Bars, bar_charts
+from wsssbench.pages.charts import BarChart, Bars, bar_charts, class_charts
 from wsssbench.pages.curves import Curve, line_chart
+from wsssbench.pages.downloads import svg_file, text_file
 from wsssbench.pages.gallery_view import GalleryView, Pictures, legend_of, titles_of
 from wsssbench.pages.html import render_page
 from wsssbench.pages.row_styles import RowStyle, row_styles
-from wsssbench.pages.run_page import class_charts, summary, training_charts
+from wsssbench.pages.run_page import summary, training_charts
 from wsssbench.pages.scatter import Dot, scatter_chart
 from wsssbench.progress import Progress
 from wsssbench.results import seed_means
 from wsssbench.results.axes import ROW, Axes
 from wsssbench.results.collection import Collection, Member
 from wsssbench.results.comparison import Comparison
-from wsssbench.results.formats import comparison_table
+from wsssbench.results.formats import comparison_table, csv_text
 from wsssbench.results.formatting import interval, listed, signed
 from wsssbench.results.image_pairs import ImagePair
 from wsssbench.results.layout import Scored
@@ -86,6 +87,9 @@ def render(
     for row, runs in of_rows.items():
         for name, points in seed_means.mean_trainings(runs).items():
             trainings.setdefault(name, []).append(Curve(styles[row], points))
+    curves = _threshold_curves(selection, evaluations, styles)
+    said = f"{selection.rung}: precision and recall, per cent"
+    scatter = scatter_chart(dots, said) if dots else None
     pairs, gallery = _galleries(report, palette, progress)
     members = collection.members
     class_names = next((m.result.class_names for m in members if m.result.class_names), [])
@@ -101,10 +105,19 @@ def render(
         styles=styles,
         shown=[styles[row] for row in selection.scored],
         tables=[comparison_table(table) for table in report.tables],
+        files=[
+            text_file(f"{collection.title}-{name}", csv_text(table))
+            for name, table in zip((selection.rung, "every-rung"), report.tables, strict=False)
+        ],
         bars=_bars(report.tables, selection.rung),
-        curves=_threshold_curves(selection, evaluations, styles),
+        curves=curves,
         dots=dots,
-        scatter=dots and scatter_chart(dots, f"{selection.rung}: precision and recall, per cent"),
+        scatter=scatter,
+        drawings={
+            name: [svg_file(f"{collection.title}-{name}", chart)]
+            for name, chart in (("thresholds", curves[1] if curves else None), ("scatter", scatter))
+            if chart
+        },
         class_styles=[styles[row] for row in iou if iou[row]],
         classes=classes,
         absent=absent,

@@ -45,6 +45,11 @@ def table_file(
     return _file(label, name, "csv", "text/csv", stream.getvalue())
 
 
+def text_file(name: str, text: str, label: str = "CSV") -> Download:
+    """A CSV that is written already."""
+    return _file(label, name, "csv", "text/csv", text)
+
+
 def svg_file(name: str, chart: Markup, label: str = "SVG") -> Download:
     """A chart of the page as an SVG of its own, in its light colours."""
     style = (PAGE / "charts.css").read_text(encoding="utf-8")

@@ -30,7 +30,6 @@ from wsssbench.results.run_details import ClassScores, RunDetails, first_and_las
 from wsssbench.results.seed_means import together
 
 GALLERY_BYTES = 9_000_000  # of the page's 10 MB
-_COLUMN = 12  # classes per chart; more go into a second one beside it
 
 
 @dataclass(frozen=True)
@@ -117,20 +116,6 @@ def _class_view(name: str, one: Evaluation, details: RunDetails) -> ClassView:
     return ClassView(one, classes, chart, len(matrix.names) > WIDE, files)
 
 
-def class_charts(
-    series: Sequence[Mapping[str, float | None]], looks: Sequence[str] = ("s0", "s1")
-) -> tuple[list[BarChart], list[str]]:
-    """IoU per class of each of `series` (class -> per cent), and the classes that have no number.
-
-    There is one chart, or two beside each other. `looks` are the style sheet's classes of the series.
-    """
-    names = dict.fromkeys(name for iou in series for name in iou)
-    groups = [Bars(name, tuple(iou.get(name) for iou in series)) for name in names]
-    shown = [group for group in groups if any(map(finite, group.values))]
-    absent = [group.label for group in groups if not any(map(finite, group.values))]
-    return bar_charts(shown, "IoU per class", _COLUMN, looks), absent
-
-
 def _facts(result: RunResult, made: StageTime) -> list[tuple[str, str, str]]:
     """(number, what it is, remark) of the rungs that people ask for first, and the time."""
     scored = [(one, point) for one in result.evaluations if (point := one.best_known)]
@@ -197,22 +182,18 @@ def _curves(result: RunResult) -> list[tuple[Evaluation, Markup, list[Download]]
 
 def _scatter(result: RunResult, styles: Sequence[RowStyle]) -> tuple[Markup, list[Download]] | None:
     """Precision and recall of every rung; a line goes from the rung that it was made from, on the same images."""
-    dots = {}
-    for one, style in zip(result.evaluations, styles, strict=True):
-        point = one.best_known
-        if point and finite(point.precision) and finite(point.recall):
-            dots[style.number] = (one, Dot(style, point.precision, point.recall))
-    of_nodes = {one.node: (one.split, dot) for one, dot in dots.values()}
+    dots = [
+        (one, Dot(style, point.precision, point.recall))
+        for one, style in zip(result.evaluations, styles, strict=True)
+        if (point := one.best_known) and finite(point.precision) and finite(point.recall)
+    ]
+    made = {(one.node, one.split): dot for one, dot in dots}
     joined = [
-        (of_nodes[one.after][1], dot)
-        for one, dot in dots.values()
-        if one.after in of_nodes and of_nodes[one.after][0] == one.split
+        (made[one.after, one.split], dot) for one, dot in dots if (one.after, one.split) in made
     ]
     if not dots:
         return None
-    chart = scatter_chart(
-        [dot for _, dot in dots.values()], "Precision and recall, per cent", joined
-    )
+    chart = scatter_chart([dot for _, dot in dots], "Precision and recall, per cent", joined)
     return chart, [svg_file(f"{result.name}-precision-recall", chart)]
 
 

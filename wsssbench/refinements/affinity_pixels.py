@@ -77,6 +77,6 @@ class PixelCrops(AffinityCrops):
             whole[:, to_top : to_top + height, to_left : to_left + width] = part
             return whole
 
-        means = (block_mean(window(scores.planes), self.stride) for scores in (low, high))
+        below, above = (block_mean(window(scores.planes), self.stride) for scores in (low, high))
         pixels = window(image.transpose(2, 0, 1)).transpose(1, 2, 0)
-        return normalise(pixels), affinity_labels(*means, low.classes)
+        return normalise(pixels), affinity_labels(below, above, low.classes)

@@ -12,7 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wsssbench.errors import UserError, unknown
+from wsssbench.errors import (
+    ForeignExitError,
+    UserError,
+    contained,
+    printing,
+    raised,
+    unknown,
+)
 from wsssbench.registry.parameters import Parameter, check_parameters, signature_parameters
 
 # kind -> the contract in wsssbench.interfaces that its components implement
@@ -77,10 +84,10 @@ class Registry:
         module_name, _, attribute = component.target.partition(":")
         which = f"{self.kind} '{component.name}' of plugin '{component.plugin}'"
         try:
-            cls = getattr(importlib.import_module(module_name), attribute)
+            with contained(), printing():
+                cls = getattr(importlib.import_module(module_name), attribute)
         except Exception as error:  # whatever a third party's module raises
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise UserError(f"{which} cannot be imported: {reason}") from error
+            raise UserError(f"{which} cannot be imported: {raised(error)}") from error
         contract = getattr(importlib.import_module("wsssbench.interfaces"), KINDS[self.kind])
         if not (isinstance(cls, type) and issubclass(cls, contract)):
             raise UserError(
@@ -118,8 +125,9 @@ class Registry:
         resolved = self.resolve(config, where)
         name = resolved.pop("type")
         try:
-            return self.get(name)(*supplied, **resolved)
-        except ValueError as error:
+            with contained():
+                return self.get(name)(*supplied, **resolved)
+        except (ValueError, ForeignExitError) as error:
             raise UserError(f"{where} ({self.kind} {name}): {error}") from error
 
 

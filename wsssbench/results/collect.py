@@ -18,6 +18,7 @@ from wsssbench.experiment.provenance import environment
 from wsssbench.files.atomic import write_atomically, write_json
 from wsssbench.results.artefact_links import FOLDER, artefacts_of, write_links
 from wsssbench.results.card import card_of
+from wsssbench.results.run import FILE as METRICS
 from wsssbench.results.run import (
     Evaluation,
     Point,
@@ -27,7 +28,7 @@ from wsssbench.results.run import (
     thinned,
     to_json,
 )
-from wsssbench.results.run_files import RUN, confusion_path, image_counts_path
+from wsssbench.results.run_files import CONFIG, RUN, confusion_path, image_counts_path
 from wsssbench.stages.evaluate import Evaluate
 
 SCALARS = "scalars.jsonl"  # what a training logs, see wsssbench.training.engine
@@ -91,8 +92,8 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         ):
             target.parent.mkdir(exist_ok=True)
             write_atomically(target, (step.entry.directory / name).read_bytes())
-    (directory / "config.py").write_text(result.config_text, encoding="utf-8")
-    (directory / "metrics.json").write_text(to_json(result), encoding="utf-8")
+    write_atomically(directory / CONFIG, result.config_text.encode())
+    write_atomically(directory / METRICS, to_json(result).encode())
     stages = {
         step.node.name: {
             "hash": step.entry.key.hash,

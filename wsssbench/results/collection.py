@@ -209,8 +209,8 @@ def _row_names(rows: Sequence[Sequence[Member]]) -> list[str]:
     found: list[str] = []
     for name, first in zip(names, firsts, strict=True):
         same = [other for other in firsts if other.result.name == name]
-        variant = variant_names([other.config for other in same])[same.index(first)]
         if len(same) > 1:
+            variant = variant_names([other.config for other in same])[same.index(first)]
             of_experiment = f"{name}, {variant}" if variant else name
             name = variant if variant and len(set(names)) == 1 else of_experiment
         found.append(name)

@@ -77,7 +77,7 @@ def _difference(
     if any(one.images != other.images for one, other in there):
         return None, ["scored on other images or classes"]
     ends: tuple[float | None, float | None] = (None, None)
-    problems = []
+    problems: list[str] = []
     if metric.of_class:
         return Difference(stat, *ends), problems  # resamples keep the means over classes only
     if len(there) < len(pairs):

@@ -65,7 +65,7 @@ class PhotoClassifier:
         if _METHOD not in config:
             raise UserError(f"run {run.directory} has no classifier: its CAMs were imported")
         self.method = load().registries.cam.build(config[_METHOD])
-        self.name = f"cam {config['cam']['type']}"
+        self.name = f"{_METHOD} {config[_METHOD]['type']}"
         self.network = run.classifier().to(device)
 
     def __call__(self, image: np.ndarray, labels: np.ndarray | None, least: float) -> Seen:

@@ -112,7 +112,7 @@ def read_stages(run: Path) -> dict[str, StageRecord]:
         raise _no_run(run)
     stages = read_record(RunRecord, path, _AGAIN).stages
     for node, stage in stages.items():
-        *_, cache, kind, name = ("", "", *Path(stage.directory).parts, "")[-4:-1]
+        cache, kind, name = ("", "", "", *Path(stage.directory).parts)[-3:]
         plain = cache == "cache" and not {kind, name} & {"", ".."} and "\0" not in stage.directory
         if not plain or name != stage.hash:
             raise UserError(

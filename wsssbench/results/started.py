@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from wsssbench.experiment.config import config_text
 from wsssbench.experiment.plan import Plan
 from wsssbench.experiment.stored import CACHE, wait_for_cleaning
-from wsssbench.files.atomic import write_json
+from wsssbench.files.atomic import remove_partials, write_json
 from wsssbench.results.run_files import RUN, StageRecord
 
 STARTED = "started.json"
@@ -48,6 +48,8 @@ def announced(plan: Plan, work_dir: Path) -> Iterator[None]:
     """Announce the run of `plan` while the block works; on the main rank only."""
     directory = plan.directory(work_dir)
     directory.mkdir(parents=True, exist_ok=True)
+    for folder in (directory, *filter(_is_folder, directory.iterdir())):
+        remove_partials(folder)  # of a run that was killed
     stages = {
         step.node.name: {
             "kind": step.node.kind.name,
@@ -77,6 +79,10 @@ def announced(plan: Plan, work_dir: Path) -> Iterator[None]:
             (directory / STARTED).unlink(missing_ok=True)
     finally:
         lock.release()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def is_running(directory: Path) -> bool:

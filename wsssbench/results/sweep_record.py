@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from wsssbench.errors import UserError
-from wsssbench.files.atomic import write_json
+from wsssbench.files.atomic import remove_partials, write_json
 from wsssbench.files.reading import cause
 from wsssbench.files.records import checked, parse_json
 
@@ -124,6 +124,8 @@ class Sweep:
         content = {"schema": SCHEMA, **asdict(self)}
         content.pop("directory")
         (self.directory / "cells").mkdir(parents=True, exist_ok=True)
+        for folder in (self.directory, self.directory / "cells"):
+            remove_partials(folder)
         write_json(self.directory / FILE, content)
 
     def run_directory(self, cell: SweepCell) -> Path:
@@ -218,6 +220,6 @@ def read_sweep(directory: Path) -> Sweep:
 
 
 def _is_inside(run: str) -> bool:
-    """Is the folder of a cell's results, as in the file, one of the work directory's runs? Empty means none."""
+    """Is the folder of a cell's results one of the work directory's runs? Impossible cells have none."""
     folder = os.path.normpath(run)
     return not run or (folder.startswith("../../runs/") and "\0" not in run)

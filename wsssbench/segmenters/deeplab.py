@@ -21,6 +21,7 @@ from wsssbench.segmenters.settings import (
     TestSettings,
     TrainView,
 )
+from wsssbench.training.checkpoints import is_trained
 from wsssbench.training.quiet import log_file, quiet
 from wsssbench.training.rehearsal import images_per_step
 from wsssbench.training.schedule import Schedule
@@ -124,7 +125,7 @@ class DeepLab(Segmenter):
             UserError: no items, items without label map, a label map that does not fit, a loss that is no number.
         """
         ranks.init(context.device)
-        if ranks.from_main((context.directory / "weights.pth").exists()):
+        if is_trained(context.directory):
             return
         unlabelled = [item.id for item in items if item.label is None]
         if not items or unlabelled:

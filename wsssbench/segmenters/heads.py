@@ -53,9 +53,12 @@ class DilatedHead(BaseDecodeHead):
 
     def __init__(self, dilation: int = 12, **arguments: Any) -> None:
         super().__init__(init_cfg=None, **arguments)
-        side = {"kernel_size": 3, "padding": dilation, "dilation": dilation}
-        self.hidden = nn.Conv2d(self.in_channels, self.channels, **side)
-        self.conv_seg = nn.Conv2d(self.channels, self.out_channels, **side)
+        self.hidden = nn.Conv2d(
+            self.in_channels, self.channels, 3, padding=dilation, dilation=dilation
+        )
+        self.conv_seg = nn.Conv2d(
+            self.channels, self.out_channels, 3, padding=dilation, dilation=dilation
+        )
         for layer in (self.hidden, self.conv_seg):
             nn.init.xavier_uniform_(layer.weight)
 

@@ -190,7 +190,8 @@ def _name(names: Sequence[str], value: int) -> str:
 def items_of(
     directory: Path, form: CamFormat, dataset: Dataset, splits: Iterable[str], target: Path
 ) -> list[ImportItem]:
-    """List the images to import, each id once."""
+    """List the images to import, each id once; UserError if their files are not there, see `require_files`."""
+    require_files(directory, form.suffix, "CAM files", dataset, splits)
     return [
         ImportItem(
             photo.id,
@@ -207,10 +208,9 @@ def check_import(directory: Path, format: str, dataset: Dataset, splits: Iterabl
     """Check before any work that every file is there, and that the first few can be imported.
 
     Raises:
-        UserError: unknown format; see `require_files` and `convert`.
+        UserError: unknown format; see `items_of` and `convert`.
     """
     form = find_format(format)
-    require_files(directory, form.suffix, "CAM files", dataset, splits)
     for item in items_of(directory, form, dataset, splits, Path())[:FIRST]:
         convert(item, form, dataset.classes)
 

@@ -27,6 +27,7 @@ from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.classify import Classify
 from wsssbench.stages.custom import Custom
 from wsssbench.stages.handles import LabelFiles, photos_of
+from wsssbench.stages.import_cams import ImportCams
 from wsssbench.stages.importing import (
     collect_notes,
     refuse_generated,
@@ -75,13 +76,13 @@ class ImportLabels(StageKind):
 
     name = "import_labels"
     section = IMPORTED_LABELS
-    replaces = tuple(kind.section for kind in (Classify, InferCams, Custom, Refine, Label))
+    replaces = tuple(
+        kind.section for kind in (Classify, InferCams, ImportCams, Custom, Refine, Label)
+    )
     plain = {"import_labels": LabelImport}
     title = "pseudo-label"
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
-        if given is not None and config["import_cams"]:
-            raise UserError(f"import_cams and {self.section} are both given: start from one")
         return None if given is None else check_parameters(LabelImport, given, self.section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
@@ -182,7 +183,8 @@ def read_foreign(item: LabelImportItem, num_classes: int) -> np.ndarray:
 def items_of(
     directory: Path, dataset: Dataset, splits: Iterable[str], target: Path
 ) -> list[LabelImportItem]:
-    """List the images to import, each id once."""
+    """List the images to import, each id once; UserError if their files are not there, see `require_files`."""
+    require_files(directory, _SUFFIX, "label maps", dataset, splits)
     return [
         LabelImportItem(
             photo.id,
@@ -199,10 +201,9 @@ def check_import(directory: Path, dataset: Dataset, splits: Iterable[str]) -> No
     """Check before any work that every file is there, and that some of them are maps of this data set's classes.
 
     Raises:
-        UserError: see `require_files` and `read_foreign`; no class in any map; mostly classes that are not in the
+        UserError: see `items_of` and `read_foreign`; no class in any map; mostly classes that are not in the
             image-level labels.
     """
-    require_files(directory, _SUFFIX, "label maps", dataset, splits)
     items = items_of(directory, dataset, splits, Path())
     labelled = {item.id: item for item in items if item.labels.any()}
     sample = [labelled[id] for id in spread(list(labelled), SAMPLE)]

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from wsssbench.errors import IncompatibleError, UserError
-from wsssbench.experiment.config import config_text, read_config, resolve
+from wsssbench.experiment.config import check_name, config_text, read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides, refuse_repeated
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.trial import trial_of, tried
@@ -56,7 +56,9 @@ def plan_cells(
     """
     name = name or matrix.name
     trial = trial_of(smoke, limit)
-    directory = settings.work_dir / "sweeps" / _folder(trial.marked(name) if trial else name)
+    folder = trial.marked(name) if trial else name
+    check_name(folder, "--name ")
+    directory = settings.work_dir / "sweeps" / folder
     refuse_repeated(overrides)
     _refuse_own(overrides)
     _refuse_replaced(overrides, [row for row in matrix.rows if row.run])
@@ -197,11 +199,3 @@ def _slugs(rows: Sequence[Row]) -> list[str]:
             number += 1
         slugs.append(slug)
     return slugs
-
-
-def _folder(name: str) -> str:
-    if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
-        raise UserError(
-            f"--name {name}: has to be of letters, digits and . _ + -, since it names a folder"
-        )
-    return name

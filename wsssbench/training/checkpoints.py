@@ -19,8 +19,11 @@ from torch import nn
 
 from wsssbench.errors import UserError
 from wsssbench.files.reading import reading_artefact
+from wsssbench.parallel import ranks
 
 REMEDY = "a lower learning rate, a warm-up (warmup_iterations) or clip_grad usually helps"
+WEIGHTS = "weights.pth"
+CHECKPOINTS = "checkpoints"  # the folder of those of an unfinished training
 KEPT = 2  # the newest may turn out damaged
 _NAME = re.compile(r"iteration_(\d+)\.pth")
 _PART = ".part"
@@ -78,6 +81,14 @@ def _check_finite(state: Mapping[str, Any], where: str) -> None:
             raise UserError(
                 f"{where} the weights {name} are not finite, so the training has diverged: {REMEDY}"
             )
+
+
+def is_trained(directory: Path) -> bool:
+    """Tell whether the weights are there, on every rank; what a kill right after them has left is removed."""
+    there = bool(ranks.from_main((directory / WEIGHTS).exists()))
+    if there and ranks.is_main():
+        Checkpoints(directory / CHECKPOINTS).remove()
+    return there
 
 
 class Checkpoints:

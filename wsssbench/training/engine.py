@@ -22,6 +22,7 @@ from torch.utils.data import Dataset, default_collate
 from wsssbench.errors import UserError
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
+from wsssbench.training.checkpoints import WEIGHTS, is_trained
 from wsssbench.training.quiet import log_file, quiet
 from wsssbench.training.schedule import Schedule
 from wsssbench.training.task import TrainingTask
@@ -54,9 +55,8 @@ def train(
             share, amp without a GPU.
     """
     ranks.init(context.device)
-    weights = context.directory / "weights.pth"
-    if ranks.from_main(weights.exists()):
-        return weights
+    if is_trained(context.directory):
+        return context.directory / WEIGHTS
     if len(dataset) == 0:  # type: ignore[arg-type]
         raise UserError(f"{title}: there is no image to train on")
     with quiet(log_file(context.directory)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 from wsssbench.interfaces import Losses, RunContext
 from wsssbench.parallel import ranks
 from wsssbench.training.checkpoints import (
+    CHECKPOINTS,
+    WEIGHTS,
     Checkpoints,
     iteration_of,
     load_checkpoint,
@@ -43,7 +45,6 @@ from wsssbench.training.sampler import StreamBatches, StreamSampler
 from wsssbench.training.schedule import Schedule, check_schedule
 from wsssbench.training.task import TrainingTask
 
-WEIGHTS = "weights.pth"
 _numbers = itertools.count()
 
 
@@ -102,13 +103,35 @@ class Runner(mmengine.runner.Runner):
 
 
 class RoundLoop(EpochBasedTrainLoop):
-    """mmengine's epochs are our rounds from checkpoint to checkpoint; the last one may be shorter."""
+    """mmengine's epochs are our rounds from checkpoint to checkpoint; the last one may be shorter.
+
+    One pass over the loader serves all rounds: its processes are started once, and load on during a checkpoint.
+    """
 
     def __init__(
-        self, runner: Runner, dataloader: DataLoader[Any], rounds: int, iterations: int
+        self, runner: Runner, dataloader: DataLoader[Any], length: int, iterations: int
     ) -> None:
-        super().__init__(runner, dataloader, max_epochs=rounds)
+        super().__init__(runner, dataloader, max_epochs=math.ceil(iterations / length))
         self._max_iters = iterations
+        self.length = length
+        self._batches: Iterator[Any] | None = None
+
+    def run(self) -> nn.Module:
+        try:
+            model: nn.Module = super().run()
+            return model
+        finally:
+            self._batches = None  # ends its processes
+
+    def run_epoch(self) -> None:
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        if self._batches is None:  # now the sampler knows where a resumed training is
+            self._batches = iter(self.dataloader)
+        for number, batch in enumerate(itertools.islice(self._batches, self.length)):
+            self.run_iter(number, batch)
+        self.runner.call_hook("after_train_epoch")
+        self._epoch += 1
 
 
 class TaskModel(BaseModel):
@@ -163,7 +186,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
             without a GPU.
     """
     check_schedule(schedule, ranks.world_size(), context.device, f"{title}: schedule")
-    checkpoints = Checkpoints(context.directory / "checkpoints")
+    checkpoints = Checkpoints(context.directory / CHECKPOINTS)
     start = _resume_point(checkpoints, title, context)
     total = schedule.length(len(job.dataset))  # type: ignore[arg-type]
     done = iteration_of(start) if start else 0
@@ -210,10 +233,10 @@ def _runner(
         custom.append(SyncBuffers())
     return Runner(
         job.model,
-        context.directory / "checkpoints",
+        context.directory / CHECKPOINTS,
         context.device,
         train_dataloader=_loader(job, schedule, context),
-        train_cfg={"type": RoundLoop, "rounds": math.ceil(total / every), "iterations": total},
+        train_cfg={"type": RoundLoop, "length": every, "iterations": total},
         optim_wrapper=build_optimizer(job.model, schedule, job.lr_multipliers),
         param_scheduler=learning_rate(schedule, size),
         default_hooks={"runtime_info": None, "timer": None, "logger": None, "checkpoint": None},

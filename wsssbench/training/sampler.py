@@ -26,8 +26,7 @@ class StreamSampler(Sampler[Draw]):
         rank: number of this process.
         world: number of processes.
         seed: of the run.
-        round_iterations: iterations of one round, mmengine's "epoch"; a checkpoint follows each round. The last one
-            may be shorter.
+        round_iterations: iterations of one round, mmengine's "epoch"; a checkpoint follows each round.
     """
 
     def __init__(
@@ -46,16 +45,14 @@ class StreamSampler(Sampler[Draw]):
         self.world = world
         self.seed = seed
         self.round_iterations = round_iterations
-        self.round = range(0)
-        self.set_epoch(0)
+        self.rest = range(sizes.iterations)  # the iterations whose draws are wanted
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to round `epoch`; mmengine calls this before each."""
-        first = epoch * self.round_iterations
-        self.round = range(first, min(first + self.round_iterations, self.sizes.iterations))
+        """Let what begins now begin with round `epoch`; mmengine calls this before each."""
+        self.rest = range(epoch * self.round_iterations, self.sizes.iterations)
 
     def __len__(self) -> int:
-        """Draws of this rank in the current round."""
+        """Draws of this rank from the current round on."""
         return len(self._positions())
 
     def __iter__(self) -> Iterator[Draw]:
@@ -67,21 +64,21 @@ class StreamSampler(Sampler[Draw]):
             yield int(order[position % self.size]), position
 
     def _positions(self) -> range:
-        start, stop = (self.sizes.images_before(i) for i in (self.round.start, self.round.stop))
+        start, stop = (self.sizes.images_before(i) for i in (self.rest.start, self.rest.stop))
         return range(start + self.rank, stop, self.world)
 
 
 class StreamBatches(Sampler[list[Draw]]):
-    """The draws of a `StreamSampler`'s round in batches, one per iteration, as large as its phase says."""
+    """The draws of a `StreamSampler` in batches, one per iteration, as large as its phase says."""
 
     def __init__(self, sampler: StreamSampler) -> None:
         self.sampler = sampler  # mmengine looks for it under this name
 
     def __len__(self) -> int:
-        return len(self.sampler.round)
+        return len(self.sampler.rest)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         draws = iter(self.sampler)
-        for iteration in self.sampler.round:
+        for iteration in self.sampler.rest:
             share = self.sampler.sizes.batch_of(iteration) // self.sampler.world
             yield list(islice(draws, share))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from mini_coco import HEIGHT, WIDTH, mini_coco, rectangle, run_lengths
@@ -107,6 +109,38 @@ def test_run_lengths_as_numbers_and_as_string(seed: int) -> None:
 def test_segmentations_that_are_none(segmentation: object, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         region_pixels(segmentation, SIZE)
+
+
+def test_outlines_that_would_crash_the_painter_do_not_get_there(monkeypatch) -> None:
+    """3000 corners at 1e5 pixels overflow a counter in MS-COCO's code: a segmentation fault."""
+    given = []
+    monkeypatch.setattr(official, "frPyObjects", lambda *args: given.append(args))
+    corners = [x for i in range(3000) for x in ((-1e5, 1e5) if i % 2 else (1e5, -1e5))]
+    for polygons in ([corners], [corners[:16]] * 200):
+        with pytest.raises(ValueError, match=r"outlines are .*e\+0\d pixels long"):
+            region_pixels(polygons, SIZE)
+    assert given == []
+    monkeypatch.undo()
+    zigzag = [x for i in range(2000) for x in (i % WIDTH, 0 if i % 2 else HEIGHT)]
+    assert region_pixels([zigzag], SIZE).any()  # long, and sound
+
+
+def test_a_run_length_of_a_million_characters_takes_no_time() -> None:
+    with pytest.raises(ValueError, match="longer than any image"):
+        region_pixels({"size": list(SIZE), "counts": "o" * 10**6}, SIZE)
+
+
+def test_images_that_overflow_the_painter_are_refused_whatever_the_limit(
+    tmp_path, monkeypatch
+) -> None:
+    mini_coco(tmp_path)
+    path = next(tmp_path.rglob("instances_train2014.json"))
+    content = json.loads(path.read_text())
+    content["images"][0] |= {"height": 65535, "width": 65535}
+    path.write_text(json.dumps(content))
+    monkeypatch.setenv("WSSSBENCH_MAX_PIXELS", str(10**12))
+    with pytest.raises(UserError, match="65535 x 65535 pixels, too many to paint"):
+        read_instances(path, "train")
 
 
 def box(value: int, top: int, left: int, bottom: int, right: int, crowd: bool = False) -> Region:

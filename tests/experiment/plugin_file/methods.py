@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from torch import Tensor, nn
 
+from wsssbench.files.images import image_size, write_label
 from wsssbench.interfaces import (
     Backbone,
     Cam,
@@ -15,7 +20,10 @@ from wsssbench.interfaces import (
     Pooled,
     Pooling,
     Refinement,
+    RunContext,
     Scores,
+    SegmentationItem,
+    Segmenter,
 )
 
 
@@ -123,3 +131,23 @@ class Raising(NotANumber):
         error = KeyError("no such colour")
         error.args = ("no such colour", lambda: 0)
         raise error
+
+
+class Constant(Segmenter):
+    """Predicts the first class everywhere but in the first row."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        pass
+
+    def train(self, items: Sequence[SegmentationItem], context: RunContext) -> None:
+        (context.directory / "network.txt").write_text("1")
+
+    def predict(
+        self, items: Sequence[SegmentationItem], trained: Path, context: RunContext
+    ) -> Mapping[str, Any]:
+        value = int((trained / "network.txt").read_text())
+        for item in items:
+            label = np.full(image_size(item.image), value, np.uint8)
+            label[0] = 0
+            write_label(context.directory / f"{item.id}.png", label)
+        return {}

@@ -22,6 +22,7 @@ from wsssbench.files.reading import reading
 
 SPLITS = ("train", "val")
 _NAME = re.compile(r"COCO_(train|val)2014_\d{12}")
+_MOST_PIXELS = 2**31  # MS-COCO's own code counts them in 32 bits
 _SPACE = re.compile(r"[ \t\r\n]*")
 _decode = JSONDecoder().raw_decode
 
@@ -67,6 +68,8 @@ class _Entries:
                 f"image {number} has the height and width {size}, but both are 1 to 65535"
             )
         require_pixels((size[0], size[1]))
+        if size[0] * size[1] >= _MOST_PIXELS:
+            raise ValueError(f"image {number} has {size[0]} x {size[1]} pixels, too many to paint")
         if number in self.images:
             raise ValueError(f"image {number} is there twice")
         self.images[number] = CocoImage(id, number, (size[0], size[1]))

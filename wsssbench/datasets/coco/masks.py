@@ -104,8 +104,8 @@ class InstanceMasks(_MaskJob):
                 pixels = region_pixels(entry["segmentation"], image.size)
             except ValueError as error:
                 raise UserError(
-                    f"{self.annotations}: annotation {entry.get('id')} of image {image.number} cannot be painted: "
-                    f"{error}"
+                    f"{self.annotations}: annotation {entry.get('id')} of image {image.number} at byte {start} cannot "
+                    f"be painted: {error}"
                 ) from None
             return Region(VALUE_OF[entry["category_id"]], pixels, bool(entry.get("iscrowd", 0)))
 

@@ -176,7 +176,7 @@ def png_problem(data: bytes, size: tuple[int, int], num_classes: int) -> str | N
 
 
 def _values(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
         return np.array(image)
 
 
