@@ -329,11 +329,8 @@ print(run.cam("train_00000").shape, len(run.ladder()))
 """
 
 
-@pytest.mark.parametrize(
-    "words",
-    [pytest.param("script.py", marks=pytest.mark.slow), "-"],
-    ids=["script", "standard input"],
-)
+@pytest.mark.slow  # the quick set has it for a job alone, in tests/parallel/test_jobs.py
+@pytest.mark.parametrize("words", ["script.py", "-"], ids=["script", "standard input"])
 def test_a_script_needs_no_guard(done: wsssbench.Run, tmp_path: Path, words: str) -> None:
     """Several processes make the CAMs, the script begins once, and nothing else is printed."""
     shutil.copytree(done.directory.parents[2], tmp_path / "work")

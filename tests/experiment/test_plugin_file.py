@@ -96,9 +96,16 @@ BROKEN = [
         "of shape (3, 64, 64), but float32 of shape (1 + K', h, w), here 3 planes, is needed",
     ),
 ]
+QUICK = ("OneLogit", "SmallMaps", "NotANumber")  # a kind of component each
 
 
-@pytest.mark.parametrize(("setting", "sentence"), BROKEN)
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        pytest.param(*one, marks=() if one[0].endswith(QUICK) else pytest.mark.slow)
+        for one in BROKEN
+    ],
+)
 def test_a_contract_that_is_broken_in_a_run_is_one_sentence(
     experiment: list[object], file: Path, setting: str, sentence: str
 ) -> None:

@@ -183,7 +183,11 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(UNGUARDED, ["program.py"]), (UNGUARDED, ["-"]), (GUARDED, ["program.py"])],
+    [
+        pytest.param(UNGUARDED, ["program.py"], marks=pytest.mark.slow),
+        (UNGUARDED, ["-"]),
+        pytest.param(GUARDED, ["program.py"], marks=pytest.mark.slow),
+    ],
     ids=["script", "standard input", "job in the script"],
 )
 def test_a_users_script_needs_no_guard(tmp_path: Path, code: str, words: list[str]) -> None:
