@@ -2,7 +2,8 @@
 
     python tools/fault_campaign.py [--commands 1000] [--kills 20] [--seed 0] [--show 5] [CONFIG ...]
 
-Three kinds: values that are wrong for certain in the place of every value of CONFIGs (default: those in configs/);
+Three kinds: values that are wrong for certain in the place of every value of CONFIGs (default:
+those in configs/ with generated data, so that they can be planned);
 command lines with changed words, on a small world of files; ``kill -9`` at random moments of a run with every stage.
 `fuzz_readers.py` does the same for damaged files. Exits with 1 if anything happened that never should: a traceback,
 another exit code than 0 and 2, a certainly wrong value accepted, another result after a kill.
@@ -36,7 +37,7 @@ def main() -> int:
     bad = False
     if not options.no_values:
         here = Path(__file__).resolve().parent.parent / "configs"
-        bad |= try_values(options.configs or sorted(here.glob("*.py")), options.show)
+        bad |= try_values(options.configs or sorted(here.glob("*_synthetic.py")), options.show)
     if options.commands:
         bad |= try_commands(options.commands, options.seed, options.show)
     if options.kills:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from fault_outcomes import ACCEPTED, outcome, show
 
+from wsssbench import api
 from wsssbench.experiment.config import read_config, resolve
 
 NAN, INF = math.nan, math.inf
@@ -26,9 +28,13 @@ WRONG: dict[type, list[Any]] = {
 
 
 def try_values(configs: list[Path], shown: int) -> bool:
-    """Put every wrong value in the place of every value of every config, and print what happened, by type."""
+    """Put every wrong value in the place of every value of every config, and print what happened, by type.
+
+    What reading the config lets through is planned, too: some parts are checked only when they are built.
+    """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     details: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    settings = api.make_settings(tempfile.mkdtemp(), "cpu", 1)
     for path in configs:
         whole = resolve(read_config(path))
         for keys, value in places(whole):
@@ -37,6 +43,8 @@ def try_values(configs: list[Path], shown: int) -> bool:
                 changed = copy.deepcopy(whole)
                 _set(changed, keys, wrong)
                 happened = outcome(lambda changed=changed: resolve(changed))
+                if happened == ACCEPTED:
+                    happened = outcome(lambda changed=changed: api.plan(changed, settings))
                 counts[kind.__name__][happened] += 1
                 what = f"{path.name}: {'.'.join(map(str, keys))} = {str(wrong)[:40]}"
                 details[kind.__name__][happened].append(what)
