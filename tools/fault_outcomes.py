@@ -28,14 +28,14 @@ def outcome(work: Callable[[], Any], names: str = "") -> str:
     Args:
         names: a word that the sentence of a refusal has to contain.
     """
-    signal.signal(signal.SIGALRM, _hang)
+    signal.signal(signal.SIGALRM, hang)
     signal.alarm(PATIENCE)
     try:
         work()
     except (UserError, CorruptArtefactError) as error:
         return judged(str(error), names)
     except (Exception, Hang) as error:
-        return f"{type(error).__name__} in {_place(error)}"
+        return f"{type(error).__name__} in {raised_at(error)}"
     finally:
         signal.alarm(0)
     return ACCEPTED
@@ -100,7 +100,7 @@ def show(title: str, counts: Counter[str], details: dict[str, list[str]], shown:
 HEAD = f"{'inputs':<28} {'tried':>6} {REFUSED:>8} {ACCEPTED:>8} {'other':>6}"
 
 
-def _place(error: BaseException) -> str:
+def raised_at(error: BaseException) -> str:
     """The last line of the project that `error` passed."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "wsssbench" in Path(frame.filename).parts] or frames
@@ -108,5 +108,5 @@ def _place(error: BaseException) -> str:
     return f"{'/'.join(parts)}:{ours[-1].lineno} {ours[-1].name}"
 
 
-def _hang(*_: object) -> None:
+def hang(*_: object) -> None:
     raise Hang

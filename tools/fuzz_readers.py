@@ -21,11 +21,11 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from fault_outcomes import Hang, hang, raised_at
 from fuzz_corpus import READERS, Reader
 from fuzz_mutations import mutated
 
@@ -35,10 +35,6 @@ PATIENCE = 20  # seconds for one file
 START = 120  # seconds in which the valid files have to be made
 MEMORY = Path("/dev/shm")  # files there cost no disk
 LONGEST = 500  # characters of a message
-
-
-class Hang(BaseException):
-    """A file took longer than `PATIENCE`."""
 
 
 @dataclass
@@ -112,7 +108,7 @@ def fuzz(reader: Reader, seconds: float, seed: int, place: Path, keep: Path | No
     """Read mutated files for `seconds`, and leave a `Tally` in `place`."""
     with (place / "stderr").open("w") as stream:
         os.dup2(stream.fileno(), 2)  # libraries in C write there
-    signal.signal(signal.SIGALRM, _hang)
+    signal.signal(signal.SIGALRM, hang)
     warnings.simplefilter("ignore")
     dice = random.Random(f"{reader.name} {seed}")
     work = place / "work"
@@ -149,26 +145,14 @@ def _problem(reader: Reader, path: Path, tally: Tally) -> str | None:
         text = str(error)
         if len(text) > LONGEST or not text.isprintable():
             kind = "does not print" if not text.isprintable() else "is too long"
-            return f"a message that {kind}, made in {_place(error)}"
+            return f"a message that {kind}, made in {raised_at(error)}"
         if reader.named and path.name not in text:
-            return f"a message without the file's name, made in {_place(error)}"
+            return f"a message without the file's name, made in {raised_at(error)}"
     except (Exception, Hang) as error:
-        return f"{type(error).__name__} in {_place(error)}"
+        return f"{type(error).__name__} in {raised_at(error)}"
     finally:
         signal.alarm(0)
     return None
-
-
-def _place(error: BaseException) -> str:
-    """The last line of the project that `error` passed."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "wsssbench" in Path(frame.filename).parts] or frames
-    parts = Path(ours[-1].filename).parts[-2:]
-    return f"{'/'.join(parts)}:{ours[-1].lineno} {ours[-1].name}"
-
-
-def _hang(*_: object) -> None:
-    raise Hang
 
 
 def _peak() -> int:
