@@ -28,7 +28,14 @@ from wsssbench.interfaces.artefacts import (
     TrainedSegmenter,
 )
 from wsssbench.interfaces.dataset import Dataset
-from wsssbench.interfaces.network import Backbone, CamInference, Classifier, Erasing, Pooling
+from wsssbench.interfaces.network import (
+    Backbone,
+    CamInference,
+    Classifier,
+    Erasing,
+    Objective,
+    Pooling,
+)
 from wsssbench.interfaces.refinement import FitItem, Refinement
 from wsssbench.interfaces.segmenter import SegmentationItem, Segmenter
 from wsssbench.interfaces.stage import Stage
@@ -57,6 +64,7 @@ __all__ = [
     "FitItem",
     "LabelMaps",
     "Losses",
+    "Objective",
     "Output",
     "Photo",
     "Photos",

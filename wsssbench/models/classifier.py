@@ -8,6 +8,10 @@ from typing import Any
 from wsssbench.errors import UserError, unknown
 from wsssbench.interfaces import Classifier
 from wsssbench.plugins import load
+from wsssbench.registry import KINDS
+
+# key -> kind of the components in its list
+LISTS = {"erasing": "erasing", "objectives": "objective"}
 
 
 def build_classifier(
@@ -17,21 +21,22 @@ def build_classifier(
     pretrained: bool = True,
     where: str = "classifier",
 ) -> Classifier:
-    """Build from ``dict(backbone=..., pooling=..., erasing=[...], dropout=0.0, hidden=0)``.
+    """Build from ``dict(backbone=..., pooling=..., erasing=[...], objectives=[...], dropout=0.0, hidden=0)``.
 
     Components are given as ``dict(type='Name', ...)``.
 
     Args:
-        config: `erasing`, `dropout` and `hidden` may be left out.
+        config: `erasing`, `objectives`, `dropout` and `hidden` may be left out.
         num_classes: K.
-        pretrained: False leaves out the backbone's initial weights (its parameters `weights` and
-            `pretrained`), for a classifier that is about to load its own.
+        pretrained: False leaves out initial weights (the parameters `weights` and `pretrained` of the
+            backbone, the erasing methods and the objectives, and of backbones inside of these), for
+            a classifier that is about to load its own.
         where: names the config in error sentences.
 
     Raises:
         UserError: an unknown key, component or parameter, a value that is not allowed.
     """
-    allowed = ("backbone", "pooling", "erasing", "dropout", "hidden")
+    allowed = ("backbone", "pooling", *LISTS, "dropout", "hidden")
     for key in config:
         if key not in allowed:
             raise UserError(f"{where}: {unknown('key', key, allowed)}")
@@ -39,26 +44,37 @@ def build_classifier(
         if key not in config:
             raise UserError(f"{where}: '{key}' is missing: give {key}=dict(type='Name', ...)")
     registries = load().registries
-    backbone_config = config["backbone"]
-    if not pretrained:
-        backbone_config = without_weights(backbone_config, f"{where}.backbone")
-    backbone = registries.backbone.build(backbone_config, where=f"{where}.backbone")
+
+    def build(kind: str, one: Mapping[str, Any], place: str, *supplied: Any) -> Any:
+        one = one if pretrained else without_weights(one, place, kind)
+        return registries[kind].build(one, *supplied, where=place)
+
+    backbone = build("backbone", config["backbone"], f"{where}.backbone")
     pooling = registries.pooling.build(config["pooling"], num_classes, where=f"{where}.pooling")
-    erasing = [
-        registries.erasing.build(one, num_classes, backbone.channels, where=f"{where}.erasing[{i}]")
-        for i, one in enumerate(config.get("erasing") or ())
-    ]
+    erasing, objectives = (
+        [
+            build(kind, one, f"{where}.{key}[{i}]", num_classes, backbone.channels)
+            for i, one in enumerate(config.get(key) or ())
+        ]
+        for key, kind in LISTS.items()
+    )
     try:
         dropout, hidden = config.get("dropout", 0.0), config.get("hidden", 0)
-        return Classifier(backbone, pooling, num_classes, erasing, dropout, hidden)
+        return Classifier(backbone, pooling, num_classes, erasing, dropout, hidden, objectives)
     except (ValueError, TypeError) as error:
         raise UserError(f"{where}: {error}") from error
 
 
-def without_weights(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the config of the same backbone from random values; unchanged if it does not offer that."""
-    registry = load().registries.backbone
+def without_weights(
+    config: Mapping[str, Any], where: str, kind: str = "backbone"
+) -> dict[str, Any]:
+    """Return the config of the same component from random values; unchanged if it does not offer that."""
+    registries = load().registries
+    registry = registries[kind]
     resolved: dict[str, Any] = registry.resolve(config, where)
+    for key, value in resolved.items():
+        if key in KINDS and isinstance(value, Mapping) and "type" in value:
+            resolved[key] = without_weights(value, f"{where}.{key}", key)
     off = {"weights": None, "pretrained": False}
     blank = {key: value for key, value in off.items() if key in resolved}
     try:

@@ -28,6 +28,7 @@ KINDS = {
     "backbone": "Backbone",
     "pooling": "Pooling",
     "erasing": "Erasing",
+    "objective": "Objective",
     "cam": "CamInference",
     "refinement": "Refinement",
     "segmenter": "Segmenter",
@@ -138,6 +139,7 @@ class Registries:
     backbone: Registry
     pooling: Registry
     erasing: Registry
+    objective: Registry
     cam: Registry
     refinement: Registry
     segmenter: Registry

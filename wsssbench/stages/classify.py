@@ -1,12 +1,13 @@
 """classify: train the classifier on image-level labels. Writes ``weights.pth`` and ``scalars.jsonl``.
 
-Config: classifier (backbone, pooling, erasing, dropout, hidden), transform, schedule, supervised_images, split, val,
-seed.
+Config: classifier (backbone, pooling, erasing, objectives, dropout, hidden), transform, schedule, supervised_images,
+split, val, seed.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,16 +27,16 @@ from wsssbench.interfaces import (
     Batch,
     Classifier,
     Dataset,
-    Erasing,
     Losses,
     Output,
     TrainedClassifier,
 )
 from wsssbench.interfaces.requirements import BrokenContractError, need_losses
-from wsssbench.models.classifier import build_classifier
+from wsssbench.models.classifier import LISTS, build_classifier
 from wsssbench.models.preprocess import normalise
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import single_thread
+from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
 from wsssbench.stages.handles import ClassifierFile
@@ -65,17 +66,19 @@ from wsssbench.training.transforms import TrainTransform
 
 NODE = "classify"
 # The keys of the section that define the network.
-ARCHITECTURE = ("backbone", "pooling", "erasing", "dropout", "hidden")
+ARCHITECTURE = ("backbone", "pooling", *LISTS, "dropout", "hidden")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSection:
     """The network: backbone -> dropout (-> 1x1 to `hidden` channels) -> 1x1 head -> maps -> pooling, beside any number
-    of erasings. The first `supervised_images` of a batch get the classification loss; None: all."""
+    of erasing methods and objectives. The first `supervised_images` of a batch get the classification loss; None: all.
+    """
 
     backbone: dict[str, Any]
     pooling: dict[str, Any]
     erasing: tuple[dict[str, Any], ...] = ()
+    objectives: tuple[dict[str, Any], ...] = ()
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hidden: Annotated[int, Field(ge=0, le=8192)] = 0
     supervised_images: BatchSize | None = None
@@ -90,7 +93,7 @@ class Classify(StageKind):
     section = "classifier"
     required = True
     slots = {"classifier.backbone": "backbone", "classifier.pooling": "pooling"}
-    lists = {"classifier.erasing": "erasing"}
+    lists = {"classifier.erasing": "erasing", "classifier.objectives": "objective"}
     plain = {
         "classifier": ClassifierSection,
         "classifier.transform": TrainTransform,
@@ -99,17 +102,20 @@ class Classify(StageKind):
     random = True
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
-        if isinstance(given, Mapping) and isinstance(given.get("erasing", ()), Mapping):
-            raise UserError(
-                "classifier.erasing is a dict, but has to be a list: [dict(type='Name', ...)]"
-            )
+        kinds = {place.rpartition(".")[2]: kind for place, kind in self.lists.items()}
+        for key in kinds:
+            if isinstance(given, Mapping) and isinstance(given.get(key), Mapping):
+                raise UserError(
+                    f"classifier.{key} is a dict, but has to be a list: [dict(type='Name', ...)]"
+                )
         checked = check_parameters(ClassifierSection, given, "classifier")
         for slot in ("backbone", "pooling"):
             checked[slot] = registries[slot].resolve(checked[slot], f"classifier.{slot}")
-        checked["erasing"] = [
-            registries.erasing.resolve(item, f"classifier.erasing.{i}")
-            for i, item in enumerate(checked["erasing"])
-        ]
+        for key, kind in kinds.items():
+            checked[key] = [
+                registries[kind].resolve(item, f"classifier.{key}.{i}")
+                for i, item in enumerate(checked[key])
+            ]
         for part, cls in (("transform", TrainTransform), ("schedule", Schedule)):
             checked[part] = check_parameters(cls, checked[part], f"classifier.{part}")
         Schedule.from_config(checked["schedule"], "classifier.schedule")
@@ -198,7 +204,10 @@ class Classify(StageKind):
         return ClassifierFile(directory, config["classifier"], len(dataset.classes))
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
-        return {"initial weights": {"backbone": node.config["classifier"]["backbone"]}}
+        network = node.config["classifier"]
+        card: dict[str, Any] = {"initial weights": {"backbone": network["backbone"]}}
+        weight = _classification_weight(network)
+        return card if weight == 1 else {**card, "classification weight": weight}
 
 
 @dataclass(frozen=True)
@@ -213,6 +222,17 @@ class Rehearsed(TrainedClassifier):
     def frozen(self) -> Callable[[Tensor], Output]:
         classifier = copy.deepcopy(self.classifier).requires_grad_(False).eval()
         return lambda images: cast(Output, classifier(images))
+
+
+def _classification_weight(network: Mapping[str, Any]) -> float:
+    """Return the weight of the classification loss that the components of the config `network` set together."""
+    name, registries = "classification_weight", load().registries
+    given = (
+        float(one.get(name, getattr(registries[kind].get(one["type"]), name)))
+        for key, kind in LISTS.items()
+        for one in network.get(key, ())
+    )
+    return math.prod(given)
 
 
 def _tell_warnings(classifier: Classifier, crop: int, images: int, progress: Progress) -> None:
@@ -230,7 +250,7 @@ def _tell_warnings(classifier: Classifier, crop: int, images: int, progress: Pro
 
 
 class ClassificationTask(TrainingTask):
-    """Trains by binary cross-entropy on the image-level labels, plus the losses of the erasing methods.
+    """Trains by binary cross-entropy on the image-level labels, plus the losses of the objectives.
 
     Args:
         classifier: the network to train.
@@ -246,19 +266,21 @@ class ClassificationTask(TrainingTask):
         super().__init__()
         self.classifier = classifier
         self.supervised = _share(supervised_images)
+        self.objectives = classifier.all_objectives()
+        self.weight = math.prod(one.classification_weight for _, one in self.objectives)
 
     def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
         """Compute the losses of `batch`: images (N, 3, H, W), labels (N, K)."""
         given = Batch(batch["images"], batch["labels"], progress)
-        output = self.classifier(given.images)
+        output = self.classifier(given.images, given.labels)
         logits, labels = output.logits[: self.supervised], given.labels[: self.supervised]
-        terms = {"loss_cls": F.binary_cross_entropy_with_logits(logits, labels)}
+        loss = F.binary_cross_entropy_with_logits(logits, labels)
+        terms = {"loss_cls": loss if self.weight == 1 else self.weight * loss}
         log: dict[str, Tensor] = {}
-        for i, erasing in enumerate(self.classifier.erasing):
-            assert isinstance(erasing, Erasing)
-            added = erasing.losses(self.classifier, given, output)
-            need_losses(added, component=f"erasing {type(erasing).__name__}")
-            tag = f"{i}." if len(self.classifier.erasing) > 1 else ""
+        for i, (name, objective) in enumerate(self.objectives):
+            added = objective.losses(self.classifier, given, output)
+            need_losses(added, component=name)
+            tag = f"{i}." if len(self.objectives) > 1 else ""
             terms.update({f"{tag}{name}": value for name, value in added.terms.items()})
             log.update({f"{tag}{name}": value for name, value in added.log.items()})
         return Losses(terms, log)
