@@ -100,6 +100,7 @@ class Classify(StageKind):
         "classifier.schedule": Schedule,
     }
     random = True
+    trains = "classifier"
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         kinds = {place.rpartition(".")[2]: kind for place, kind in self.lists.items()}

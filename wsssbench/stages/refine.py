@@ -87,6 +87,7 @@ class Fit(StageKind):
 
     name = "fit"
     random = True
+    trains = "network of a refinement"
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return ()  # each is read by its refinement
