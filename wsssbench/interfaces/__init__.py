@@ -27,6 +27,7 @@ from wsssbench.interfaces.artefacts import (
     TrainedClassifier,
     TrainedSegmenter,
 )
+from wsssbench.interfaces.augmentation import Augmentation
 from wsssbench.interfaces.dataset import Dataset
 from wsssbench.interfaces.network import (
     Backbone,
@@ -53,6 +54,7 @@ from wsssbench.interfaces.values import (
 __all__ = [
     "IGNORE",
     "Artefact",
+    "Augmentation",
     "Backbone",
     "Batch",
     "Cam",

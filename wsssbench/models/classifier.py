@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from wsssbench.errors import UserError, unknown
 from wsssbench.interfaces import Classifier
 from wsssbench.plugins import load
@@ -63,6 +65,46 @@ def build_classifier(
         return Classifier(backbone, pooling, num_classes, erasing, dropout, hidden, objectives)
     except (ValueError, TypeError) as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def take_over(classifier: Classifier, trained: Classifier, where: str) -> list[str]:
+    """Give `classifier` the weights of `trained`.
+
+    Returns:
+        The erasing methods and objectives, as ``objectives.0``, that have other weights than any of `trained` has.
+
+    Raises:
+        UserError: anything else than these differs; `where` names the place of the config.
+    """
+    own, given = classifier.state_dict(), trained.state_dict()
+    free = tuple(f"{key}." for key in LISTS)
+    for name in dict.fromkeys((*own, *given)):
+        here, there = (_shape(state, name) for state in (own, given))
+        if not name.startswith(free) and here != there:
+            raise UserError(
+                f"{where}: that classifier is another network: '{name}' is {there} there and {here} here; the "
+                "backbone, the pooling, `hidden` and the classes have to be the same"
+            )
+    same = tuple(
+        f"{key}.{i}."
+        for key in LISTS
+        for i, (a, b) in enumerate(
+            zip(getattr(classifier, key), getattr(trained, key), strict=False)
+        )
+        if type(a) is type(b)
+    )
+    taken = {
+        name: value
+        for name, value in given.items()
+        if not name.startswith(free)
+        or (name.startswith(same) and _shape(own, name) == tuple(value.shape))
+    }
+    classifier.load_state_dict(taken, strict=False)
+    return list(dict.fromkeys(".".join(name.split(".")[:2]) for name in own if name not in taken))
+
+
+def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...] | str:
+    return tuple(state[name].shape) if name in state else "missing"
 
 
 def without_weights(

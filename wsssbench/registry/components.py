@@ -29,6 +29,7 @@ KINDS = {
     "pooling": "Pooling",
     "erasing": "Erasing",
     "objective": "Objective",
+    "augmentation": "Augmentation",
     "cam": "CamInference",
     "refinement": "Refinement",
     "segmenter": "Segmenter",
@@ -140,6 +141,7 @@ class Registries:
     pooling: Registry
     erasing: Registry
     objective: Registry
+    augmentation: Registry
     cam: Registry
     refinement: Registry
     segmenter: Registry
