@@ -103,3 +103,27 @@ def test_kill_in_every_kind_of_stage(tmp_path: Path) -> None:
         ("predict/*/val/*.png", 1),
     ]
     check_kills(tmp_path, config, kills)
+
+
+@pytest.mark.slow
+def test_kill_in_a_later_round(tmp_path: Path) -> None:
+    """In the second round's training, and in what the third one reads of it."""
+    classifier = {
+        **TINY["classifier"],
+        "erasing": [{"type": "SubCategory", "clusters": "previous.clusters", "weight": 0.0001}],
+        "schedule": {"batch_size": 3, "iterations": 4, "checkpoint_every": 1, "lr": 0.01},
+    }
+    clusters = {"type": "Cluster", "classifier": "classify"}
+    added = {"rounds": 3, "stages": {"clusters": clusters}}
+    config = tmp_path / "rounds.py"
+    plain = {key: TINY[key] for key in ("seed", "data", "cam")}
+    config.write_text(config_text({"name": "rounds", **plain, "classifier": classifier, **added}))
+    kills = [
+        ("custom/*/clusters.json", 1),
+        ("classify/*/*checkpoint*", 1),
+        ("custom/*/clusters.json", 2),
+        ("classify/*/*checkpoint*", 1),
+    ]
+    methods = Path(__file__).with_name("methods_with_rounds.py")
+    output = check_kills(tmp_path, config, kills, "--plugin", str(methods))
+    assert "round 2: CAM" in output

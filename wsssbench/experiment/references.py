@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from wsssbench.interfaces import Artefact
+from wsssbench.interfaces import Artefact, Photos
 from wsssbench.plugins import load
 from wsssbench.registry import Component, Parameter, signature_parameters, takes_none
 from wsssbench.stages import places
@@ -28,8 +28,13 @@ class Reference:
     path: str
     component: str
     target: str
-    artefacts: tuple[type[Artefact], ...]
+    artefacts: tuple[type[Artefact | Photos], ...]
     optional: bool = False
+
+    @property
+    def is_photos(self) -> bool:
+        """Are the images of a split read, and not what a stage made? Then `target` is the split."""
+        return Photos in self.artefacts
 
 
 # Places of sections that are no components -> the class whose fields are their keys.

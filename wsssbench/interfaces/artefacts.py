@@ -157,7 +157,12 @@ class _ChangedPhoto(Photo):
 
 
 class Photos(Sequence[Photo]):
-    """The images of one or several splits, each id once, in list order."""
+    """The images of one or several splits, each id once, in list order.
+
+    A parameter of a component that is annotated with this class is given as the key of a split, ``"train"``.
+    """
+
+    called: ClassVar[str] = "photos"
 
     def __init__(self, photos: Sequence[Photo]) -> None:
         self._photos = tuple(photos)

@@ -68,8 +68,12 @@ class Node:
     @property
     def heading(self) -> str:
         """The title with the chain's before it: ``round 1: CAM``."""
+        return self.in_chain(self.title)
+
+    def in_chain(self, text: str) -> str:
+        """Return `text` with the chain before it that it is about; empty if `text` is."""
         chain = re.sub(r"^round(\d+)$", r"round \1", self.chain)
-        return f"{chain}: {self.title}" if chain and self.title else self.title
+        return f"{chain}: {text}" if chain and text else text
 
     @property
     def short(self) -> str:
