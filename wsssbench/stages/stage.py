@@ -72,8 +72,12 @@ class Node:
 
     def in_chain(self, text: str) -> str:
         """Return `text` with the chain before it that it is about; empty if `text` is."""
-        chain = re.sub(r"^round(\d+)$", r"round \1", self.chain)
-        return f"{chain}: {text}" if chain and text else text
+        return f"{self.chain_title}: {text}" if self.chain and text else text
+
+    @property
+    def chain_title(self) -> str:
+        """The chain as people call it: ``round 1`` for ``round1``; empty for the last one."""
+        return re.sub(r"^round(\d+)$", r"round \1", self.chain)
 
     @property
     def short(self) -> str:
