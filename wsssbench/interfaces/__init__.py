@@ -27,8 +27,16 @@ from wsssbench.interfaces.artefacts import (
     TrainedClassifier,
     TrainedSegmenter,
 )
+from wsssbench.interfaces.augmentation import Augmentation
 from wsssbench.interfaces.dataset import Dataset
-from wsssbench.interfaces.network import Backbone, CamInference, Classifier, Erasing, Pooling
+from wsssbench.interfaces.network import (
+    Backbone,
+    CamInference,
+    Classifier,
+    Erasing,
+    Objective,
+    Pooling,
+)
 from wsssbench.interfaces.refinement import FitItem, Refinement
 from wsssbench.interfaces.segmenter import SegmentationItem, Segmenter
 from wsssbench.interfaces.stage import Stage
@@ -46,6 +54,7 @@ from wsssbench.interfaces.values import (
 __all__ = [
     "IGNORE",
     "Artefact",
+    "Augmentation",
     "Backbone",
     "Batch",
     "Cam",
@@ -57,6 +66,7 @@ __all__ = [
     "FitItem",
     "LabelMaps",
     "Losses",
+    "Objective",
     "Output",
     "Photo",
     "Photos",

@@ -146,7 +146,7 @@ class TaskModel(BaseModel):
         """Set the share of the schedule that is done."""
         self.progress = progress
 
-    def forward(self, mode: str, **batch: Tensor) -> dict[str, Any]:
+    def forward(self, mode: str, **batch: Any) -> dict[str, Any]:
         losses: Losses = self.task(batch, self.progress)
         # A dict, because DistributedDataParallel looks for tensors in dicts but not in dataclasses.
         return {"terms": dict(losses.terms), "log": dict(losses.log)}
