@@ -21,6 +21,7 @@ from wsssbench.contract import (
     dataset,
     erasing,
     every,
+    labelling,
     pooling,
     refinement,
     segmenter,
@@ -41,6 +42,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "erasing": erasing.CHECKS,
     "cam": cam.CHECKS,
     "refinement": refinement.CHECKS,
+    "labelling": labelling.CHECKS,
     "segmenter": segmenter.CHECKS,
     "stage": stage.CHECKS,
 }

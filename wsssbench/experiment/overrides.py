@@ -137,7 +137,15 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
     elif _kind(places("lists"), path) is not None:
         node[last] = _merged_list(node.get(last) or [], value)
     else:
-        node[last] = merged(node.get(last), value, _kind(places("slots"), path) is not None)
+        node[last] = merged(
+            _typed(node.get(last), path), value, _kind(places("slots"), path) is not None
+        )
+
+
+def _typed(there: Any, path: str) -> Any:
+    """Return the section `there` with the type that it has where it gives none."""
+    default = _kind(places("default_types"), path)
+    return {"type": default, **there} if default and isinstance(there, Mapping) else there
 
 
 def merged(there: Any, value: Any, component: bool) -> Any:
@@ -232,19 +240,20 @@ def _declared(node: Mapping[str, Any], here: str) -> dict[str, Any]:
 
 def _parameters(node: Mapping[str, Any], here: str) -> dict[str, Parameter]:
     """Return the parameters of what stands at `here`: a component, a plain section, or the top level."""
-    name = node.get("type")
     if not here:
         return signature_parameters(Top)
-    if isinstance(name, str):
-        registries, kind = load().registries, _component_kind(here)
-        return {
-            key: parameter
-            for component in registries.find(name)
-            if kind in (None, component.kind)
-            for key, parameter in registries[component.kind].parameters(name).items()
-        }
     pattern = _pattern(PLAIN, here)
-    return signature_parameters(PLAIN[pattern]) if pattern else {}
+    beside = signature_parameters(PLAIN[pattern]) if pattern else {}
+    name = node.get("type", _kind(places("default_types"), here))
+    if not isinstance(name, str):
+        return beside
+    registries, kinds = load().registries, _component_kind(here)
+    return {
+        key: parameter
+        for component in registries.find(name)
+        if kinds is None or component.kind in kinds.split("|")
+        for key, parameter in registries[component.kind].parameters(name).items()
+    } | beside
 
 
 def _annotation(config: Mapping[str, Any], parts: Sequence[str]) -> Any:

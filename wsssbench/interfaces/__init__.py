@@ -28,6 +28,7 @@ from wsssbench.interfaces.artefacts import (
     TrainedSegmenter,
 )
 from wsssbench.interfaces.dataset import Dataset
+from wsssbench.interfaces.labelling import Labelling
 from wsssbench.interfaces.network import Backbone, CamInference, Classifier, Erasing, Pooling
 from wsssbench.interfaces.refinement import FitItem, Refinement
 from wsssbench.interfaces.segmenter import SegmentationItem, Segmenter
@@ -56,6 +57,7 @@ __all__ = [
     "Erasing",
     "FitItem",
     "LabelMaps",
+    "Labelling",
     "Losses",
     "Output",
     "Photo",

@@ -30,6 +30,7 @@ KINDS = {
     "erasing": "Erasing",
     "cam": "CamInference",
     "refinement": "Refinement",
+    "labelling": "Labelling",
     "segmenter": "Segmenter",
     "stage": "Stage",
 }
@@ -140,6 +141,7 @@ class Registries:
     erasing: Registry
     cam: Registry
     refinement: Registry
+    labelling: Registry
     segmenter: Registry
     stage: Registry
 

@@ -13,7 +13,7 @@ from wsssbench.results.run import CardValue, Evaluation
 from wsssbench.results.run_files import config_at
 
 # What a card has only where it applies: its absence means "none". Other entries are there, or do not concern the run.
-_OPTIONAL = ("held out", "cams", "crf", "scales", "flip", "initial weights")
+_OPTIONAL = ("held out", "cams", "crf", "scales", "flip", "initial weights", "labelling", "loss")
 _CHOICES = {
     "heldout": "best on the masks of the held-out split {held}",
     "otsu": "selected by Otsu's criterion, without any mask",
