@@ -8,7 +8,7 @@ fills in every default, so that the resolved config says all there is to say abo
 from __future__ import annotations
 
 import pprint
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +17,17 @@ from pydantic import Field
 
 from wsssbench.datasets.subset import Trial
 from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.chains import OWN, PREVIOUS, chain_names, last_round, of_chain
 from wsssbench.experiment.config_file import load_config_file
 from wsssbench.experiment.graph import STAGES
+from wsssbench.experiment.merging import DELETE, difference
 from wsssbench.plugins import load
-from wsssbench.registry import check_parameters, signature_parameters
+from wsssbench.registry import check_parameters, check_value, signature_parameters
+from wsssbench.stages.generate import Generate
 from wsssbench.stages.stage import StageKind
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Rounds = Annotated[int, Field(ge=1, le=100)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -58,6 +62,8 @@ class Top:
         smoke: what ``--smoke`` sets beyond what the kinds of stages say, as ``{"cam.flip": False}``: e.g. what makes a
             network too large for a laptop.
         trial: images of a run that is only a trial, see `Trial`; ``--smoke`` and ``--limit`` set it.
+        before: earlier chains: name -> what differs from this experiment, see `wsssbench.experiment.chains`.
+        rounds: this experiment so many times in a row; ``previous.X`` names the stage X of the round before.
     """
 
     name: str
@@ -66,9 +72,12 @@ class Top:
     reference: dict[str, Percent] | None = None
     smoke: dict[str, Any] | None = None
     trial: dict[str, Any] | None = None
+    before: dict[str, Any] | None = None
+    rounds: Rounds = 1
 
 
 LONGEST_NAME = 200  # bytes of the name of an experiment: file systems allow 255
+_COMMON = (Generate.section,)  # of all chains
 SECTIONS: dict[str, StageKind] = {kind.section: kind for kind in STAGES if kind.section}
 # Places of sections that are no components -> the class whose fields are their keys.
 PLAIN: dict[str, type] = {"splits": Splits, "trial": Trial}
@@ -103,7 +112,6 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         UserError: unknown section, component or parameter; value of the wrong type; refinement that reads an unknown
             one.
     """
-    registries = load().registries
     keys = [*signature_parameters(Top), *SECTIONS]
     for key in config:
         if key not in keys:
@@ -119,11 +127,74 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     for use in ("train", "evaluate"):
         if not splits[use]:
             raise UserError(f"splits.{use} is empty, but has to name a split")
-    resolved: dict[str, Any] = {"name": name, "seed": top["seed"], "splits": splits, **trial}
-    for key, kind in SECTIONS.items():
-        resolved[key] = kind.resolve(_section(config, key, kind), resolved, registries)
+    common = {"name": name, "splits": splits, **trial}
+    written = {"seed": top["seed"], **{key: config[key] for key in config if key in SECTIONS}}
+    given = _entries(top["before"] or {})
+    sections = {**written, "before": given, "rounds": top["rounds"]}
+    last = last_round(sections)
+    resolved = _chain(of_chain(sections, last), common)
+    before = {}
+    for chain in dict.fromkeys([*given, *chain_names(sections)]):
+        if chain not in (OWN, last):
+            try:
+                one = _chain(of_chain(sections, chain), common)
+            except UserError as error:
+                raise type(error)(f"before.{chain}: {error.whole}") from error
+            before[chain] = difference(one, resolved)
     _check_used(splits, resolved)
-    return {**resolved, "reference": top["reference"] or {}}
+    # What differs in no key is said by `rounds` alone.
+    before = {chain: entry for chain, entry in before.items() if entry or chain in given}
+    more = {"rounds": top["rounds"], "before": before}
+    more = {key: value for key, value in more.items() if value not in (1, {})}
+    return {**resolved, "reference": top["reference"] or {}, **more}
+
+
+def on_every_chain(
+    config: Mapping[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return a resolved `config` of which `change` has changed the sections of every chain."""
+    beside = {key: config[key] for key in ("before", "rounds") if key in config}
+    own = change({key: value for key, value in config.items() if key not in beside})
+    changed = {**own, **beside}
+    if "before" in beside or "rounds" in beside:
+        names = dict.fromkeys([*beside.get("before", {}), *chain_names(config)])
+        others = {name: change(of_chain(config, name)) for name in names if name != OWN}
+        changed["before"] = {name: difference(one, own) for name, one in others.items()}
+    return changed
+
+
+def _chain(written: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections of one chain, resolved, behind what all chains have in common."""
+    registries = load().registries
+    seed = check_value(signature_parameters(Top)["seed"], written["seed"], "config")
+    resolved: dict[str, Any] = {"name": common["name"], "seed": seed, **common}
+    for key, kind in SECTIONS.items():
+        resolved[key] = kind.resolve(_section(written, key, kind), resolved, registries)
+    return resolved
+
+
+def _entries(before: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Check what stands under ``before``; UserError for a name or a key that cannot be there."""
+    known = [key for key in ("seed", *SECTIONS) if key not in _COMMON]
+    for name, entry in before.items():
+        where = f"before.{name}"
+        if not name.isidentifier() or name == PREVIOUS:
+            raise UserError(
+                f"{where}: a chain cannot be called '{name}': take letters, digits and _"
+            )
+        if not isinstance(entry, Mapping):
+            raise UserError(
+                f"{where}={entry!r} has to be dict(...) of what differs from the experiment itself"
+            )
+        for key in entry:
+            if key in _COMMON or (key in signature_parameters(Top) and key != "seed"):
+                raise UserError(
+                    f"{where}.{key}: '{key}' is the same in all chains of an experiment: give it at the top, or "
+                    "make it an experiment of its own"
+                )
+            if key not in known and key != DELETE:
+                raise UserError(f"{where}: {unknown('parameter', key, known)}")
+    return dict(before)
 
 
 def _check_used(splits: Mapping[str, str], resolved: Mapping[str, Any]) -> None:

@@ -8,6 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.chains import (
+    OWN,
+    PREVIOUS,
+    ChainConfig,
+    chains,
+    last_round,
+    unused_rounds,
+)
 from wsssbench.experiment.references import Reference, components, references, replaced
 from wsssbench.interfaces import Dataset
 from wsssbench.registry import called
@@ -18,6 +26,7 @@ from wsssbench.stages.generate import NODE as DATA
 from wsssbench.stages.generate import Generate
 from wsssbench.stages.import_cams import ImportCams
 from wsssbench.stages.import_labels import ImportLabels
+from wsssbench.stages.infer_cams import NODE as CAM
 from wsssbench.stages.infer_cams import InferCams
 from wsssbench.stages.label import Label
 from wsssbench.stages.refine import Fit, Refine
@@ -56,22 +65,102 @@ def split_uses(config: Mapping[str, Any]) -> dict[str, list[SplitUse]]:
 
 
 class Graph:
-    """The stages of an experiment; see `wsssbench.stages.stage.Nodes`.
+    """The stages of an experiment with all its chains.
 
     Args:
         config: resolved.
         dataset: of the config.
         memory: a folder that remembers the contents of files from one process to the next.
+
+    Attributes:
+        config: of the last chain, as its stages see it.
+        chains: by name, the last one last.
     """
 
     def __init__(
         self, config: Mapping[str, Any], dataset: Dataset, memory: Path | None = None
     ) -> None:
-        self.config = config
+        self.unused_rounds = unused_rounds(config)
+        self.made: dict[str, Node] = {}  # each behind what it reads
+        self.making: list[str] = []
+        plain = {place: cls for kind in STAGES for place, cls in kind.plain.items()}
+        self.chains = {
+            one.name: Chain(self, one, dataset, memory) for one in chains(config, plain).values()
+        }
+        self.own = self.chains[OWN]
+        self.config = self.own.config
+        self.last_round = last_round(config)
+        for name in self.chains:
+            if any(name == stage.partition(".")[0] for stage in self.own.names()):
+                raise UserError(
+                    f"before.{name}: a chain cannot be called '{name}', as a stage is: give it another name"
+                )
+
+    def build(self) -> list[Node]:
+        """Return every stage of the experiment, each behind what it reads.
+
+        The last chain is there as a whole, of a round before it the CAMs, and of all chains what any of these reads.
+        """
+        for chain in self.chains.values():
+            if chain.is_round and chain is not self.own and chain.knows(CAM):
+                chain.need(CAM)
+        for kind in STAGES:
+            for name in kind.names(self.own):
+                self.own.need(name)
+        return self.nodes()
+
+    def need(self, name: str) -> Node:
+        """Return the node called `name` (or so for short), built if need be; UserError if there is none."""
+        return self.own.need(name)
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes that are built so far, each behind what it reads."""
+        return list(self.made.values())
+
+    def names(self) -> list[str]:
+        """Return every stage that the experiment could have, the last chain's first."""
+        return [name for chain in reversed(self.chains.values()) for name in chain.full_names()]
+
+    def full_name(self, name: str) -> str:
+        """Return the name of the node that may also be called `name`: ``round1.refine.rw`` for ``round1.rw``.
+
+        It is `name` itself if there is no such stage.
+        """
+        try:
+            chain, local = self.own.meant(name)
+        except UserError:
+            return name
+        return chain.qualified(chain.full_name(local))
+
+    def knows(self, name: str) -> bool:
+        """Tell whether there is a stage called `name`, also for short."""
+        return self.full_name(name) in self.names()
+
+    def unused(self) -> list[str]:
+        """Return the stages that the config gives and no other stage reads, and the chains of which nothing is read."""
+        stages = [
+            name
+            for name in self.config[Custom.section]
+            if self.own.qualified(name) not in self.made
+        ]
+        used = {node.chain for node in self.nodes()}
+        return [*stages, *(name for name in self.chains if name not in (OWN, *used))]
+
+
+class Chain:
+    """The stages of one chain of a graph; see `wsssbench.stages.stage.Nodes`."""
+
+    def __init__(
+        self, graph: Graph, chain: ChainConfig, dataset: Dataset, memory: Path | None
+    ) -> None:
+        self.graph = graph
+        self.name = chain.name
+        self.config = chain.config
+        self.previous = chain.previous
+        self.left_out = chain.left_out
+        self.is_round = chain.is_round
         self.dataset = dataset
         self.memory = memory
-        self._nodes: dict[str, Node] = {}  # each behind what it reads
-        self._making: list[str] = []
         self._owners: dict[str, StageKind] = {}
         for kind in STAGES:
             for name in (*kind.names(self), *kind.lazy_names(self)):
@@ -81,56 +170,22 @@ class Graph:
                     )
                 self._owners[name] = kind
 
-    def build(self) -> list[Node]:
-        """Return every stage of the experiment, each behind what it reads."""
-        for kind in STAGES:
-            for name in kind.names(self):
-                node = self.need(name)
-                for following in STAGES:
-                    follower = following.follower(node, self)
-                    if follower:
-                        self._owners[follower] = following
-                        self.need(follower)
-        return self.nodes()
-
-    def need(self, name: str, by: str = "") -> Node:
-        """Return the node called `name` (or so for short, see `full_name`), built if need be.
-
-        Args:
-            by: who asks, for the sentence if there is none.
-
-        Raises:
-            UserError: there is no such stage, or it reads itself.
-        """
-        full = self.full_name(name)
-        if full in self._nodes:
-            return self._nodes[full]
-        if full in self._making:
-            circle = " -> ".join([*self._making[self._making.index(full) :], full])
-            raise UserError(f"stage {full} reads itself: {circle}")
-        if full not in self._owners:
-            raise UserError(f"{by or 'the experiment'}: {unknown('stage', name, self._owners)}")
-        self._making.append(full)
-        node = self._complete(self._owners[full].node(full, self))
-        self._making.pop()
-        self._nodes[full] = node
-        return node
-
-    def nodes(self) -> list[Node]:
-        """Return the nodes that are built so far, each behind what it reads."""
-        return list(self._nodes.values())
-
     def names(self) -> list[str]:
-        """Return every stage that the experiment could have."""
+        """Return every stage that the chain could have, by its name inside the chain."""
         return list(self._owners)
 
-    def knows(self, name: str) -> bool:
-        """Tell whether there is a stage called `name`, also for short."""
-        return self.full_name(name) in self._owners
+    def full_names(self) -> list[str]:
+        """Return every stage that the chain could have."""
+        return [self.qualified(name) for name in self._owners]
 
-    def is_unused(self, name: str) -> bool:
-        """Tell whether `name` is a stage that the config gives and no other stage reads."""
-        return name in self.config[Custom.section] and name not in self._nodes
+    def qualified(self, name: str) -> str:
+        """Return the name in the experiment of the stage `name` of this chain."""
+        shared = name == DATA and self.name != OWN
+        return name if self.name == OWN or shared else f"{self.name}.{name}"
+
+    def knows(self, name: str) -> bool:
+        """Tell whether this chain has a stage called `name`, also for short."""
+        return self.full_name(name) in self._owners
 
     def full_name(self, name: str) -> str:
         """Return `name`, or the node that may also be called so: ``refine.rw`` for ``rw``."""
@@ -139,6 +194,60 @@ class Graph:
 
     def split(self, name: str) -> str:
         return str(self.config["splits"][name])
+
+    def meant(self, name: str, by: str = "") -> tuple[Chain, str]:
+        """Return the chain that `name` begins with, and the rest; this chain if it begins with none.
+
+        Raises:
+            UserError: ``previous.X`` in a first round; the sentence names `by`.
+        """
+        head, dot, rest = name.partition(".")
+        if dot and head == PREVIOUS:
+            if self.previous is None:
+                raise UserError(f"{by or name}: '{name}' means nothing in a first round")
+            return self.graph.chains[self.previous], rest
+        if dot and head == self.graph.last_round:
+            return self.graph.own, rest
+        if dot and head in self.graph.chains:
+            return self.graph.chains[head], rest
+        return (self.graph.own if name == DATA else self), name
+
+    def need(self, name: str, by: str = "") -> Node:
+        """Return the node called `name`, of this chain or ``chain.name`` of another one, built if need be.
+
+        Args:
+            by: who asks, for the sentence if there is none.
+
+        Raises:
+            UserError: there is no such stage, or it reads itself.
+        """
+        chain, local = self.meant(name, by)
+        if chain is not self:
+            return chain._need(local, name, by)
+        return self._need(local, name, by)
+
+    def _need(self, name: str, asked: str, by: str) -> Node:
+        graph, local = self.graph, self.full_name(name)
+        full = self.qualified(local)
+        if full in graph.made:
+            return graph.made[full]
+        if full in graph.making:
+            circle = " -> ".join([*graph.making[graph.making.index(full) :], full])
+            raise UserError(f"stage {full} reads itself: {circle}")
+        if local not in self._owners:
+            known = dict.fromkeys([*self._owners, *self.full_names(), *graph.names()])
+            raise UserError(f"{by or 'the experiment'}: {unknown('stage', asked, known)}")
+        graph.making.append(full)
+        node = replace(self._owners[local].node(local, self), name=full, chain=self.name)
+        node = self._complete(node)
+        graph.making.pop()
+        graph.made[full] = node
+        for kind in STAGES:
+            follower = kind.follower(node, self)
+            if follower:
+                self._owners[follower] = kind
+                self.need(follower)
+        return node
 
     def _complete(self, node: Node) -> Node:
         """Return `node` with what it reads besides: the generated data set, and what its components refer to."""

@@ -1,9 +1,4 @@
-"""Changes a config from the command line: ``--set a.b=value``.
-
-One rule merges what is given with what is there: a bare name keeps the parameters of a component of the same type (in
-a list: of the item of that type), ``Name()`` has its defaults, a dict is merged key by key, a list replaces, a
-component of another type replaces, and ``none`` empties.
-"""
+"""Changes a config from the command line: ``--set a.b=value``; `wsssbench.experiment.merging` has the rule."""
 
 from __future__ import annotations
 
@@ -17,6 +12,7 @@ from typing import Any
 
 from wsssbench.errors import UserError, unknown
 from wsssbench.experiment.config import PLAIN, SECTIONS, Top
+from wsssbench.experiment.merging import component_kind, is_named, kind_in, merged, pattern_of
 from wsssbench.experiment.override_values import parse, settled
 from wsssbench.plugins import load
 from wsssbench.registry import Parameter, part_of, signature_parameters
@@ -110,7 +106,7 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
     for depth, part in enumerate(parents):
         node = _child(node, part, ".".join(parents[:depth]), path, add)
     here = ".".join(parents)
-    if last == "type" and not add and _component_kind(here):
+    if last == "type" and not add and component_kind(here):
         _assign(config, here, value, add)  # another type is another component
         return
     if isinstance(value, str) and set("(=)") & set(value) and _is_component_place(path):
@@ -120,11 +116,11 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
         )
     value = settled(value, _annotation(config, path.split(".")), path, _parameters)
     if isinstance(node, list):
-        of_components = _kind(places("lists"), here) is not None
+        of_components = kind_in(places("lists"), here) is not None
         emptied = of_components and value is None
         index = _index(node, last, here, path, append=of_components and not emptied)
         there = node[index] if index < len(node) else None
-        node[index : index + 1] = [] if emptied else [merged(there, value, of_components)]
+        node[index : index + 1] = [] if emptied else [merged(there, value, path)]
         return
     if not add:
         declared = _declared(node, here)
@@ -132,44 +128,10 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
         if last not in allowed:  # where keys are declared, no other one would be accepted
             hint = "" if declared else f"; write +{path}=... to add a new one"
             raise UserError(f"--set {path}: {unknown('key', last, allowed)}{hint}")
-    if value is None and last in node and "*" in _pattern(places("slots"), path):
-        del node[last]  # an entry of the user's own, such as a refinement
-    elif _kind(places("lists"), path) is not None:
-        node[last] = _merged_list(node.get(last) or [], value)
+    if value is None and last in node and is_named(path):
+        del node[last]
     else:
-        node[last] = merged(
-            _typed(node.get(last), path), value, _kind(places("slots"), path) is not None
-        )
-
-
-def _typed(there: Any, path: str) -> Any:
-    """Return the section `there` with the type that it has where it gives none."""
-    default = _kind(places("default_types"), path)
-    return {"type": default, **there} if default and isinstance(there, Mapping) else there
-
-
-def merged(there: Any, value: Any, component: bool) -> Any:
-    """Return the new content of a place that had `there` and is given `value`; see the module.
-
-    Args:
-        component: is it a place of a component, which may be given by its name alone?
-    """
-    if component and isinstance(value, str):
-        same = isinstance(there, Mapping) and there.get("type") == value
-        return there if same else {"type": value}
-    if not (isinstance(value, Mapping) and isinstance(there, Mapping)) or "type" in value:
-        return value
-    return {**there, **{key: merged(there.get(key), item, False) for key, item in value.items()}}
-
-
-def _merged_list(there: Sequence[Any], value: Any) -> list[Any]:
-    if value is None:
-        return []
-    items = value if isinstance(value, (list, tuple)) else [value]
-    by_type = {item["type"]: item for item in there if isinstance(item, Mapping)}
-    return [
-        merged(by_type.get(item) if isinstance(item, str) else None, item, True) for item in items
-    ]
+        node[last] = merged(node.get(last), value, path)
 
 
 def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
@@ -185,7 +147,7 @@ def _child(node: Any, part: str, here: str, path: str, add: bool) -> Any:
             raise UserError(f"--set {path}: {unknown('key', part, {*node, *declared})}")
         default = copy.deepcopy(declared.get(part))
         if default is None:
-            default = [] if _kind(places("lists"), place) else {}
+            default = [] if kind_in(places("lists"), place) else {}
         node[part] = default
     if isinstance(node[part], tuple):
         node[part] = list(node[part])
@@ -200,30 +162,8 @@ def _index(node: list[Any], part: str, here: str, path: str, append: bool = Fals
     raise UserError(f"--set {path}: {here} is a list of {len(node)}, '{part}' is no index in it")
 
 
-def _kind(patterns: Mapping[str, str], path: str) -> str | None:
-    """Return the kind of component that stands at `path`, by these `patterns`."""
-    pattern = _pattern(patterns, path)
-    return patterns[pattern] if pattern else None
-
-
-def _pattern(patterns: Iterable[str], path: str) -> str:
-    parts = path.split(".")
-    for pattern in patterns:
-        names = pattern.split(".")
-        if len(names) == len(parts) and all(
-            a in ("*", b) for a, b in zip(names, parts, strict=True)
-        ):
-            return pattern
-    return ""
-
-
-def _component_kind(path: str) -> str | None:
-    """Return the kind of component that stands at `path`, in a slot or in a list; None if none does."""
-    return _kind(places("slots"), path) or _kind(places("lists"), path.rpartition(".")[0])
-
-
 def _is_component_place(path: str) -> bool:
-    return _component_kind(path) is not None or _kind(places("lists"), path) is not None
+    return component_kind(path) is not None or kind_in(places("lists"), path) is not None
 
 
 def _declared(node: Mapping[str, Any], here: str) -> dict[str, Any]:
@@ -242,12 +182,12 @@ def _parameters(node: Mapping[str, Any], here: str) -> dict[str, Parameter]:
     """Return the parameters of what stands at `here`: a component, a plain section, or the top level."""
     if not here:
         return signature_parameters(Top)
-    pattern = _pattern(PLAIN, here)
+    pattern = pattern_of(PLAIN, here)
     beside = signature_parameters(PLAIN[pattern]) if pattern else {}
-    name = node.get("type", _kind(places("default_types"), here))
+    name = node.get("type", kind_in(places("default_types"), here))
     if not isinstance(name, str):
         return beside
-    registries, kinds = load().registries, _component_kind(here)
+    registries, kinds = load().registries, component_kind(here)
     return {
         key: parameter
         for component in registries.find(name)

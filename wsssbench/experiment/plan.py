@@ -13,6 +13,7 @@ from wsssbench.datasets.check import check_dataset, check_masks
 from wsssbench.datasets.subset import Trial
 from wsssbench.errors import MissingWeightsError, UserError, unknown
 from wsssbench.experiment.cache import Entry, Key, canonical
+from wsssbench.experiment.chains import OWN
 from wsssbench.experiment.fingerprint import data_fingerprint, with_checksums
 from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
 from wsssbench.experiment.provenance import code_version
@@ -47,12 +48,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Step:
-    """A node of the plan with its place in the cache, what will happen to it and why."""
+    """A node of the plan with its place in the cache, what will happen to it and why.
+
+    `same_as` names an earlier node of the plan that is the same work, e.g. in another chain.
+    """
 
     node: Node
     entry: Entry
     state: State
     reason: str
+    same_as: str = ""
 
     @property
     def forced(self) -> bool:
@@ -153,9 +158,11 @@ def make_plan(
         once(lambda: _check_masks(nodes, dataset, settings), {**on_data, "masks": True})
     directories = {step.node.name: step.entry.directory for step in steps}
     placed = located(dataset, directories) or dataset
-    plan = Plan(config, placed, steps, missing)
+    plan = Plan({**config, **graph.config}, placed, steps, missing)
     cached = {
-        s.node.name: partial(plan.artefact, s.node.name) for s in steps if s.state == "reused"
+        s.node.name: partial(plan.artefact, s.node.name)
+        for s in steps
+        if (plan[s.same_as] if s.same_as else s).state == "reused"
     }
     more = rehearse(nodes, cached, placed, settings.device, settings.progress)
     return replace(plan, missing={**more, **missing})
@@ -168,15 +175,11 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
         for name in given:
             if not graph.knows(name):
                 raise UserError(f"{option}: {unknown('stage', name, graph.names())}")
-    for name in graph.names():
-        if graph.is_unused(name) and graph.full_name(settings.until or "") != name:
-            settings.progress.warn(
-                f"stage '{name}' is read by no other stage, so it is not made; --until {name} makes it"
-            )
+    last = graph.need(settings.until) if settings.until else None
+    _tell_unused(graph, settings.progress)
     _check_reference(graph, settings)
-    if settings.until is None:
+    if last is None:
         return nodes
-    last = graph.need(settings.until)
     wanted = ancestors(graph.nodes(), last.name)
     names = [node.name for node in wanted]
     for name in settings.force:
@@ -186,6 +189,26 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
                 f"two out (what is made: {', '.join(names)})"
             )
     return wanted
+
+
+def _tell_unused(graph: Graph, progress: Progress) -> None:
+    """Tell what the config says without an effect on this experiment, and what a first round has to leave out."""
+    for name in graph.unused():
+        if name in graph.chains:
+            progress.warn(f"before.{name}: nothing reads a stage of '{name}', so none is made")
+        else:
+            progress.warn(
+                f"stage '{name}' is read by no other stage, so it is not made; --until {name} makes it"
+            )
+    for name in graph.unused_rounds:
+        progress.warn(f"before.{name} has no effect, since the last round is {graph.last_round}")
+    made = {node.chain for node in graph.nodes()}
+    for name, chain in graph.chains.items():
+        for text in chain.left_out if name in made else ():
+            if name == OWN:
+                progress.warn(f"{text}. That is the experiment itself: give rounds=2 or more")
+            else:
+                progress.say(f"{name}: {text}")
 
 
 def _check_reference(graph: Graph, settings: Settings) -> None:
@@ -202,25 +225,44 @@ def _steps(
     nodes: Sequence[Node], dataset: Dataset, settings: Settings, forced: set[str]
 ) -> tuple[Step, ...]:
     """Return every node with its entry and its state; what descends from a forced stage is made again, too."""
+    entries = _entries(nodes, dataset, settings)
+    redone = {entries[name].key.hash for name in forced if name in entries}
     steps: dict[str, Step] = {}
-    fingerprints: dict[Any, str] = {}  # many nodes read the same files
+    first: dict[
+        str, str
+    ] = {}  # hash -> the node that is made; others of the same hash are the same work
     for node in nodes:
-        upstream = {role: steps[name].entry for role, name in node.inputs.items()}
-        reads = (node.splits, node.labels, node.masks)
-        if reads not in fingerprints:
-            memory = settings.work_dir / MEMORY
-            fingerprints[reads] = data_fingerprint(dataset, node, memory, settings.progress)
-        key = _key(node, upstream, fingerprints[reads])
-        entry = Entry(settings.work_dir / "cache", key, node.name, node.inputs)
-        again = [n for n in node.inputs.values() if steps[n].forced]
-        if node.name in forced:
+        entry = entries[node.name]
+        same = first.setdefault(entry.key.hash, node.name)
+        if same != node.name:
+            steps[node.name] = Step(node, entry, "reused", f"is the same work as {same}", same)
+            continue
+        above = {name: steps[steps[name].same_as or name] for name in node.inputs.values()}
+        again = [name for name, step in above.items() if step.forced]
+        if entry.key.hash in redone:
             state: tuple[State, str] = ("computed", FORCED)
         elif again:
             state = ("computed", f"{FORCED}: {again[0]} is computed again")
         else:
-            state = state_of(entry, {role: e.content() for role, e in upstream.items()})
+            contents = {role: entries[name].content() for role, name in node.inputs.items()}
+            state = state_of(entry, contents)
         steps[node.name] = Step(node, entry, *state)
     return tuple(steps.values())
+
+
+def _entries(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> dict[str, Entry]:
+    """Return the place in the cache of every node."""
+    entries: dict[str, Entry] = {}
+    fingerprints: dict[Any, str] = {}  # many nodes read the same files
+    for node in nodes:
+        reads = (node.splits, node.labels, node.masks)
+        if reads not in fingerprints:
+            memory = settings.work_dir / MEMORY
+            fingerprints[reads] = data_fingerprint(dataset, node, memory, settings.progress)
+        upstream = {role: entries[name] for role, name in node.inputs.items()}
+        key = _key(node, upstream, fingerprints[reads])
+        entries[node.name] = Entry(settings.work_dir / "cache", key, node.name, node.inputs)
+    return entries
 
 
 def _key(node: Node, upstream: Mapping[str, Entry], data: str) -> Key:

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsssbench.interfaces import Artefact
 from wsssbench.plugins import load
-from wsssbench.registry import Component
+from wsssbench.registry import Component, Parameter, signature_parameters, takes_none
 
 
 @dataclass(frozen=True)
@@ -20,30 +20,46 @@ class Reference:
         component: the component that has the parameter.
         target: the stage's name.
         artefacts: what that stage has to make, one of them.
+        optional: the parameter may be None.
     """
 
     path: str
     component: str
     target: str
     artefacts: tuple[type[Artefact], ...]
+    optional: bool = False
 
 
-def references(value: Any, path: str = "") -> Iterator[Reference]:
-    """Yield every reference in `value`, a resolved config or a part of it."""
+# Places of sections that are no components -> the class whose fields are their keys.
+Plain = Mapping[str, type]
+
+
+def references(value: Any, path: str = "", plain: Plain | None = None) -> Iterator[Reference]:
+    """Yield every reference in `value`, a resolved config or a part of it.
+
+    Args:
+        path: where `value` stands.
+        plain: sections that may have references, too, such as ``classifier.init``.
+    """
     if isinstance(value, Mapping):
-        for key, artefacts in _annotated(value, path).items():
+        for key, parameter in _annotated(value, path, plain or {}).items():
             given = value.get(key)
             place = f"{path}.{key}".lstrip(".")
-            if isinstance(given, str):
-                yield Reference(place, value["type"], given, artefacts)
-            elif isinstance(given, (list, tuple)):
-                for i, target in enumerate(given):
-                    yield Reference(f"{place}.{i}", value["type"], target, artefacts)
+            several = list(enumerate(given)) if isinstance(given, (list, tuple)) else []
+            single = [("", given)] if isinstance(given, str) else []
+            for at, target in (*single, *((f".{i}", one) for i, one in several)):
+                yield Reference(
+                    f"{place}{at}",
+                    str(value.get("type", path)),
+                    target,
+                    parameter.artefacts,
+                    takes_none(parameter.annotation),
+                )
         for key, item in value.items():
-            yield from references(item, f"{path}.{key}".lstrip("."))
+            yield from references(item, f"{path}.{key}".lstrip("."), plain)
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
-            yield from references(item, f"{path}.{i}")
+            yield from references(item, f"{path}.{i}", plain)
 
 
 def replaced(value: Any, by: Callable[[Reference], Any]) -> Any:
@@ -74,14 +90,12 @@ def components(value: Any, path: str = "") -> Iterator[type]:
             yield from components(item, f"{path}.{i}")
 
 
-def _annotated(value: Mapping[str, Any], path: str) -> dict[str, tuple[type[Artefact], ...]]:
-    """Return the parameters of the component `value` that are annotated with an artefact class."""
-    return {
-        key: artefacts
-        for component in _meant(value, path)
-        for key, parameter in load().registries[component.kind].parameters(component.name).items()
-        if (artefacts := parameter.artefacts)
-    }
+def _annotated(value: Mapping[str, Any], path: str, plain: Plain) -> dict[str, Parameter]:
+    """Return the parameters of the component or plain section `value` that are annotated with an artefact class."""
+    found = [load().registries[one.kind].parameters(one.name) for one in _meant(value, path)]
+    if not found and path in plain:
+        found = [signature_parameters(plain[path])]
+    return {key: one for parameters in found for key, one in parameters.items() if one.artefacts}
 
 
 def _meant(value: Mapping[str, Any], path: str) -> list[Component]:

@@ -147,6 +147,11 @@ def takes_text(annotation: Any, value: Any) -> bool:
     return type(value) in own and not any(choice in own[type(value)] for choice in choices)
 
 
+def takes_none(annotation: Any) -> bool:
+    """May a value of `annotation` be None?"""
+    return type(None) in _choices(annotation)
+
+
 def part_of(annotation: Any, key: str) -> Any:
     """Return the annotation of the item `key` of a value: of a dict by its key, of a list by its index in digits."""
     for choice in _choices(annotation):

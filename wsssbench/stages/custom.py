@@ -86,7 +86,7 @@ class Custom(StageKind):
         )
 
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
-        _build(node.config, dataset, where=f"{_SECTION}.{node.name}")
+        _build(node.config, dataset, where=f"{_SECTION}.{node.local}")
 
     def run(self, work: StageWork) -> dict[str, Any]:
         """Call the plugin's stage: on every rank if it is parallel, else on the main one."""

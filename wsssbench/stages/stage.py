@@ -29,7 +29,8 @@ class Node:
     """One stage of an experiment.
 
     Attributes:
-        name: unique; what ``--force``, ``--until`` and references take.
+        name: unique; what ``--force``, ``--until`` and references take: ``round1.cam``, in the last chain ``cam``.
+        chain: the name of the chain that it belongs to; empty for the last one.
         kind: what kind of stage it is.
         config: resolved; part of the content hash. References in it are replaced by what they have to make.
         inputs: role -> name of the node it reads. Roles are hashed, names are not.
@@ -56,11 +57,18 @@ class Node:
     scored: str = ""
     scored_title: str = ""
     outside: Mapping[str, Path] = field(default_factory=dict)
+    chain: str = ""
+
+    @property
+    def local(self) -> str:
+        """The name inside its chain: ``cam`` for ``round1.cam``."""
+        return self.name.removeprefix(f"{self.chain}.") if self.chain else self.name
 
     @property
     def short(self) -> str:
-        """The name without its kind's prefix, by which it may be called, too: ``rw`` for ``refine.rw``."""
-        return self.name.removeprefix(self.kind.prefix)
+        """The name inside its chain without its kind's prefix, by which it may be called, too: ``rw`` for
+        ``refine.rw``."""
+        return self.local.removeprefix(self.kind.prefix)
 
 
 @dataclass(frozen=True)
