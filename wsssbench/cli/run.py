@@ -153,9 +153,12 @@ def _show_plan(plan: Plan, console: Console) -> None:
         table.add_column(column, overflow="fold", no_wrap=column == "cache")
     longest = max(len(step.node.name) for step in plan.steps)
     table.columns[0].min_width = min(longest, 30)  # a name breaks before it is cut
-    for step in plan.steps:
-        reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
-        table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)
+    chains = {step.node.chain: None for step in plan.steps}
+    for chain in sorted(chains, key=lambda name: name == ""):  # the experiment itself comes last
+        for step in (step for step in plan.steps if step.node.chain == chain):
+            reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
+            table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)
+        table.add_section()
     console.print(table)
 
 

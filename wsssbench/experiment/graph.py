@@ -138,12 +138,9 @@ class Graph:
 
     def unused(self) -> list[str]:
         """Return the stages that the config gives and no other stage reads, and the chains of which nothing is read."""
-        stages = [
-            name
-            for name in self.config[Custom.section]
-            if self.own.qualified(name) not in self.made
-        ]
+        made = {node.local for node in self.nodes()}
         used = {node.chain for node in self.nodes()}
+        stages = [name for name in self.config[Custom.section] if name not in made]
         return [*stages, *(name for name in self.chains if name not in (OWN, *used))]
 
 

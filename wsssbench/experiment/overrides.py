@@ -11,8 +11,16 @@ from pathlib import PurePath
 from typing import Any
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.chains import chain_names, of_chain
 from wsssbench.experiment.config import PLAIN, SECTIONS, Top
-from wsssbench.experiment.merging import component_kind, is_named, kind_in, merged, pattern_of
+from wsssbench.experiment.merging import (
+    component_kind,
+    difference,
+    is_named,
+    kind_in,
+    merged,
+    pattern_of,
+)
 from wsssbench.experiment.override_values import parse, settled
 from wsssbench.plugins import load
 from wsssbench.registry import Parameter, part_of, signature_parameters
@@ -36,7 +44,11 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
         path = key.removeprefix("+").strip()
         if not equals or not path:
             raise UserError(f"--set {override}: has to be of the form key.subkey=value")
-        _assign(result, path, parse(text), add)
+        chain, rest = _chain_of(path)
+        if rest:
+            _assign_in_chain(result, chain, rest, parse(text), add)
+        else:
+            _assign(result, path, parse(text), add)
     for override in overrides:
         _refuse_idle(override.partition("=")[0].removeprefix("+").strip(), result)
     return result
@@ -94,6 +106,32 @@ def _literal(key: str, value: Any) -> str:
     raise UserError(
         f"set: {key}={text} has to be a number, a text, True, False, None, or lists, tuples and dicts of them"
     )
+
+
+def _chain_of(path: str) -> tuple[str, str]:
+    """Return ("once", "segmenter.loss") for ``before.once.segmenter.loss``; the rest is empty for any other key."""
+    section, _, rest = path.partition(".")
+    chain, _, rest = rest.partition(".")
+    return (chain, rest) if section == "before" else ("", "")
+
+
+def _assign_in_chain(config: dict[str, Any], chain: str, path: str, value: Any, add: bool) -> None:
+    """Change `path` of the earlier chain: it keeps what it has, and what differs from the experiment itself."""
+    before = dict(config.get("before") or {})
+    if chain not in before and not add and chain not in chain_names(config):
+        known = [*before, *(name for name in chain_names(config) if name)]
+        raise UserError(
+            f"--set before.{chain}.{path}: {unknown('chain', chain, known)}; write +before.{chain}.{path}=... to add "
+            "one"
+        )
+    changed: dict[str, Any] = _unshared(of_chain(config, chain))
+    try:
+        _assign(changed, path, value, add)
+    except UserError as error:
+        raise UserError(f"before.{chain}: {error.whole}") from error
+    pinned = before.get(chain) or {}
+    before[chain] = difference(changed, of_chain(config, ""), pinned)
+    config["before"] = before
 
 
 def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:

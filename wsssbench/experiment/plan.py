@@ -110,6 +110,16 @@ class Plan:
         config = replaced(node.config, lambda one: self.artefact(node.inputs[one.path]))
         return replace(node, config=config)
 
+    def trained_for(self, name: str) -> list[Node]:
+        """Return the nodes of other chains that train a network and that the node called `name` descends from."""
+        chain, waiting, found = self[name].node.chain, [name], {}
+        while waiting:
+            step = self[waiting.pop()]
+            waiting.extend(step.node.inputs.values())
+            if step.node.chain != chain and step.node.kind.trains and not step.same_as:
+                found[step.entry.key.hash] = step.node
+        return list(found.values())
+
     def card(self, name: str) -> dict[str, Any]:
         """Return the protocol card's entries on how the result of the node called `name` was made; raw values."""
         node = self[name].node
@@ -195,7 +205,7 @@ def _tell_unused(graph: Graph, progress: Progress) -> None:
     """Tell what the config says without an effect on this experiment, and what a first round has to leave out."""
     for name in graph.unused():
         if name in graph.chains:
-            progress.warn(f"before.{name}: nothing reads a stage of '{name}', so none is made")
+            progress.warn(f"before.{name}: no stage reads anything of it, so nothing of it is made")
         else:
             progress.warn(
                 f"stage '{name}' is read by no other stage, so it is not made; --until {name} makes it"
@@ -213,7 +223,8 @@ def _tell_unused(graph: Graph, progress: Progress) -> None:
 
 def _check_reference(graph: Graph, settings: Settings) -> None:
     """Tell of published numbers that belong to no evaluation of the experiment, so they would not be shown."""
-    titles = {node.scored_title or node.title for node in graph.nodes() if node.scored}
+    scored = [node for node in graph.nodes() if node.scored]
+    titles = {replace(node, title=node.scored_title or node.title).heading for node in scored}
     for title in graph.config["reference"]:
         if title not in titles:
             settings.progress.warn(

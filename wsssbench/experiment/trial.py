@@ -12,7 +12,7 @@ from typing import Any
 
 from wsssbench.datasets.subset import Trial
 from wsssbench.errors import UserError, shortened
-from wsssbench.experiment.config import SECTIONS, resolve
+from wsssbench.experiment.config import SECTIONS, on_every_chain, resolve
 from wsssbench.experiment.overrides import apply_overrides, as_overrides
 
 SMOKE_IMAGES = 8  # of each split
@@ -57,25 +57,44 @@ def tried(
     if not smoke:
         return changed
     whole = resolve(changed)
-    small = {**whole, "reference": {}}  # nobody publishes such numbers
+    told: dict[str, None] = {}  # each sentence once, though several chains may be the reason
+
+    def small(chain: dict[str, Any]) -> dict[str, Any]:
+        return _small(chain, config, written, told)
+
+    small_config = on_every_chain(
+        {**whole, "reference": {}}, small
+    )  # nobody publishes such numbers
+    for text in told:
+        warn(text)
+    for key in dict.fromkeys(one.partition("=")[0].removeprefix("+").strip() for one in given):
+        before, after = _at(whole, key), _at(small_config, key)
+        if before != after and key.partition(".")[0] not in ("name", "reference", "before"):
+            warn(f"--smoke replaces {key}={_shown(before)} by {_shown(after)}")
+    return small_config
+
+
+def _small(
+    chain: Mapping[str, Any],
+    config: Mapping[str, Any],
+    written: Mapping[str, Any],
+    told: dict[str, None],
+) -> dict[str, Any]:
+    """Return the resolved sections of a chain as smoke has them; `told` gets what of the config's own fits nowhere."""
+    small = dict(chain)
     for section, kind in SECTIONS.items():
-        if whole[section] is not None:
-            small[section] = kind.smoke(whole[section])
+        if chain[section] is not None:
+            small[section] = kind.smoke(chain[section])
     own = config.get("smoke") or {}
     wanted = {key: value for key, value in own.items() if _has_place(key, small, config)}
     for key in (key for key in own if key not in wanted):
         place = key.rpartition(".")[0]
         if _at(written, place) == _at(config, place):  # no override has put something else there
-            warn(f"smoke: the config has no {key}, so that is left out")
+            told[f"smoke: the config has no {key}, so that is left out"] = None
     # Of the two ways to say how long a training is there is one at a time.
     other = {key: _other_length(key) for key, value in wanted.items() if value is not None}
     wanted = {**{key: None for key in other.values() if key}, **wanted}
-    small = apply_overrides(small, as_overrides(wanted))
-    for key in dict.fromkeys(one.partition("=")[0].removeprefix("+").strip() for one in given):
-        before, after = _at(whole, key), _at(small, key)
-        if before != after and key not in ("name", "reference"):
-            warn(f"--smoke replaces {key}={_shown(before)} by {_shown(after)}")
-    return small
+    return apply_overrides(small, as_overrides(wanted))
 
 
 def _has_place(key: str, resolved: Mapping[str, Any], config: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,9 @@ def card_of(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, Card
         "threshold": chosen["threshold"],
         "threshold_choice": chosen["threshold_choice"],
     }
+    also = Counter(node.kind.trains for node in plan.trained_for(step.node.name))
+    if also:
+        card["also trained"] = ", ".join(f"{count} {what}" for what, count in sorted(also.items()))
     if plan.trial:
         few = "that show many classes" if plan.trial.smoke else "in list order"
         card["limited to"] = f"{plan.trial.images} images of each split, {few}"

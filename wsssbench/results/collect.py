@@ -41,7 +41,12 @@ def collect(plan: Plan, happened: Mapping[str, State]) -> RunResult:
         name=plan.config["name"],
         run_id=plan.run_id,
         config_text=config_text(plan.config),
-        evaluations=[_evaluation(plan, s, manifests) for s in plan.steps if is_evaluation(s)],
+        evaluations=[
+            # What two chains have in common is one rung.
+            _evaluation(plan, s, manifests)
+            for s in plan.steps
+            if is_evaluation(s) and not s.same_as
+        ],
         times=[
             StageTime(
                 name,
@@ -98,7 +103,7 @@ def write_run(result: RunResult, plan: Plan, directory: Path) -> None:
         step.node.name: {
             "hash": step.entry.key.hash,
             "directory": str(step.entry.directory),
-            "title": step.node.title,
+            "title": step.node.heading,
             "kind": step.node.kind.name,
             "artefact": f"{FOLDER}/{step.node.name}"
             if step.node.name in result.artefacts
@@ -159,7 +164,7 @@ def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any
     chosen, oracle = scores["chosen"], scores["oracle"]
     classes = ["background", *plan.dataset.classes]
     return Evaluation(
-        name=step.node.title,
+        name=step.node.heading,
         node=step.node.inputs["given"],
         split=step.node.config["split"],
         chosen=_point(chosen),

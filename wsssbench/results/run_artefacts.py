@@ -48,7 +48,7 @@ class RunArtefacts:
             plan.config,
             plan.dataset,
             {step.node.name: step.entry.directory for step in plan.steps},
-            {name: node.title or name for name, node in nodes.items()},
+            {name: node.heading or name for name, node in nodes.items()},
             {name: node.kind for name, node in nodes.items()},
         )
 

@@ -44,7 +44,7 @@ def short_name(node: str) -> str:
 
 def family(node: str) -> str:
     """Return the name under which the time of a node is told: all evaluations are one family."""
-    return "evaluate" if node.startswith("evaluate.") else node
+    return "evaluate" if ".evaluate." in f".{node}" else node
 
 
 @cache

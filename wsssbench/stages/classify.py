@@ -97,6 +97,7 @@ class Classify(StageKind):
         "classifier.schedule": Schedule,
     }
     random = True
+    trains = "classifier"
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         if isinstance(given, Mapping) and isinstance(given.get("erasing", ()), Mapping):

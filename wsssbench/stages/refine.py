@@ -88,6 +88,7 @@ class Fit(StageKind):
 
     name = "fit"
     random = True
+    trains = "network of a refinement"
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return ()  # each is read by its refinement

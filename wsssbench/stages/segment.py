@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from wsssbench.stages.stage import (
     StageWork,
     at_one_scale,
     distinct,
+    ids_of,
     with_nested,
     with_short_training,
 )
@@ -40,11 +41,15 @@ from wsssbench.training.schedule import Schedule
 NODE = "segment"
 GALLERY = 8  # pictures per run
 _FOLDER = "gallery"  # of the predictions for pictures
+_TRAINING = "training"  # of those of the training side
 _SECTION = "segmenter"
 _TRAINED_ON = ": THE SEGMENTER IS SCORED ON IMAGES IT WAS TRAINED ON"
 _NOT_UNSEEN = ": the test split is not unseen"
 PREDICT = "predict"
 PREDICTIONS = {PREDICT: "val", "predict.test": "test"}  # node -> key of its split
+# Of the training side, for whoever learns from them: no mask is seen, so image-level stages may read them.
+FOR_TRAINING = "predict.train"
+_TRAINING_SPLITS = ("train", "evaluate")
 
 
 class Segment(StageKind):
@@ -59,6 +64,7 @@ class Segment(StageKind):
         "segmenter.init": InitSettings,
     }
     random = True
+    trains = "segmentation network"
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         if given is None:
@@ -122,6 +128,9 @@ class Predict(StageKind):
             return ()
         return [name for name, key in PREDICTIONS.items() if nodes.config["splits"][key]]
 
+    def lazy_names(self, nodes: Nodes) -> Iterable[str]:
+        return (FOR_TRAINING,) if nodes.config[_SECTION] else ()
+
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
         if not config[_SECTION]:
             return {}
@@ -131,6 +140,8 @@ class Predict(StageKind):
         }
 
     def node(self, name: str, nodes: Nodes) -> Node:
+        if name == FOR_TRAINING:
+            return self._for_training(nodes)
         split = nodes.split(PREDICTIONS[name])
         gallery = GALLERY if name == next(iter(PREDICTIONS)) else 0
         segmenter = nodes.config[_SECTION]
@@ -156,30 +167,37 @@ class Predict(StageKind):
             scored_title=f"{segmenter['type']} {split}",
         )
 
+    def _for_training(self, nodes: Nodes) -> Node:
+        splits = distinct(nodes.split(key) for key in _TRAINING_SPLITS)
+        return Node(
+            name=FOR_TRAINING,
+            kind=self,
+            config={"segmenter": nodes.config[_SECTION], "split": _TRAINING, "splits": splits},
+            inputs={"segmenter": nodes.need(NODE).name},
+            splits=splits,
+            labels=False,
+            makes=LabelMaps,
+            title=f"{self.title} of training images",
+            scored=nodes.split("evaluate"),
+        )
+
     def run(self, work: StageWork) -> dict[str, Any]:
         """Predict the split into a folder of its name, and images for pictures; return the framework's own score."""
         config, dataset, split = work.config, work.dataset, work.config["split"]
-        segmenter = _build(config, dataset)
+        if split == _TRAINING:
+            _predict(
+                work, _unscored(dataset, (id for id, _ in ids_of(dataset, config["splits"]))), split
+            )
+            return {}
         scored = [
             SegmentationItem(id, dataset.image_path(id), dataset.mask_path(id, split))
             for id in dataset.ids(split)
         ]
-        shown = [
-            SegmentationItem(id, dataset.image_path(id))
-            for id in spread(dataset.ids(config["gallery_split"]), config["gallery"])
-        ]
-        own: dict[str, Any] = {}
-        for name, items in ((split, scored), (_FOLDER, shown)):
-            if not items:
-                continue
-            directory = work.directory / name
-            directory.mkdir(exist_ok=True)
-            context = replace(work.context, directory=directory)
-            metrics = segmenter.predict(items, work.inputs["segmenter"].directory, context)
-            _check_predictions(metrics, items, directory, config["segmenter"]["type"])
-            if items is scored:
-                own = {f"mmseg {key}": value for key, value in metrics.items()}
-        return own
+        metrics = _predict(work, scored, split)
+        shown = spread(dataset.ids(config["gallery_split"]), config["gallery"])
+        if shown:
+            _predict(work, _unscored(dataset, shown), _FOLDER)
+        return {f"mmseg {key}": value for key, value in metrics.items()}
 
     def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> LabelMaps:
         return LabelFiles(directory / config["split"])
@@ -200,11 +218,26 @@ class Predict(StageKind):
         }
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
-        for folder in (split, _FOLDER):
+        for folder in (split, _TRAINING, _FOLDER):
             files = LabelFiles(directory / folder)
             if files.path(id).is_file():
                 return files.read(id)
         return None
+
+
+def _unscored(dataset: Dataset, ids: Iterable[str]) -> list[SegmentationItem]:
+    return [SegmentationItem(id, dataset.image_path(id)) for id in ids]
+
+
+def _predict(work: StageWork, items: Sequence[SegmentationItem], folder: str) -> Mapping[str, Any]:
+    """Predict `items` into `folder`; return the framework's own figures."""
+    directory = work.directory / folder
+    directory.mkdir(exist_ok=True)
+    context = replace(work.context, directory=directory)
+    segmenter = _build(work.config, work.dataset)
+    metrics = segmenter.predict(items, work.inputs["segmenter"].directory, context)
+    _check_predictions(metrics, items, directory, work.config["segmenter"]["type"])
+    return cast(Mapping[str, Any], metrics)
 
 
 def predicting(config: Mapping[str, Any], split: str) -> tuple[dict[str, Any], str]:

@@ -6,6 +6,7 @@ A kind of stage is one file in this room with one class derived from `StageKind`
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,6 +64,12 @@ class Node:
     def local(self) -> str:
         """The name inside its chain: ``cam`` for ``round1.cam``."""
         return self.name.removeprefix(f"{self.chain}.") if self.chain else self.name
+
+    @property
+    def heading(self) -> str:
+        """The title with the chain's before it: ``round 1: CAM``."""
+        chain = re.sub(r"^round(\d+)$", r"round \1", self.chain)
+        return f"{chain}: {self.title}" if chain and self.title else self.title
 
     @property
     def short(self) -> str:
@@ -161,6 +168,8 @@ class StageKind(ABC):
         plain: places of sections -> the class whose fields are their keys, beside the parameters of a component that
             may stand there, too.
         random: its result depends on the run's seed. The seed is hashed for such kinds only.
+        trains: what it trains, in words, if it trains a network; told on the card of whatever descends from it in
+            another chain.
         writes_masks: it makes masks itself, for a data set that is generated.
         taints: what it makes from masks carries them on, so no image-level stage may descend from it.
         follows: it only tells something about what it reads, so ``--until`` includes it behind that.
@@ -178,6 +187,7 @@ class StageKind(ABC):
     default_types: ClassVar[Slots] = {}
     plain: ClassVar[Mapping[str, type]] = {}
     random: ClassVar[bool] = False
+    trains: ClassVar[str] = ""
     writes_masks: ClassVar[bool] = False
     taints: ClassVar[bool] = True
     follows: ClassVar[bool] = False

@@ -1,0 +1,262 @@
+"""Earlier chains and rounds: what is planned, what is shared, what is refused, and one run of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_experiment import TINY
+
+from wsssbench.errors import UserError
+from wsssbench.experiment.config import resolve
+from wsssbench.experiment.overrides import apply_overrides
+from wsssbench.experiment.plan import Plan, Settings, make_plan
+from wsssbench.experiment.run import execute
+from wsssbench.experiment.trial import tried
+from wsssbench.plugins import GROUP, loaded_with
+from wsssbench.progress import Silent
+
+PLAIN = {key: value for key, value in TINY.items() if key not in ("refine", "label")}
+SEGMENTER = {
+    "type": "DeepLab",
+    "backbone": {"type": "EfficientNetLite0", "weights": None},
+    "schedule": {"batch_size": 2, "iterations": 1, "lr": 0.01},
+}
+
+
+def with_erasing(*erasing: dict[str, Any], **sections: Any) -> dict[str, Any]:
+    return {**PLAIN, "classifier": {**PLAIN["classifier"], "erasing": list(erasing)}, **sections}
+
+
+GUIDED = with_erasing(
+    {"type": "Guided", "guide": "ordinary.classify"},
+    before={"ordinary": {"classifier": {"erasing": []}}},
+)
+# As SC-CAM: each round learns the clusters of the one before.
+CLUSTERED = with_erasing(
+    {"type": "SubCategory", "clusters": "previous.clusters"},
+    stages={"clusters": {"type": "Cluster", "classifier": "classify"}},
+    rounds=3,
+)
+# As AE-PSL: regions add up.
+MINED = {
+    **PLAIN,
+    "stages": {"mined": {"type": "Mine", "cams": "cam", "add_to": "previous.mined"}},
+    "rounds": 2,
+}
+# As PMM: a segmenter's predictions teach the next one.
+CYCLIC = {
+    **TINY,
+    "segmenter": SEGMENTER,
+    "before": {"once": {"segmenter": {"schedule": {"lr": 0.02}}}},
+    "stages": {"again": {"type": "Copy", "labels": "once.predict.train"}},
+}
+
+
+@pytest.fixture(autouse=True)
+def package() -> Iterator[None]:
+    with loaded_with((EntryPoint("rounds", "methods_with_rounds", GROUP),)):
+        yield
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warnings: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def plan_of(work: Path, config: Any, *overrides: str, heard: Any = None, **changes: Any) -> Plan:
+    settings = Settings(work, "cpu", 1, heard or Silent(), **changes)
+    return make_plan(resolve(apply_overrides(config, overrides)), settings)
+
+
+def hashes(plan: Plan) -> dict[str, str]:
+    return {step.node.name: step.entry.key.hash for step in plan.steps}
+
+
+def names(plan: Plan) -> list[str]:
+    return [step.node.name for step in plan.steps]
+
+
+PLAIN_NODES = ["data", "classify", "cam", "evaluate.cam"]
+
+
+def test_a_guide_is_the_plain_classifier(tmp_path: Path) -> None:
+    """It exists since it is read, and as the plain experiment trains it; the rest of its chain does not."""
+    guided, plain = hashes(plan_of(tmp_path, GUIDED)), hashes(plan_of(tmp_path, PLAIN))
+    assert list(guided) == ["data", "ordinary.classify", "classify", "cam", "evaluate.cam"]
+    assert guided["ordinary.classify"] == plain["classify"] != guided["classify"]
+
+
+def test_without_the_method_it_is_the_plain_plan(tmp_path: Path) -> None:
+    heard, plain = Heard(), hashes(plan_of(tmp_path, PLAIN))
+    assert hashes(plan_of(tmp_path, GUIDED, "classifier.erasing=none", heard=heard)) == plain
+    assert heard.warnings == [
+        "before.ordinary: no stage reads anything of it, so nothing of it is made"
+    ]
+    one_round = hashes(plan_of(tmp_path, CLUSTERED, "rounds=1", heard=heard))
+    assert one_round == plain
+    assert any("previous.clusters" in text and "rounds=2" in text for text in heard.warnings)
+
+
+def test_rounds_are_the_same_work_whatever_their_number_is(tmp_path: Path) -> None:
+    plain = hashes(plan_of(tmp_path, PLAIN))
+    two, three = (hashes(plan_of(tmp_path, CLUSTERED, f"rounds={n}")) for n in (2, 3))
+    assert [name for name in three if not name.startswith("round")] == PLAIN_NODES
+    assert {name: three[f"round1.{name}"] for name in PLAIN_NODES[1:]} == {
+        name: plain[name] for name in PLAIN_NODES[1:]
+    }
+    for name in PLAIN_NODES[1:]:
+        assert two[name] == three[f"round2.{name}"]
+    assert len({three[f"{round}classify"] for round in ("round1.", "round2.", "")}) == 3
+
+
+def test_one_round_may_differ(tmp_path: Path) -> None:
+    """An entry of `before` changes that round, also where it is the last one."""
+    before = {"round2": {"classifier": {"schedule": {"epochs": 2}}}}
+    config = {**CLUSTERED, "before": before}
+    three = plan_of(tmp_path, config)
+    epochs = {
+        name: three[name].node.config["schedule"]["epochs"]
+        for name in ("round1.classify", "round2.classify", "classify")
+    }
+    assert epochs == {"round1.classify": 1, "round2.classify": 2, "classify": 1}
+    two = plan_of(tmp_path, config, "rounds=2")
+    assert hashes(two)["classify"] == hashes(three)["round2.classify"]
+    heard = Heard()
+    plan_of(tmp_path, config, "rounds=1", heard=heard)
+    assert "before.round2 has no effect, since the last round is round1" in heard.warnings
+
+
+def test_optional_references_are_none_in_the_first_round(tmp_path: Path) -> None:
+    heard = Heard()
+    plan = plan_of(tmp_path, MINED, heard=heard)
+    assert plan["round1.mined"].node.config["stage"]["add_to"] is None
+    assert plan["mined"].node.inputs["stage.add_to"] == "round1.mined"
+    assert "round1.evaluate.mined" in plan
+    assert any(text.startswith("round1: stages.mined.add_to") for text in heard.said)
+
+
+def test_chains_share_what_they_have_in_common(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, CYCLIC)
+    shared = {s.node.name: s.same_as for s in plan.steps if s.same_as}
+    assert shared["once.cam"] == "cam" and shared["label"] == "once.label"
+    assert plan["once.segment"].entry.key.hash != plan["segment"].entry.key.hash
+    assert plan["again"].node.inputs["stage.labels"] == "once.predict.train"
+    assert "once.evaluate.predict.train" in plan
+    assert "once.predict" not in plan  # nobody reads it
+
+
+def test_names_of_other_chains(tmp_path: Path) -> None:
+    """With --until and --force, also for short; the last round goes by its number, too."""
+    plan = plan_of(tmp_path, CLUSTERED, until="round2.cam")
+    assert "round2.cam" in plan and "classify" not in plan and "round2.evaluate.cam" in plan
+    assert "refine.rw" in plan_of(tmp_path, {**TINY, "rounds": 2}, until="round2.rw")
+    first = plan_of(tmp_path, {**TINY, "rounds": 2}, until="round1.rw")
+    assert "round1.refine.rw" in first
+    forced = plan_of(tmp_path, CLUSTERED, force=("round1.classify",))
+    assert all(
+        step.forced for step in forced.steps if step.node.name != "data" and not step.same_as
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "overrides", "words"),
+    [
+        (GUIDED, ["classifier.erasing.0.guide=ordinary.cam"],
+         ["guide of Guided in classify='ordinary.cam'", "a classifier", "ordinary.cam makes CAMs"]),
+        (GUIDED, ["classifier.erasing.0.guide=ordinry.classify"], ["did you mean ordinary.classify"]),
+        (GUIDED, ["classifier.erasing.0.guide=classify"], ["stage classify reads itself: classify -> classify"]),
+        (GUIDED, ["before.ordinary.classifier.erasing=Guided(guide=classify)"],
+         ["classify reads itself", "ordinary.classify"]),
+        (GUIDED, ["before.ordinary={'data': {'type': 'VOC2012'}}"], ["'data' is the same in all chains"]),
+        (GUIDED, ["before.ordinary={'name': 'x'}"], ["before.ordinary.name", "the same in all chains"]),
+        (GUIDED, ["before.ordinary=3"], ["before.ordinary=3 has to be dict(...)"]),
+        (GUIDED, ["before={'previous': {}}"], ["a chain cannot be called 'previous'"]),
+        (GUIDED, ["before={'cam': {}}"], ["a chain cannot be called 'cam', as a stage is"]),
+        (GUIDED, ["before.ordinary={'classifer': {}}"], ["did you mean classifier"]),
+        (GUIDED, ["before.ordinary.classifier.pooling=GAPP"], ["before.ordinary", "unknown pooling 'GAPP'"]),
+        (GUIDED, ["before.once.classifier.pooling=GAP"], ["unknown chain 'once'", "ordinary"]),
+        (CLUSTERED, ["rounds=0"], ["rounds=0"]),
+        (CLUSTERED, ["stages.clusters.classifier=previous.classify"],
+         ["stages.clusters.classifier='previous.classify' means nothing in a first round",
+          "before=dict(round1=dict(...))"]),
+        (CYCLIC, ["stages.again.labels=once.predict"], ["reads what once.predict made from masks"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant(
+    tmp_path: Path, config: Any, overrides: list[str], words: list[str]
+) -> None:
+    with pytest.raises(UserError) as error:
+        plan_of(tmp_path, config, *overrides)
+    for word in words:
+        assert word in str(error.value)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("config", [GUIDED, CLUSTERED, MINED, CYCLIC])
+def test_a_resolved_config_is_a_config_of_the_same_work(tmp_path: Path, config: Any) -> None:
+    resolved = resolve(config)
+    assert resolve(resolved) == resolved
+    plan = plan_of(tmp_path, config)
+    assert hashes(plan_of(tmp_path, resolved)) == hashes(plan)
+    assert hashes(plan_of(tmp_path, plan.config)) == hashes(plan)  # what the run's folder keeps
+
+
+def test_overrides_reach_every_chain_but_what_it_pins(tmp_path: Path) -> None:
+    changed = plan_of(tmp_path, GUIDED, "classifier.pooling=GAP", "classifier.schedule.lr=0.02")
+    for name in ("ordinary.classify", "classify"):
+        assert changed[name].node.config["classifier"]["pooling"] == {"type": "GAP"}
+        assert changed[name].node.config["schedule"]["lr"] == 0.02
+    assert changed["ordinary.classify"].node.config["classifier"]["erasing"] == []
+    pinned = plan_of(
+        tmp_path, GUIDED, "before.ordinary.classifier.pooling=GAP", "classifier.schedule.lr=0.02"
+    )
+    own, guide = (pinned[n].node.config for n in ("classify", "ordinary.classify"))
+    assert (own["classifier"]["pooling"]["type"], guide["classifier"]["pooling"]["type"]) == (
+        "GPP",
+        "GAP",
+    )
+    added = apply_overrides(
+        PLAIN, ["+before.wide.classifier.hidden=8", "before.wide.cam.flip=False"]
+    )
+    assert added["before"] == {"wide": {"classifier": {"hidden": 8}, "cam": {"flip": False}}}
+    again = apply_overrides(added, ["before.wide.classifier.hidden=0"])
+    assert again["before"]["wide"]["classifier"] == {"hidden": 0}
+
+
+def test_smoke_reaches_every_chain(tmp_path: Path) -> None:
+    config = {**CLUSTERED, "before": {"round1": {"classifier": {"schedule": {"epochs": 7}}}}}
+    small = plan_of(tmp_path, tried(config, config, True, None))
+    for name in ("round1.classify", "round2.classify", "classify"):
+        schedule = small[name].node.config["schedule"]
+        assert schedule["iterations"] <= 3 and schedule["epochs"] is None
+    assert (
+        small["round1.classify"].node.config["schedule"]
+        == small["classify"].node.config["schedule"]
+    )
+
+
+def test_a_run_with_a_guide(tmp_path: Path) -> None:
+    """The guide stays as it was, and is not among the weights of its user."""
+    plan = plan_of(tmp_path, GUIDED)
+    settings = Settings(tmp_path, "cpu", 1, Silent())
+    execute(plan, settings, only=("data", "ordinary.classify"))
+    guide = plan["ordinary.classify"].entry.directory / "weights.pth"
+    before = guide.read_bytes()
+    happened = execute(plan, settings)
+    assert happened["ordinary.classify"] == "reused" and happened["classify"] == "computed"
+    assert guide.read_bytes() == before
+    own = torch.load(plan["classify"].entry.directory / "weights.pth", weights_only=True)
+    assert own.keys() == torch.load(guide, weights_only=True).keys()
+    assert set(execute(plan_of(tmp_path, GUIDED), settings).values()) == {"reused"}
