@@ -134,8 +134,8 @@ class Label(StageKind):
         )
 
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
-        own = node.name == NODE
-        _build(node.config, dataset, where=self.section if own else f"{_MORE}.{node.name}")
+        own = node.local == NODE
+        _build(node.config, dataset, where=self.section if own else f"{_MORE}.{node.local}")
 
     def run(self, work: StageWork) -> dict[str, Any]:
         """Make the label map of every image of the splits."""
