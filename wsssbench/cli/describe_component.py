@@ -147,7 +147,9 @@ def _place(kind: str, written: dict[str, Any]) -> tuple[str, Any, str]:
     from wsssbench.stages import places
 
     lists = places("lists")
-    place = next(place for place, other in {**places("slots"), **lists}.items() if other == kind)
+    place = next(
+        place for place, other in {**places("slots"), **lists}.items() if kind in other.split("|")
+    )
     section, _, key = place.replace("*", "mine").partition(".")
     content: Any = [written] if place in lists else written
     path = place.replace("*", "mine")
