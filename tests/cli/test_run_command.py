@@ -70,7 +70,10 @@ def run(config: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         ),
         (["--set", "+refine.rw.backbone.weight='x'"], ["'weight'", "did you mean weights"]),
         (["--set", "label.input=walk"], ["label.input: unknown artefact 'walk': known: cam, "]),
-        (["--set", "label.confidence=5"], ["label: confidence=5", ">= 0 and <= 1"]),
+        (
+            ["--set", "label.confidence=5"],
+            ["label (labelling FromScores): confidence=5", ">= 0 and <= 1"],
+        ),
         (["--set", "+evaluate.thresholds=(0.6, 0.0, 0.1)"], ["evaluate.thresholds"]),
         (["--set", "nonsense"], ["of the form key.subkey=value"]),
         (["--set", "seed=abc"], ["seed='abc' has to be int"]),

@@ -10,6 +10,7 @@ import broken_backbones
 import broken_cams
 import broken_data_sets
 import broken_erasings
+import broken_labellings
 import broken_objectives
 import broken_poolings
 import broken_refinements
@@ -28,6 +29,7 @@ MODULES: dict[str, ModuleType] = {
     "objective": broken_objectives,
     "cam": broken_cams,
     "refinement": broken_refinements,
+    "labelling": broken_labellings,
     "segmenter": broken_segmenters,
     "stage": broken_stages,
 }
@@ -133,6 +135,17 @@ BROKEN = [
     ("refinement", "FitsNothing", "fits and loads", "fit() leaves no file"),
     ("refinement", "FailsToFit", "fits and loads", "IndexError: no class"),
     ("refinement", "ForgetsToLoad", "fits and loads", "load() in a new instance raised"),
+    ("labelling", "TakesLabelMaps", "declares", "its `takes` is ("),
+    ("labelling", "UnknownLevel", "declares", "'treshold'"),
+    ("labelling", "Wide", "label maps", "label() returns int64 of shape (40, 56)"),
+    ("labelling", "SizeOfMaps", "label maps", "label() returns uint8 of shape (20, 28)"),
+    ("labelling", "OtherClass", "label maps", "its label map has the value 3"),
+    ("labelling", "EvenSizes", "odd sizes", "an image (61, 43) with"),
+    ("labelling", "NeedsClass", "no class", "with the classes [] raised AssertionError"),
+    ("labelling", "NeedsActivation", "no activation", "raised AssertionError"),
+    ("labelling", "RandomLabels", "deterministic", "give different label maps"),
+    ("labelling", "ChangesCam", "inputs unchanged", "changes the CAM in place"),
+    ("labelling", "WithLambda", "spawned process", "pickling an instance raised"),
     ("segmenter", "TrainsNothing", "trains", "train() leaves no file"),
     ("segmenter", "NeedsEveryClass", "trains", "one of them without a class raised"),
     ("segmenter", "TrainsAgain", "trains once", "predicts something else"),
@@ -218,7 +231,7 @@ def findings_of(rig: Rig, kind: str, name: str, **options: Any) -> dict[str, Fin
 
 @pytest.mark.parametrize(
     ("kind", "name"), [*((kind, "Good") for kind in MODULES), ("refinement", "GoodFitted"),
-                       ("refinement", "CamsOnly"), ("pooling", "Derived")]
+                       ("refinement", "CamsOnly"), ("labelling", "ReadsLabelMaps"), ("pooling", "Derived")]
 )  # fmt: skip
 def test_a_good_component_has_no_problem(rig: Rig, kind: str, name: str) -> None:
     findings = findings_of(rig, kind, name)

@@ -25,7 +25,7 @@ ROOMS = [
     ("results",),
     ("experiment",),
     ("stages",),
-    ("segmenters", "refinements"),
+    ("segmenters", "refinements", "labelling"),
     ("training",),
     ("models",),
     ("datasets",),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from wsssbench.files.artefacts import write_scores
 from wsssbench.files.images import read_label
@@ -19,10 +20,21 @@ from wsssbench.stages.stage import StageWork, ids_of
 
 
 class Lists:
-    """As much of a data set as `ids_of` needs."""
+    """As much of a data set as the stage needs: images of 10 x 8 pixels in `folder`."""
+
+    classes = tuple("ABCDEFGHIJ")
+
+    def __init__(self, folder: Path = Path()) -> None:
+        self.folder = folder
 
     def ids(self, split: str) -> list[str]:
         return {"train_aug": ["b", "a", "x"], "train": ["a", "c"]}[split]
+
+    def labels(self, split: str) -> np.ndarray:
+        return np.ones((len(self.ids(split)), 10), np.float32)
+
+    def image_path(self, id: str) -> Path:
+        return self.folder / f"{id}.png"
 
 
 def test_an_image_of_two_splits_is_one_image() -> None:
@@ -41,10 +53,12 @@ def test_the_stage_writes_a_label_map_per_image(tmp_path: Path) -> None:
         folder.mkdir()
     for id, one in scores.items():
         write_scores(given / f"{id}.npz", one)
-    config = {"confidence": 0.4, "splits": ("train_aug", "train")}
+        Image.new("RGB", (8, 10)).save(tmp_path / f"{id}.png")
+    component = {"type": "FromScores", "confidence": 0.4}
+    config = {"labelling": component, "splits": ("train_aug", "train")}
     context = RunContext(target, "cpu", 1, 0, Silent())
     inputs = {"given": ScoreFiles(given)}
-    work = StageWork("label", config, inputs, {}, Lists(), context)  # type: ignore[arg-type]
+    work = StageWork("label", config, inputs, {}, Lists(tmp_path), context)  # type: ignore[arg-type]
     assert Label().run(work) == {"images": 4}
     for id, one in scores.items():
         expected = label_map(one.planes, one.classes, one.size, 0.4)

@@ -22,6 +22,11 @@ def register(registries: Registries) -> None:
         summary="AffinityNet: learned pixel affinities, then a random walk over the CAMs",
         reference="Ahn & Kwak, CVPR 2018",
     )
+    registries.labelling.add(
+        "FromScores",
+        "wsssbench.labelling.from_scores:FromScores",
+        summary="the best class of every pixel; of CAMs, where it exceeds a threshold",
+    )
     registries.segmenter.add(
         "DeepLab",
         "wsssbench.segmenters.deeplab:DeepLab",

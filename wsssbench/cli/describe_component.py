@@ -70,6 +70,8 @@ def _parts(component: Component, registries: Registries, width: int) -> Iterator
 
 
 def _parameter(parameter: Parameter, text: str, width: int) -> str:
+    if parameter.artefacts:
+        text = f"{text} {_named(parameter)}".strip()
     required = parameter.default is inspect.Parameter.empty
     default = ", required" if required else f" = {parameter.default!r}"
     head = textwrap.fill(
@@ -77,6 +79,17 @@ def _parameter(parameter: Parameter, text: str, width: int) -> str:
         subsequent_indent=" " * 10, break_long_words=False,
     )  # fmt: skip
     return f"{head}\n{paragraphs(text, width, ' ' * 6)}" if text else head
+
+
+def _named(parameter: Parameter) -> str:
+    """Return what a reference has to name."""
+    from wsssbench.interfaces import Photos
+    from wsssbench.registry import called
+
+    if Photos in parameter.artefacts:
+        return "Give the key of a split, e.g. 'train'."
+    made = called(parameter.artefacts)
+    return f"Give the name of a stage that makes {made}; of another chain with its name before: 'round1.NAME'."
 
 
 def _contract(kind: str, width: int) -> str:
@@ -134,7 +147,9 @@ def _place(kind: str, written: dict[str, Any]) -> tuple[str, Any, str]:
     from wsssbench.stages import places
 
     lists = places("lists")
-    place = next(place for place, other in {**places("slots"), **lists}.items() if other == kind)
+    place = next(
+        place for place, other in {**places("slots"), **lists}.items() if kind in other.split("|")
+    )
     section, _, key = place.replace("*", "mine").partition(".")
     content: Any = [written] if place in lists else written
     path = place.replace("*", "mine")

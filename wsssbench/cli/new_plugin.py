@@ -24,7 +24,7 @@ def new(
     kind: Annotated[
         str,
         typer.Option(
-            help="pooling, erasing, objective, refinement, segmenter, stage, cam, dataset or backbone",
+            help="pooling, erasing, objective, refinement, labelling, segmenter, stage, cam, dataset, backbone",
             autocompletion=complete.kinds,
         ),
     ] = "",

@@ -20,6 +20,7 @@ from wsssbench.contract import (
     cam,
     dataset,
     every,
+    labelling,
     objective,
     pooling,
     refinement,
@@ -42,6 +43,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "objective": objective.CHECKS,
     "cam": cam.CHECKS,
     "refinement": refinement.CHECKS,
+    "labelling": labelling.CHECKS,
     "segmenter": segmenter.CHECKS,
     "stage": stage.CHECKS,
 }

@@ -23,6 +23,7 @@ from wsssbench.interfaces import (
     FitItem,
     LabelMaps,
     Output,
+    Photo,
     Photos,
     Pooled,
     Pooling,
@@ -45,6 +46,7 @@ SUPPLIED: dict[str, tuple[Any, ...]] = {
     "objective": (K, CHANNELS),
     "cam": (),
     "refinement": (),
+    "labelling": (CLASSES,),
     "segmenter": (CLASSES,),
     "stage": (CLASSES,),
 }
@@ -52,6 +54,7 @@ CALLS = dict.fromkeys(SUPPLIED, "()") | {
     "pooling": "(num_classes)",
     "erasing": "(num_classes, channels)",
     "objective": "(num_classes, channels)",
+    "labelling": "(classes)",
     "segmenter": "(classes)",
     "stage": "(classes)",
 }
@@ -193,6 +196,13 @@ def write_photos(directory: Path) -> Photos:
         labels[[value - 1 for value in classes]] = 1
         photos.append(FilePhoto(path.stem, path, labels))
     return Photos(photos)
+
+
+def cam_of(photo: Photo) -> Cam:
+    """The CAM of one of `write_photos`."""
+    seed = int(photo.id.rpartition("_")[2])
+    (height, width), classes = _PHOTOS[seed]
+    return make_cam(seed, height, width, classes)
 
 
 class SampleClassifier(TrainedClassifier):

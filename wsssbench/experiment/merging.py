@@ -20,7 +20,8 @@ def merged(there: Any, value: Any, path: str) -> Any:
     if kind_in(places("lists"), path) is not None:
         return _merged_list(there or [], value, path)
     if component_kind(path) is not None and isinstance(value, str):
-        same = isinstance(there, Mapping) and there.get("type") == value
+        default = kind_in(places("default_types"), path)
+        same = isinstance(there, Mapping) and there.get("type", default) == value
         return there if same else {"type": value}
     if not isinstance(value, Mapping):
         return value
@@ -70,7 +71,7 @@ def difference(of: Any, base: Any, pinned: Any = None) -> Any:
 
 
 def kind_in(patterns: Mapping[str, str], path: str) -> str | None:
-    """Return the kind of component that stands at `path`, by these `patterns`; None if none does."""
+    """Return what `patterns` say of `path`, such as the kind of component that stands there; None if nothing."""
     pattern = pattern_of(patterns, path)
     return patterns[pattern] if pattern else None
 

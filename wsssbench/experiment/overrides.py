@@ -218,19 +218,20 @@ def _declared(node: Mapping[str, Any], here: str) -> dict[str, Any]:
 
 def _parameters(node: Mapping[str, Any], here: str) -> dict[str, Parameter]:
     """Return the parameters of what stands at `here`: a component, a plain section, or the top level."""
-    name = node.get("type")
     if not here:
         return signature_parameters(Top)
-    if isinstance(name, str):
-        registries, kind = load().registries, component_kind(here)
-        return {
-            key: parameter
-            for component in registries.find(name)
-            if kind in (None, component.kind)
-            for key, parameter in registries[component.kind].parameters(name).items()
-        }
     pattern = pattern_of(PLAIN, here)
-    return signature_parameters(PLAIN[pattern]) if pattern else {}
+    beside = signature_parameters(PLAIN[pattern]) if pattern else {}
+    name = node.get("type", kind_in(places("default_types"), here))
+    if not isinstance(name, str):
+        return beside
+    registries, kinds = load().registries, component_kind(here)
+    return {
+        key: parameter
+        for component in registries.find(name)
+        if kinds is None or component.kind in kinds.split("|")
+        for key, parameter in registries[component.kind].parameters(name).items()
+    } | beside
 
 
 def _annotation(config: Mapping[str, Any], parts: Sequence[str]) -> Any:

@@ -29,6 +29,7 @@ from wsssbench.interfaces.artefacts import (
 )
 from wsssbench.interfaces.augmentation import Augmentation
 from wsssbench.interfaces.dataset import Dataset
+from wsssbench.interfaces.labelling import Labelling
 from wsssbench.interfaces.network import (
     Backbone,
     CamInference,
@@ -65,6 +66,7 @@ __all__ = [
     "Erasing",
     "FitItem",
     "LabelMaps",
+    "Labelling",
     "Losses",
     "Objective",
     "Output",

@@ -6,14 +6,14 @@ types, shapes and dtypes of tensors; values of the arrays of one image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces.values import Cam, Losses, Pooled, Scores
+from wsssbench.interfaces.values import IGNORE, Cam, Losses, Pooled, Scores
 
 
 class BrokenContractError(UserError):
@@ -158,6 +158,26 @@ def need_scores(
         image=image,
         present=present,
         component=component,
+    )
+
+
+def need_label_map(
+    label: Any, image: tuple[int, int], allowed: Collection[int], component: str = ""
+) -> None:
+    """The label map (H, W) uint8 of an `image` (H, W): `allowed` values, and 255."""
+    need(
+        isinstance(label, np.ndarray) and label.dtype == np.uint8 and label.shape == image,
+        f"of an image {image} label() returns {described(label)}",
+        "a label map (H, W) of uint8 is needed",
+        component,
+    )
+    strange = sorted(set(np.unique(label).tolist()) - {*allowed, IGNORE})
+    need(
+        not strange,
+        f"of an image {image} its label map has the value {(strange or [0])[0]}",
+        f"values are 0, classes ({', '.join(map(str, sorted(set(allowed) - {0}))) or 'none here'}), and {IGNORE} where "
+        "it is ignored",
+        component,
     )
 
 

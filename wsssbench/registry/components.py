@@ -32,6 +32,7 @@ KINDS = {
     "augmentation": "Augmentation",
     "cam": "CamInference",
     "refinement": "Refinement",
+    "labelling": "Labelling",
     "segmenter": "Segmenter",
     "stage": "Stage",
 }
@@ -144,6 +145,7 @@ class Registries:
     augmentation: Registry
     cam: Registry
     refinement: Registry
+    labelling: Registry
     segmenter: Registry
     stage: Registry
 

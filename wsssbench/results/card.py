@@ -60,4 +60,14 @@ def _worded(key: str, value: Any) -> tuple[str, CardValue]:
         return key, ", ".join(map(str, value)) or "1.0"
     if key == "crf":
         return key, " + ".join(value) or "none"
+    if isinstance(value, Mapping) and "type" in value:
+        return key, _component(value)
     return key, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _component(config: Mapping[str, Any]) -> str:
+    """A component as it would be called, ``Name(key=value)``, without the artefacts that it reads."""
+    plain = (str, int, float, bool, tuple, list, dict, type(None))
+    given = {key: value for key, value in config.items() if isinstance(value, plain)}
+    name = given.pop("type")
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in given.items())})"

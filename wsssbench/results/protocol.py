@@ -13,7 +13,7 @@ from wsssbench.results.run import CardValue, Evaluation
 from wsssbench.results.run_files import config_at
 
 # What a card has only where it applies: its absence means "none". Other entries are there, or do not concern the run.
-_OPTIONAL = ("held out", "cams", "crf", "scales", "flip", "initial weights")
+_OPTIONAL = ("held out", "cams", "crf", "scales", "flip", "initial weights", "labelling", "loss")
 # What a card tells about a method: that is what comparisons are about.
 _METHOD = ("classification weight", "starts from")
 _CHOICES = {

@@ -41,6 +41,11 @@ SCAFFOLDS = {
         "a background score beside the maps, and all of them smoothed",
         "--set \"+refine.mine={component}(input='cam')\" --until mine",
     ),
+    "labelling": Scaffold(
+        "confident pixels of a CAM, the others are ignored",
+        "--set \"label={component}(input='cam')\" --until label",
+        "Ahn et al., CVPR 2019",
+    ),
     "segmenter": Scaffold(
         "a small fully convolutional network in plain PyTorch",
         "--set segmenter={component}",

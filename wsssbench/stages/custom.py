@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.errors import CorruptArtefactError, UserError, unknown
 from wsssbench.files.image_lists import first_few
 from wsssbench.interfaces import Artefact, Dataset, Photos, Stage
 from wsssbench.ops.label_map import label_map
@@ -24,8 +24,10 @@ from wsssbench.registry import Registries
 from wsssbench.stages.evaluate import FORMATS
 from wsssbench.stages.handles import CamFiles, LabelFiles, ScoreFiles, files_of, photos_of
 from wsssbench.stages.infer_cams import heat
+from wsssbench.stages.label import is_labelling, labellings, resolve_labelling
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
+    Input,
     Node,
     Nodes,
     SplitUse,
@@ -43,27 +45,30 @@ class Custom(StageKind):
     name = "custom"
     section = _SECTION
     default = {}
-    slots = {"stages.*": "stage"}
+    slots = {"stages.*": "stage|labelling"}
+    plain = {"stages.*": Input}
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         for name in given:
             if not str(name).replace("_", "").isalnum():
                 raise UserError(f"{_SECTION}.{name}: a stage cannot be called '{name}'")
-        return {n: registries.stage.resolve(item, f"{_SECTION}.{n}") for n, item in given.items()}
+        return {
+            name: _resolved(item, f"{_SECTION}.{name}", registries) for name, item in given.items()
+        }
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         config = nodes.config
         if config[IMPORTED_LABELS]:
             return ()
-        return [name for name in config[_SECTION] if _class(config, name).makes in FORMATS]
+        return [name for name in _stages(config) if _class(config, name).makes in FORMATS]
 
     def lazy_names(self, nodes: Nodes) -> Iterable[str]:
         config = nodes.config
-        return [name for name in config[_SECTION] if _class(config, name).makes not in FORMATS]
+        return [name for name in _stages(config) if _class(config, name).makes not in FORMATS]
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
         """Return the use of the test split: of the others, the core's own stages have more to say."""
-        read = {key for name in config[_SECTION] for key in _class(config, name).splits}
+        read = {key for name in _stages(config) for key in _class(config, name).splits}
         return {"test": SplitUse("is read by a stage", labels=False)} if "test" in read else {}
 
     def node(self, name: str, nodes: Nodes) -> Node:
@@ -113,6 +118,22 @@ class Custom(StageKind):
         except CorruptArtefactError:
             scores = ScoreFiles(directory).read(id)
             return label_map(scores.planes, scores.classes, scores.size)
+
+
+def _resolved(section: Any, where: str, registries: Registries) -> dict[str, Any]:
+    if is_labelling(section, registries):
+        return resolve_labelling(section, where, registries)
+    name = section.get("type") if isinstance(section, Mapping) else None
+    if isinstance(name, str) and name not in registries.stage.components:
+        known = (*registries.stage.components, *registries.labelling.components)
+        raise UserError(f"{where}: {unknown('stage or labelling', name, known)}")
+    return registries.stage.resolve(section, where)
+
+
+def _stages(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of stages in the section; those of labellings are `Label`'s."""
+    others = set(labellings(config[_SECTION]))
+    return [name for name in config[_SECTION] if name not in others]
 
 
 def _figures(result: Any, where: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from wsssbench.stages import infer_cams
 from wsssbench.stages.handles import ScoreFiles, photos_of
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
+    Input,
     Node,
     Nodes,
     StageKind,
@@ -132,7 +133,7 @@ class Refine(StageKind):
     section = _SECTION
     default = {}
     slots = {"refine.*": "refinement", "refine.*.backbone": "backbone"}
-    plain = {"refine.*.schedule": Schedule}
+    plain = {"refine.*": Input, "refine.*.schedule": Schedule}
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         resolved: dict[str, dict[str, Any]] = {}

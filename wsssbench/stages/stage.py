@@ -72,8 +72,12 @@ class Node:
 
     def in_chain(self, text: str) -> str:
         """Return `text` with the chain before it that it is about; empty if `text` is."""
-        chain = re.sub(r"^round(\d+)$", r"round \1", self.chain)
-        return f"{chain}: {text}" if chain and text else text
+        return f"{self.chain_title}: {text}" if self.chain and text else text
+
+    @property
+    def chain_title(self) -> str:
+        """The chain as people call it: ``round 1`` for ``round1``; empty for the last one."""
+        return re.sub(r"^round(\d+)$", r"round \1", self.chain)
 
     @property
     def short(self) -> str:
@@ -141,6 +145,18 @@ class Nodes(Protocol):
         """Return the split that the config's ``splits`` has under `name`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """The key of a section beside the parameters of its component.
+
+    Attributes:
+        input: the stage whose result it reads for every image: ``cam``, a refinement, or one under ``stages``; None if
+            it reads none, of a refinement also the one before it.
+    """
+
+    input: str | None = None
+
+
 Slots = Mapping[str, str]
 
 
@@ -153,9 +169,12 @@ class StageKind(ABC):
         section: its key at the top level of a config; empty if it has none of its own.
         required: the section has to be given. Otherwise `default` stands for it.
         default: an empty dict, or None where absence means something.
-        slots: places in a config (``*`` for a name of the user's) -> kind of the component that stands there.
+        slots: places in a config (``*`` for a name of the user's) -> kind of the component that stands there, or kinds
+            with ``|`` between.
         lists: places that hold a list of components -> their kind.
-        plain: places of sections that are no components -> the class whose fields are their keys.
+        default_types: places -> type of the component that stands there where a config gives none.
+        plain: places of sections -> the class whose fields are their keys, beside the parameters of a component that
+            may stand there, too.
         random: its result depends on the run's seed. The seed is hashed for such kinds only.
         trains: what it trains, in words, if it trains a network; told on the card of whatever descends from it in
             another chain.
@@ -173,6 +192,7 @@ class StageKind(ABC):
     default: ClassVar[Any] = None
     slots: ClassVar[Slots] = {}
     lists: ClassVar[Slots] = {}
+    default_types: ClassVar[Slots] = {}
     plain: ClassVar[Mapping[str, type]] = {}
     random: ClassVar[bool] = False
     trains: ClassVar[str] = ""
