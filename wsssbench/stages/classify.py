@@ -47,6 +47,7 @@ from wsssbench.stages.stage import (
     StageKind,
     StageWork,
     distinct,
+    with_precision,
     with_short_training,
 )
 from wsssbench.training.checkpoints import REMEDY, load_weights
@@ -159,7 +160,8 @@ class Classify(StageKind):
 
         def attempt(side: int) -> None:
             photos = np.stack([normalise(tiny_photo(side))] * images)
-            training_step(task, {"images": torch.from_numpy(photos), "labels": labels}, device)
+            batch = {"images": torch.from_numpy(photos), "labels": labels}
+            training_step(task, batch, schedule, device)
 
         try:
             _tell_warnings(classifier, crop, images, work.context.progress)
@@ -198,7 +200,8 @@ class Classify(StageKind):
         return ClassifierFile(directory, config["classifier"], len(dataset.classes))
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
-        return {"initial weights": {"backbone": node.config["classifier"]["backbone"]}}
+        start = {"initial weights": {"backbone": node.config["classifier"]["backbone"]}}
+        return with_precision(start, "classifier", node.config["schedule"]["amp"])
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from wsssbench.stages.stage import (
     at_one_scale,
     distinct,
     with_nested,
+    with_precision,
     with_short_training,
 )
 from wsssbench.training.schedule import Schedule
@@ -190,7 +191,7 @@ class Predict(StageKind):
         test = segmenter.get("test") or {}
         crf = test.get("crf")
         start = {key: segmenter[key] for key in ("backbone", "init") if segmenter.get(key)}
-        return {
+        card = {
             **{key: value for key, value in above.items() if key in ("imported", "labels")},
             "scales": tuple(test.get("scales", ())),
             "flip": bool(test.get("flip", False)),
@@ -198,6 +199,8 @@ class Predict(StageKind):
             "initial weights": start,
             "labels_at_inference": False,
         }
+        schedule = segmenter.get("schedule") or {}
+        return with_precision(card, "segmenter", schedule.get("amp"))
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
         for folder in (split, _FOLDER):
