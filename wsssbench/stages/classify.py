@@ -201,7 +201,7 @@ class Classify(StageKind):
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         start = {"initial weights": {"backbone": node.config["classifier"]["backbone"]}}
-        return with_precision(start, "classifier", node.config["schedule"]["amp"])
+        return with_precision(start, self.section, node.config["schedule"]["amp"])
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ class Predict(StageKind):
             "labels_at_inference": False,
         }
         schedule = segmenter.get("schedule") or {}
-        return with_precision(card, "segmenter", schedule.get("amp"))
+        return with_precision(card, _SECTION, schedule.get("amp"))
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
         for folder in (split, _FOLDER):
