@@ -323,6 +323,28 @@ def test_weights_that_are_not_finite_are_not_read(tmp_path):
         load_weights(Toy(), tmp_path / "w.pth")
 
 
+def test_bfloat16_computes_the_losses_in_it_and_keeps_the_weights_in_float32(tmp_path):
+    seen, trained = [], {}
+
+    class Watched(Toy):
+        def forward(self, batch, progress):
+            seen.append(torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu"))
+            return super().forward(batch, progress)
+
+    for name, amp in (("full", False), ("mixed", "bfloat16"), ("again", "bfloat16")):
+        seed_everything(7)
+        path = train(Watched(0.0), Points(), replace(SCHEDULE, amp=amp), context(tmp_path / name))
+        trained[name] = torch.load(path)
+        assert {True: {torch.bfloat16}, False: {False}}[bool(amp)] == set(seen)
+        seen.clear()
+    assert same(trained["mixed"], trained["again"])
+    for name, full in trained["full"].items():
+        mixed = trained["mixed"][name]
+        assert mixed.dtype == full.dtype
+        torch.testing.assert_close(mixed, full, rtol=0.05, atol=0.02)
+    assert not same(trained["mixed"], trained["full"])
+
+
 def test_mistakes_are_known_before_training(tmp_path):
     class Nothing(Points):
         def __len__(self):
