@@ -393,12 +393,21 @@ def test_checkpoints_keep_two(tmp_path):
     assert checkpoints.latest() == (tmp_path / "iteration_0000010.pth", [])
 
 
-def test_two_ranks_train_one_network_on_the_same_batches(tmp_path):
-    """Started by torchrun, as users do; the other tests of two ranks fork theirs."""
+def by_torchrun(directory: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [sys.executable, *launcher, str(PROGRAM), str(tmp_path / "two"), "0"]
+    command = [sys.executable, *launcher, str(PROGRAM), str(directory), "0"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def forked(directory: Path) -> None:
+    trained_by_two_ranks(directory, "0")
+
+
+# As users do, in the slow set: three times the seconds of the imports.
+@pytest.mark.parametrize("start", [forked, pytest.param(by_torchrun, marks=pytest.mark.slow)])
+def test_two_ranks_train_one_network_on_the_same_batches(tmp_path, start):
+    start(tmp_path / "two")
     first, second = (
         torch.load(tmp_path / "two" / f"rank{r}.pth", weights_only=True) for r in (0, 1)
     )
