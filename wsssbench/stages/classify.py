@@ -38,6 +38,7 @@ from wsssbench.stages.stage import (
     StageKind,
     StageWork,
     distinct,
+    with_precision,
     with_short_training,
 )
 from wsssbench.training.checkpoints import REMEDY, load_weights
@@ -173,7 +174,9 @@ class Classify(StageKind):
         warn = work.context.progress.warn
         try:
             tell_warnings(classifier, crop, images, lambda text: warn(f"{NODE}: {text}"))
-            on_tiny_images(lambda side: training_step(task, tiny.batch(side), device), crop, stride)
+            on_tiny_images(
+                lambda side: training_step(task, tiny.batch(side), schedule, device), crop, stride
+            )
         except BrokenContractError:
             raise
         except UserError as error:
@@ -215,6 +218,7 @@ class Classify(StageKind):
         card: dict[str, Any] = {"initial weights": {"backbone": network["backbone"]}}
         if INIT in node.inputs:  # from random weights, if it was not that one's
             card = {"initial weights": above["initial weights"], "starts from": node.inputs[INIT]}
+        card = with_precision(card, self.section, node.config["schedule"]["amp"])
         weight = _classification_weight(network)
         return card if weight == 1 else {**card, "classification weight": weight}
 

@@ -54,7 +54,7 @@ def train(
 
     Raises:
         UserError: empty data set, the training has diverged (loss or weights), batch size that the ranks cannot
-            share, amp without a GPU.
+            share, float16 without a GPU.
     """
     ranks.init(context.device)
     if is_trained(context.directory):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wsssbench.errors import UserError
 from wsssbench.parallel import ranks
+from wsssbench.training.precision import mixed_precision
 from wsssbench.training.schedule import Schedule, check_schedule
 from wsssbench.training.task import TrainingTask
 
@@ -62,10 +63,13 @@ def on_tiny_images(attempt: Callable[[int], Any], crop: int, stride: int) -> Non
             attempt(crop)
 
 
-def training_step(task: TrainingTask, batch: Mapping[str, Any], device: str) -> None:
-    """Compute the losses of `task` on `batch`, in training mode, and their gradient."""
+def training_step(
+    task: TrainingTask, batch: Mapping[str, Any], schedule: Schedule, device: str
+) -> None:
+    """Compute the losses of `task` on `batch`, in training mode and the precision of `schedule`, and their gradient."""
     task.to(device).train()
-    losses = task(_on_device(dict(batch), device), PROGRESS)
+    with mixed_precision(schedule, device):
+        losses = task(_on_device(dict(batch), device), PROGRESS)
     torch.stack([term.reshape(()) for term in losses.terms.values()]).sum().backward()
 
 

@@ -182,7 +182,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
     """Train `job` and save its weights as ``weights.pth`` in the context's directory; resume if interrupted.
 
     Raises:
-        UserError: the training has diverged (loss or weights), the schedule does not fit the ranks, mixed precision
+        UserError: the training has diverged (loss or weights), the schedule does not fit the ranks, float16
             without a GPU.
     """
     check_schedule(schedule, ranks.world_size(), context.device, f"{title}: schedule")

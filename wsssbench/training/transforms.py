@@ -11,7 +11,6 @@ from typing import Annotated
 import numpy as np
 from PIL import Image
 from pydantic import Field
-from torchvision.transforms import functional as TF
 
 from wsssbench.interfaces import IGNORE
 from wsssbench.models.preprocess import normalise, resize_image
@@ -111,6 +110,9 @@ def _jitter(
     image: np.ndarray, strength: tuple[float, float, float, float], rng: np.random.Generator
 ) -> np.ndarray:
     """Brightness, contrast, saturation and hue by random factors, in random order."""
+    # here, since torchvision takes as long to import as torch, and only a training needs it
+    from torchvision.transforms import functional as TF
+
     adjust = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
     low = [max(0.0, 1 - s) for s in strength[:3]] + [-strength[3]]
     high = [1 + s for s in strength[:3]] + [strength[3]]
