@@ -58,8 +58,8 @@ def test_the_built_in_components_are_among_those_tested() -> None:
     names = {(component.kind, component.name) for component in COMPONENTS}
     assert {("pooling", "GAP"), ("pooling", "GPP")} <= names
     assert {("erasing", "AEFT"), ("erasing", "AEFTReleased"), ("erasing", "RigidErasing")} <= names
-    # Stages come from plugins of others only.
-    assert {c.kind for c in COMPONENTS} >= {r.kind for r in REGISTRIES} - {"stage"}
+    # Stages and losses come from plugins of others only.
+    assert {c.kind for c in COMPONENTS} >= {r.kind for r in REGISTRIES} - {"stage", "loss"}
 
 
 @pytest.mark.filterwarnings("ignore:GPP. bin:UserWarning")

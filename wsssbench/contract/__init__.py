@@ -22,6 +22,7 @@ from wsssbench.contract import (
     erasing,
     every,
     labelling,
+    loss,
     pooling,
     refinement,
     segmenter,
@@ -43,6 +44,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "cam": cam.CHECKS,
     "refinement": refinement.CHECKS,
     "labelling": labelling.CHECKS,
+    "loss": loss.CHECKS,
     "segmenter": segmenter.CHECKS,
     "stage": stage.CHECKS,
 }

@@ -46,6 +46,7 @@ SUPPLIED: dict[str, tuple[Any, ...]] = {
     "cam": (),
     "refinement": (),
     "labelling": (CLASSES,),
+    "loss": (),
     "segmenter": (CLASSES,),
     "stage": (CLASSES,),
 }

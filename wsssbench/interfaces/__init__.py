@@ -29,6 +29,7 @@ from wsssbench.interfaces.artefacts import (
 )
 from wsssbench.interfaces.dataset import Dataset
 from wsssbench.interfaces.labelling import Labelling
+from wsssbench.interfaces.loss import SegmentationBatch, SegmentationLoss
 from wsssbench.interfaces.network import Backbone, CamInference, Classifier, Erasing, Pooling
 from wsssbench.interfaces.refinement import FitItem, Refinement
 from wsssbench.interfaces.segmenter import SegmentationItem, Segmenter
@@ -68,7 +69,9 @@ __all__ = [
     "RunContext",
     "ScoreMaps",
     "Scores",
+    "SegmentationBatch",
     "SegmentationItem",
+    "SegmentationLoss",
     "Segmenter",
     "Stage",
     "TrainedClassifier",

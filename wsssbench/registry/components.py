@@ -31,6 +31,7 @@ KINDS = {
     "cam": "CamInference",
     "refinement": "Refinement",
     "labelling": "Labelling",
+    "loss": "SegmentationLoss",
     "segmenter": "Segmenter",
     "stage": "Stage",
 }
@@ -142,6 +143,7 @@ class Registries:
     cam: Registry
     refinement: Registry
     labelling: Registry
+    loss: Registry
     segmenter: Registry
     stage: Registry
 
