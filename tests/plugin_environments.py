@@ -45,7 +45,7 @@ def make_venv(directory: Path) -> dict[str, str]:
 
     Its `pip` downloads nothing: what packages depend on, and what builds them, is taken from here.
     """
-    venv.create(directory, with_pip=True, symlinks=True)
+    venv.create(directory, symlinks=True)  # pip is that of this environment
     bin_, python = directory / "bin", directory / "bin" / "python"
     (place,) = directory.glob("lib/python*/site-packages")
     # addsitedir, other than PYTHONPATH, also follows the .pth files of editable installations

@@ -2,7 +2,7 @@
 
 A forked process computes the same, ends the same and dies of SIGKILL the same as one whose Python was started for it;
 what it saves are the four seconds of imports. One test of each kind starts Python itself all the same:
-``test_engine`` a program of two ranks by torchrun, ``test_smoke`` the command line.
+``test_smoke`` the command line and, in the slow set, ``test_engine`` a program of two ranks by torchrun.
 """
 
 from __future__ import annotations
@@ -148,6 +148,8 @@ def _run(
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
+    added = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [path for path in added if path and path not in sys.path]
     sys.argv = [str(program), *arguments]
     if isinstance(program, Path):
         sys.path.insert(0, str(program.parent))

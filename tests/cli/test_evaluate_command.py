@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from in_process import call, refused
 from naive_evaluation import predicted_at, scores_of
 from PIL import Image
+from warm_processes import WarmProcess
 
 from wsssbench.files.artefacts import write_cam
 from wsssbench.files.images import write_label
@@ -149,18 +148,18 @@ def test_affinitynet_style_lists(files: Files) -> None:
     assert files.json("png") == before
 
 
-def test_what_the_terminal_shows(files: Files, command: Callable[..., Any]) -> None:
-    done = command(*files.arguments("psa", "--threshold", "0.35"))
+def test_what_the_terminal_shows(files: Files) -> None:
+    done = call(*files.arguments("psa", "--threshold", "0.35"))
     wanted = files.expected(0.35)
-    assert f"mIoU {wanted['miou']:.2f}" in done.stdout
-    assert "threshold 0.35 (fixed), 3 images, 3 classes that occur" in done.stdout
-    assert done.stderr == ""
+    assert f"mIoU {wanted['miou']:.2f}" in done.out
+    assert "threshold 0.35 (fixed), 3 images, 3 classes that occur" in done.out
+    assert done.err == ""
 
 
-def test_a_mistake_in_a_process_of_its_own(files: Files, command: Callable[..., Any]) -> None:
-    done: subprocess.CompletedProcess[str] = command(*files.arguments("npz"), check=False)
-    assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == "error: format: unknown format 'npz': known: cam, irn, png, psa\n"
+def test_a_mistake_in_a_process_of_its_own(files: Files, tmp_path: Path) -> None:
+    process = WarmProcess("wsssbench", *files.arguments("npz"), output=tmp_path / "output.txt")
+    assert process.wait() == 2
+    assert process.output == "error: format: unknown format 'npz': known: cam, irn, png, psa\n"
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,14 @@ def test_config_show_fills_in_defaults_and_refuses(tmp_path: Path) -> None:
 def test_doctor(tmp_path: Path) -> None:
     outcome = call("doctor", "--work-dir", tmp_path / "not" / "yet")
     assert (outcome.code, outcome.err) == (0, "")
-    for text in ("Python 3", "onedl-mmengine", "torch", "plugin aeft: 3 components", "GiB free"):
+    for text in (
+        "Python 3",
+        "onedl-mmengine",
+        "torch",
+        "plugin aeft: 3 components",
+        "bfloat16 on this CPU: ",
+        "GiB free",
+    ):
         assert text in outcome.out
     assert not (tmp_path / "not").exists()
 

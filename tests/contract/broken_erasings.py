@@ -32,7 +32,7 @@ class Good(Erasing):
     def losses(self, classifier: Any, batch: Batch, output: Output) -> Losses:
         return Losses({"energy": self.energy(output.maps)})
 
-    def maps(self, output: Output) -> Tensor:
+    def maps(self, classifier: Any, output: Output) -> Tensor:
         return output.maps * self.factor[None, :, None, None]
 
 
@@ -110,7 +110,7 @@ class RandomByNumpy(Good):
 
 
 class SmallMaps(Good):
-    def maps(self, output: Output) -> Tensor:
+    def maps(self, classifier: Any, output: Output) -> Tensor:
         return output.maps[..., ::2, ::2]
 
 

@@ -10,8 +10,8 @@ from data_sets import MAKERS
 
 from wsssbench.contract import Rig, Subject, checks_of
 from wsssbench.contract.checks import BrokenContractError
-from wsssbench.contract.erasing_passes import classifier_with, losses_of
 from wsssbench.contract.every import parameter_ranges
+from wsssbench.contract.objective_passes import classifier_with, losses_of
 from wsssbench.contract.rig import Check
 from wsssbench.contract.samples import make_batch
 from wsssbench.errors import UserError
@@ -58,8 +58,9 @@ def test_the_built_in_components_are_among_those_tested() -> None:
     names = {(component.kind, component.name) for component in COMPONENTS}
     assert {("pooling", "GAP"), ("pooling", "GPP")} <= names
     assert {("erasing", "AEFT"), ("erasing", "AEFTReleased"), ("erasing", "RigidErasing")} <= names
-    # Stages and losses come from plugins of others only.
-    assert {c.kind for c in COMPONENTS} >= {r.kind for r in REGISTRIES} - {"stage", "loss"}
+    # The rest come from plugins of others only.
+    rest = {"stage", "objective", "loss"}
+    assert {c.kind for c in COMPONENTS} >= {r.kind for r in REGISTRIES} - rest
 
 
 @pytest.mark.filterwarnings("ignore:GPP. bin:UserWarning")

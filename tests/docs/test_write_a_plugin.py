@@ -10,7 +10,6 @@ import csv
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 from plugin_environments import environment_with, make_venv
+from warm_processes import WarmProcess
 
 from wsssbench import plugin_files
 from wsssbench.plugins import load
@@ -48,10 +48,10 @@ class Command:
     def fails(self) -> bool:
         return self.expected.startswith("error:")
 
-    def check(self, done: subprocess.CompletedProcess[str]) -> None:
-        assert done.returncode == (2 if self.fails else 0), f"$ {self.line}\n{done.stdout}"
+    def check(self, code: int, output: str) -> None:
+        assert code == (2 if self.fails else 0), f"$ {self.line}\n{output}"
         pattern = ".*?".join(re.escape(part) for part in self.expected.split("..."))
-        assert re.search(pattern, done.stdout, re.DOTALL), f"$ {self.line}\n{done.stdout}"
+        assert re.search(pattern, output, re.DOTALL), f"$ {self.line}\n{output}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def follow(folder: Path, environment: dict[str, str], left_out: re.Pattern[str] 
                 step.line, shell=True, cwd=folder, env=environment, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
-            step.check(done)
+            step.check(done.returncode, done.stdout)
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
@@ -127,7 +127,7 @@ def test_files_of_the_reader_are_those_that_were_generated(tmp_path: Path) -> No
         assert path in (MATRIX, STAGES, ONE_FILE) or (tmp_path / path).is_file()
 
 
-def test_the_config_of_the_stage_is_one(tmp_path: Path) -> None:
+def test_the_config_of_the_stage_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process that has the package: its stage is planned where the page puts it."""
     write_plugin(names_of("my-stage"), "stage", tmp_path / "my-stage")
     shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
@@ -136,12 +136,11 @@ def test_the_config_of_the_stage_is_one(tmp_path: Path) -> None:
     (command,) = (
         s for s in steps() if isinstance(s, Command) and "--dry-run" in s.line and STAGES in s.line
     )
-    done = subprocess.run(
-        [sys.executable, "-m", *command.line.split()], cwd=tmp_path, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    command.check(done)
-    planned = [line.split()[0].rstrip(":") for line in done.stdout.splitlines() if line.split()]
+    monkeypatch.chdir(tmp_path)
+    output = tmp_path / "output.txt"
+    process = WarmProcess(*command.line.split(), output=output, environment=environment)
+    command.check(process.wait(), process.output)
+    planned = [line.split()[0].rstrip(":") for line in process.output.splitlines() if line.split()]
     assert planned.index("cam") < planned.index("sharp") < planned.index("refine.crf")
     assert "evaluate.sharp" in planned
 

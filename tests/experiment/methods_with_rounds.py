@@ -108,6 +108,19 @@ class Mine(Stage):
         return {}
 
 
+class Others(Stage):
+    """Counts the images of a split that it names."""
+
+    makes = Clusters
+
+    def __init__(self, classes: tuple[str, ...], *, others: Photos) -> None:
+        self.others = others
+
+    def run(self, photos: Photos, context: RunContext) -> Mapping[str, Any]:
+        (context.directory / "clusters.json").write_text("{}")
+        return {"of": len(photos), "others": self.others.ids}
+
+
 class Copy(Stage):
     """Hands on label maps."""
 
@@ -129,5 +142,6 @@ def register(registries: Any) -> None:
         "SubCategory", "methods_with_rounds:SubCategory", summary="needs clusters"
     )
     registries.stage.add("Cluster", "methods_with_rounds:Cluster", summary="clusters of images")
+    registries.stage.add("Others", "methods_with_rounds:Others", summary="images of a split")
     registries.stage.add("Mine", "methods_with_rounds:Mine", summary="active regions")
     registries.stage.add("Copy", "methods_with_rounds:Copy", summary="label maps of another stage")

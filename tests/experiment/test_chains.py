@@ -170,6 +170,20 @@ def test_names_of_other_chains(tmp_path: Path) -> None:
     )
 
 
+def test_the_images_of_a_split(tmp_path: Path) -> None:
+    """Text where photos are wanted is the key of a split, whose images are part of what the stage reads."""
+    config = {**PLAIN, "stages": {"few": {"type": "Others", "others": "val"}}}
+    plan = plan_of(tmp_path, config, until="few")
+    assert plan["few"].node.splits == ("train", "val")
+    execute(plan, Settings(tmp_path, "cpu", 1, Silent()))
+    result = (plan["few"].entry.manifest() or {})["result"]
+    assert (result["of"], result["others"]) == (6, plan.dataset.ids("val"))
+    train = plan_of(tmp_path, config, "stages.few.others=evaluate", until="few")
+    assert train["few"].entry.key.hash != plan["few"].entry.key.hash
+    with pytest.raises(UserError, match="others of Others in few has to be the key of a split"):
+        plan_of(tmp_path, config, "stages.few.others=cam", until="few")
+
+
 @pytest.mark.parametrize(
     ("config", "overrides", "words"),
     [

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import pprint
 import re
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from plugin_environments import environment_with
 from tiny_experiment import TINY
+from warm_processes import WarmProcess
 
 from wsssbench import api
 from wsssbench.api import Run, open_run
@@ -50,34 +50,36 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def wsssbench(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "wsssbench", *map(str, arguments)]
+def wsssbench(environment: dict[str, str], output: Path, *arguments: object) -> tuple[int, str]:
+    """The exit code and the output of the command in a process that has the package."""
     environment = {**environment, "COLUMNS": "200"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    process = WarmProcess("wsssbench", *arguments, output=output, environment=environment)
+    return process.wait(), process.output
 
 
 def test_a_run_of_an_installed_package(
     environment: dict[str, str], config: Path, tmp_path: Path
 ) -> None:
     """Planned, killed in the middle, resumed, scored, in the report, and reused."""
-    options = ("run", config, "--work-dir", tmp_path, "--workers", 1, "--device", "cpu")
-    planned = wsssbench(environment, *options, "--dry-run").stdout
+    output = tmp_path / "output.txt"
+    options = (output, "run", config, "--work-dir", tmp_path, "--workers", 1, "--device", "cpu")
+    _, planned = wsssbench(environment, *options, "--dry-run")
     assert re.findall(r"^ ?([\w.]+) .* computed ", planned, re.M) == NODES
-    killed = wsssbench({**environment, "KILL_AFTER": "2"}, *options)
-    assert killed.returncode == -9, killed
-    done = wsssbench(environment, *options)
-    assert done.returncode == 0, done.stderr
-    assert "[5/7] means: reused" in done.stdout
-    assert "[6/7] above: resumed (was interrupted)" in done.stdout
+    code, killed = wsssbench({**environment, "KILL_AFTER": "2"}, *options)
+    assert code == -signal.SIGKILL, killed
+    code, done = wsssbench(environment, *options)
+    assert code == 0, done
+    assert "[5/7] means: reused" in done
+    assert "[6/7] above: resumed (was interrupted)" in done
     (run,) = (tmp_path / "runs" / "custom").iterdir()
     stages = json.loads((run / "run.json").read_text())["stages"]
     assert list(stages) == NODES
     assert stages["above"]["result"] == {"made": 4}  # of six; two were there
-    assert "above mean" in done.stdout  # in the ladder
+    assert "above mean" in done  # in the ladder
     page = (run / "report.html").read_text()
     assert page.count("above mean") >= 2  # a row of the ladder, and pictures
-    again = wsssbench(environment, *options)
-    assert again.stdout.count(": reused") == len(NODES), again.stdout
+    _, again = wsssbench(environment, *options)
+    assert again.count(": reused") == len(NODES), again
 
 
 @pytest.fixture

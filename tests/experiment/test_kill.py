@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Sequence
@@ -66,25 +67,34 @@ def config_file(tmp_path: Path, images: int, extra: str = "") -> Path:
     return config
 
 
-def check_kills(tmp_path: Path, config: Path, kills: Sequence[tuple[str, int]], *extra: str) -> str:
+def check_same(unbroken: Path, broken: Path) -> None:
+    expected, found = results(unbroken), results(broken)
+    assert list(found) == list(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def check_kills(
+    tmp_path: Path, config: Path, kills: Sequence[tuple[str, int]], *extra: str
+) -> None:
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     finish(config, unbroken, "--workers", "1", *extra)
     for number, (pattern, count) in enumerate(kills):
         kill_when(config, broken, pattern, count, "--workers", str(1 + number % 2), *extra)
-    output = finish(config, broken, "--workers", "2", *extra)
-    expected, found = results(unbroken), results(broken)
-    assert list(found) == list(expected)
-    assert [name for name in expected if found[name] != expected[name]] == []
-    return output
+    finish(config, broken, "--workers", "2", *extra)
+    check_same(unbroken, broken)
 
 
 def test_a_killed_per_image_stage_ends_byte_identical(tmp_path: Path) -> None:
-    config = config_file(tmp_path, 70)
-    kills = [("infer_cams/*/*.npz", 5)]
-    output = check_kills(
-        tmp_path, config, kills, "--until", "cam", "--set", "classifier.schedule.epochs=0.1"
-    )
-    assert "images are done already" in output
+    """By one process; the slow test has several, and ``tests/parallel/test_jobs.py`` has them for a job alone."""
+    config = config_file(tmp_path, 24)
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    options = ("--workers", "1", "--set", "classifier.schedule.epochs=0.2")
+    finish(config, unbroken, *options, "--until", "classify")
+    shutil.copytree(unbroken, broken)
+    finish(config, unbroken, *options, "--until", "cam")
+    kill_when(config, broken, "infer_cams/*/*.npz", 5, *options, "--until", "cam")
+    assert "images are done already" in finish(config, broken, *options, "--until", "cam")
+    check_same(unbroken, broken)
 
 
 @pytest.mark.slow
@@ -103,3 +113,27 @@ def test_kill_in_every_kind_of_stage(tmp_path: Path) -> None:
         ("predict/*/val/*.png", 1),
     ]
     check_kills(tmp_path, config, kills)
+
+
+@pytest.mark.slow
+def test_kill_in_a_later_round(tmp_path: Path) -> None:
+    """In the second round's training, and in what the third one reads of it."""
+    classifier = {
+        **TINY["classifier"],
+        "erasing": [{"type": "SubCategory", "clusters": "previous.clusters", "weight": 0.0001}],
+        "schedule": {"batch_size": 3, "iterations": 4, "checkpoint_every": 1, "lr": 0.01},
+    }
+    clusters = {"type": "Cluster", "classifier": "classify"}
+    added = {"rounds": 3, "stages": {"clusters": clusters}}
+    config = tmp_path / "rounds.py"
+    plain = {key: TINY[key] for key in ("seed", "data", "cam")}
+    config.write_text(config_text({"name": "rounds", **plain, "classifier": classifier, **added}))
+    kills = [
+        ("custom/*/clusters.json", 1),
+        ("classify/*/*checkpoint*", 1),
+        ("custom/*/clusters.json", 2),
+        ("classify/*/*checkpoint*", 1),
+    ]
+    methods = Path(__file__).with_name("methods_with_rounds.py")
+    output = check_kills(tmp_path, config, kills, "--plugin", str(methods))
+    assert "round 2: CAM" in output

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "other.py").write_text("VALUE = 2\n")
     (root / "component.py").write_text("from .used import VALUE\nimport json\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "somepkg", raising=False)  # of an earlier test
     return root
 
 
 def version() -> dict[str, str]:
-    for function in (provenance._closure, provenance._source):
+    for function in (provenance._closure, provenance._imports, provenance._source):
         function.cache_clear()
     return provenance.code_version(["somepkg.component"])
 
@@ -41,6 +43,15 @@ def test_a_change_in_what_is_imported_counts(package: Path) -> None:
     (package / "other.py").write_text("VALUE = 3\n")
     assert version() == before
     (package / "used.py").write_text("VALUE = 4\n")
+    assert version() != before
+
+
+def test_nothing_is_imported_to_see_what_is_imported(package: Path) -> None:
+    """A plan is made without the seconds that mmengine takes."""
+    (package / "used.py").write_text("raise RuntimeError\nclass VALUE: pass\n")
+    before = version()
+    assert "somepkg.used" in provenance._closure(("somepkg.component",))
+    (package / "used.py").write_text("raise RuntimeError\nclass VALUE: other = 1\n")
     assert version() != before
 
 

@@ -102,6 +102,23 @@ def test_mistakes_of_later_stages(
         plan(config, tmp_path, override)
 
 
+def test_bfloat16_works_on_a_cpu_and_is_in_the_hash_and_on_the_card(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    key = "mixed precision"
+    plain = plan(config, tmp_path)
+    assert not any(key in plain.card(name) for name in ("cam", "refine.rw", "predict"))
+    for override, node, entry in (
+        ("classifier.schedule.amp=bfloat16", "cam", "classifier bfloat16"),
+        ("cam.amp=bfloat16", "cam", "CAM bfloat16"),
+        ("refine.rw.schedule.amp=bfloat16", "refine.rw", "AffinityNet bfloat16"),
+        ("segmenter.schedule.amp=bfloat16", "predict", "segmenter bfloat16"),
+    ):
+        mixed = plan(config, tmp_path, override)
+        assert mixed.card(node)[key] == (entry,)
+        assert mixed[node].entry.key.hash != plain[node].entry.key.hash
+
+
 def test_the_batch_counts_that_each_process_has(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ SIZES = [(64, 64), (65, 71), (37, 90)]
 # settings beside the defaults; small networks where there is a choice
 SETTINGS: dict[str, list[dict]] = {
     "EfficientNetLite0": [{"output_stride": s} for s in (32, 16, 8)],
+    "SmallResNet": [{"width": 8, "output_stride": s} for s in (16, 8, 4)],
     "TorchvisionBackbone": [
         {"name": name, "output_stride": s}
         for name in ("resnet18", "vgg11_bn", "mobilenet_v2")

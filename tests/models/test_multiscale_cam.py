@@ -162,3 +162,12 @@ def test_a_diverged_classifier_has_no_cam(image, tmp_path, value):
     cam = MultiScaleCAM(scales=(1.0, 2.0)).infer(classifier, image, labels(0, 2))
     with pytest.raises(UserError, match=r"the CAM for a is not valid: .*did the training diverge"):
         write_cam(tmp_path / "a.npz", cam)
+
+
+def test_in_bfloat16_maps_are_the_same_to_its_precision(image):
+    classifier = tiny_classifier(seed=3)
+    full = MultiScaleCAM(scales=(1.0,)).infer(classifier, image, labels(0, 2)).maps
+    mixed = MultiScaleCAM(scales=(1.0,), amp="bfloat16").infer(classifier, image, labels(0, 2)).maps
+    assert mixed.dtype == np.float32
+    assert not np.array_equal(full, mixed)
+    assert np.abs(full - mixed).max() < 0.1

@@ -78,6 +78,7 @@ def test_what_imagenet_has_not_seen_learns_at_the_rate_of_new_layers(monkeypatch
         "transform": {"crop": 32},
         "schedule": {"batch_size": 2, "iterations": 1, "lr": 0.1, "new_layers_lr": 7.0},
         "supervised_images": None,
+        "augment": [],
         "split": "train",
         "val": "",
     }
@@ -90,7 +91,7 @@ def test_what_imagenet_has_not_seen_learns_at_the_rate_of_new_layers(monkeypatch
     context = SimpleNamespace(seed=0)
     with pytest.raises(Trained) as caught:
         classify.Classify().run(
-            SimpleNamespace(config=config, dataset=dataset, context=context)  # type: ignore[arg-type]
+            SimpleNamespace(config=config, inputs={}, dataset=dataset, context=context)  # type: ignore[arg-type]
         )
     task, multipliers = caught.value.args
     factors = {

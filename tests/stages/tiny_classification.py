@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from wsssbench.interfaces import Backbone, Classifier, Pooled, Pooling, RunContext
 from wsssbench.progress import Silent
-from wsssbench.stages.classify import ClassificationTask
+from wsssbench.training.classification import ClassificationTask
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.schedule import Schedule
 

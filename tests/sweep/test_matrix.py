@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wsssbench.errors import UserError
-from wsssbench.experiment.config import read_config
+from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.sweep.matrix import parse_grid, read_matrix, split_values
 
@@ -142,6 +142,19 @@ def test_the_papers_tables_fit_each_of_their_bases(path: Path, base: str) -> Non
     assert matrix.paper is not None and "ECCV 2022" in matrix.paper.source
     assert matrix.paper.card["dataset"] == "VOC2012"
     assert matrix.baseline in [row.name for row in matrix.rows if row.run]
+
+
+@pytest.mark.parametrize("base", ["part", "context"])
+def test_the_matrix_of_the_regimes_fits_both(base: str) -> None:
+    matrix = read_matrix(REPOSITORY / "configs" / "ablations" / "regimes.py", base=base)
+    config = read_config(matrix.base)
+    data = resolve(config)["data"]
+    assert (data["classes_per_body"] == 1) == (base == "context")
+    for row in matrix.rows:
+        resolved = resolve(apply_overrides(config, row.set))
+        assert resolved["data"] == data
+        assert resolved["evaluate"]["selection"] == "heldout"
+        assert resolved["classifier"]["backbone"]["type"] == "SmallResNet"
 
 
 def test_the_tables_hold_the_papers_numbers() -> None:

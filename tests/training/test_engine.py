@@ -323,6 +323,28 @@ def test_weights_that_are_not_finite_are_not_read(tmp_path):
         load_weights(Toy(), tmp_path / "w.pth")
 
 
+def test_bfloat16_computes_the_losses_in_it_and_keeps_the_weights_in_float32(tmp_path):
+    seen, trained = [], {}
+
+    class Watched(Toy):
+        def forward(self, batch, progress):
+            seen.append(torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu"))
+            return super().forward(batch, progress)
+
+    for name, amp in (("full", False), ("mixed", "bfloat16"), ("again", "bfloat16")):
+        seed_everything(7)
+        path = train(Watched(0.0), Points(), replace(SCHEDULE, amp=amp), context(tmp_path / name))
+        trained[name] = torch.load(path)
+        assert {True: {torch.bfloat16}, False: {False}}[bool(amp)] == set(seen)
+        seen.clear()
+    assert same(trained["mixed"], trained["again"])
+    for name, full in trained["full"].items():
+        mixed = trained["mixed"][name]
+        assert mixed.dtype == full.dtype
+        torch.testing.assert_close(mixed, full, rtol=0.05, atol=0.02)
+    assert not same(trained["mixed"], trained["full"])
+
+
 def test_mistakes_are_known_before_training(tmp_path):
     class Nothing(Points):
         def __len__(self):
@@ -371,12 +393,21 @@ def test_checkpoints_keep_two(tmp_path):
     assert checkpoints.latest() == (tmp_path / "iteration_0000010.pth", [])
 
 
-def test_two_ranks_train_one_network_on_the_same_batches(tmp_path):
-    """Started by torchrun, as users do; the other tests of two ranks fork theirs."""
+def by_torchrun(directory: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [sys.executable, *launcher, str(PROGRAM), str(tmp_path / "two"), "0"]
+    command = [sys.executable, *launcher, str(PROGRAM), str(directory), "0"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def forked(directory: Path) -> None:
+    trained_by_two_ranks(directory, "0")
+
+
+# As users do, in the slow set: three times the seconds of the imports.
+@pytest.mark.parametrize("start", [forked, pytest.param(by_torchrun, marks=pytest.mark.slow)])
+def test_two_ranks_train_one_network_on_the_same_batches(tmp_path, start):
+    start(tmp_path / "two")
     first, second = (
         torch.load(tmp_path / "two" / f"rank{r}.pth", weights_only=True) for r in (0, 1)
     )

@@ -17,7 +17,14 @@ def test_length_from_epochs_or_iterations():
 
 @pytest.mark.parametrize(
     ("iterations", "given", "expected"),
-    [(600, None, 60), (7, None, 1), (50_000, None, LONGEST_ROUND), (600, 150, 150), (10, 99, 10)],
+    [
+        (600, None, 60),
+        (7, None, 7),
+        (90, None, 20),
+        (50_000, None, LONGEST_ROUND),
+        (600, 150, 150),
+        (10, 99, 10),
+    ],
 )
 def test_rounds(iterations, given, expected):
     schedule = Schedule(batch_size=2, lr=0.1, iterations=iterations, checkpoint_every=given)

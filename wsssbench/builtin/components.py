@@ -78,6 +78,12 @@ def _register_models(registries: Registries) -> None:
         summary="the wide ResNet38 of the AffinityNet lineage, output stride 8",
         reference="Wu, Shen & van den Hengel, Pattern Recognition 2019",
     )
+    registries.backbone.add(
+        "SmallResNet",
+        "wsssbench.models.small_resnet:SmallResNet",
+        summary="a small residual network from random weights, output stride 16, 8 or 4; converged in minutes",
+        reference="He et al., CVPR 2016",
+    )
     registries.cam.add(
         "MultiScaleCAM",
         "wsssbench.models.multiscale_cam:MultiScaleCAM",

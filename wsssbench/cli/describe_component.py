@@ -70,6 +70,8 @@ def _parts(component: Component, registries: Registries, width: int) -> Iterator
 
 
 def _parameter(parameter: Parameter, text: str, width: int) -> str:
+    if parameter.artefacts:
+        text = f"{text} {_named(parameter)}".strip()
     required = parameter.default is inspect.Parameter.empty
     default = ", required" if required else f" = {parameter.default!r}"
     head = textwrap.fill(
@@ -77,6 +79,17 @@ def _parameter(parameter: Parameter, text: str, width: int) -> str:
         subsequent_indent=" " * 10, break_long_words=False,
     )  # fmt: skip
     return f"{head}\n{paragraphs(text, width, ' ' * 6)}" if text else head
+
+
+def _named(parameter: Parameter) -> str:
+    """Return what a reference has to name."""
+    from wsssbench.interfaces import Photos
+    from wsssbench.registry import called
+
+    if Photos in parameter.artefacts:
+        return "Give the key of a split, e.g. 'train'."
+    made = called(parameter.artefacts)
+    return f"Give the name of a stage that makes {made}; of another chain with its name before: 'round1.NAME'."
 
 
 def _contract(kind: str, width: int) -> str:
@@ -118,6 +131,9 @@ def _usage(
     """Return the component in a config and on the command line; names in capitals are to be replaced."""
     required = [p for p in parameters.values() if p.default is inspect.Parameter.empty]
     written = {"type": component.name, **{p.name: _value(p, registries) for p in required}}
+    reads = getattr(registries[component.kind].get(component.name), "takes", ())
+    if component.kind == "labelling" and reads:
+        written["input"] = "INPUT"
     section, nested, path = _place(component.kind, written)
     named = len(written) == 1 and not path.startswith("+")  # a slot takes a name alone
     lines = [
@@ -134,9 +150,9 @@ def _place(kind: str, written: dict[str, Any]) -> tuple[str, Any, str]:
     from wsssbench.stages import places
 
     lists = places("lists")
-    place = next(
-        place for place, other in {**places("slots"), **lists}.items() if kind in other.split("|")
-    )
+    # Of several places the one of this kind alone.
+    of_kind = [one for one in {**places("slots"), **lists}.items() if kind in one[1].split("|")]
+    place = min(of_kind, key=lambda one: len(one[1]))[0]
     section, _, key = place.replace("*", "mine").partition(".")
     content: Any = [written] if place in lists else written
     path = place.replace("*", "mine")

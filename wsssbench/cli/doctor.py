@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -140,6 +141,31 @@ def _devices(_: Path) -> Iterator[Finding]:
             yield True, f"cuda:{i} {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
     else:
         yield True, "no CUDA device: runs on the CPU"
+    gain = _bfloat16_gain()
+    pays = "pays" if gain > 1.2 else "does not pay"
+    yield (
+        True,
+        f"bfloat16 on this CPU: {gain:.1f} x as fast as float32, so schedule.amp='bfloat16' {pays}",
+    )
+
+
+def _bfloat16_gain() -> float:
+    """Time a 3 x 3 convolution, forward and backward, in float32 over its time in bfloat16; takes a moment."""
+    import torch
+
+    layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
+    images = torch.rand(8, 64, 56, 56).contiguous(memory_format=torch.channels_last)
+    best = []
+    for mixed in (False, True):
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                maps = layer(images)
+            maps.float().sum().backward()
+            times.append(time.perf_counter() - start)
+        best.append(min(times))
+    return best[0] / best[1]
 
 
 def _disk(work_dir: Path) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ def new(
     kind: Annotated[
         str,
         typer.Option(
-            help="pooling, erasing, refinement, labelling, loss, segmenter, stage, cam, dataset or backbone",
+            help="pooling, erasing, objective, refinement, labelling, loss, segmenter, stage, cam, dataset, backbone",
             autocompletion=complete.kinds,
         ),
     ] = "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -148,9 +150,18 @@ def _pool(pooling: Pooling, maps: Tensor, where: str = "") -> Pooled:
         f"pooling maps {tuple(maps.shape)}{where}",
         "maps (N, K, h, w) of every size have to be pooled",
     ):
-        pooled: Pooled = pooling(maps)
+        pooled = _of_own_features(pooling, maps)
     need_pooled(pooled, maps)
     return pooled
+
+
+def _of_own_features(pooling: Pooling, maps: Tensor) -> Pooled:
+    """Pool `maps` that are their own features: by a head that leaves them as they are."""
+    classes = maps.shape[1]
+    head = nn.Conv2d(classes, classes, 1, bias=False)
+    with torch.no_grad():
+        head.weight.copy_(torch.eye(classes)[:, :, None, None])
+    return pooling.pool(maps, maps, head)
 
 
 def _check_logits(pooled: Pooled, maps: Tensor) -> None:
@@ -199,8 +210,7 @@ def _trained(subject: Subject) -> nn.Module:
 
 def _logits(pooling: nn.Module) -> Tensor:
     with torch.no_grad():
-        pooled: Pooled = pooling(make_maps(3, 8, 8))
-    return pooled.logits
+        return _of_own_features(cast(Pooling, pooling), make_maps(3, 8, 8)).logits
 
 
 def _logits_array(pooling: nn.Module) -> np.ndarray:

@@ -43,6 +43,7 @@ SUPPLIED: dict[str, tuple[Any, ...]] = {
     "backbone": (),
     "pooling": (K,),
     "erasing": (K, CHANNELS),
+    "objective": (K, CHANNELS),
     "cam": (),
     "refinement": (),
     "labelling": (CLASSES,),
@@ -53,6 +54,7 @@ SUPPLIED: dict[str, tuple[Any, ...]] = {
 CALLS = dict.fromkeys(SUPPLIED, "()") | {
     "pooling": "(num_classes)",
     "erasing": "(num_classes, channels)",
+    "objective": "(num_classes, channels)",
     "labelling": "(classes)",
     "segmenter": "(classes)",
     "stage": "(classes)",
@@ -102,10 +104,12 @@ class Attention(Pooling):
         return Pooled((maps * attention).sum(dim=(2, 3)), attention)
 
 
-def make_classifier(pooling: Pooling, erasing: tuple[Any, ...] = ()) -> Classifier:
+def make_classifier(
+    pooling: Pooling, erasing: tuple[Any, ...] = (), objectives: tuple[Any, ...] = ()
+) -> Classifier:
     """The smallest classifier; the same weights every time."""
     torch.manual_seed(1)
-    return Classifier(TwoConvolutions(), pooling, K, erasing)
+    return Classifier(TwoConvolutions(), pooling, K, erasing, objectives=objectives)
 
 
 def make_maps(n: int, height: int, width: int, classes: int = K) -> Tensor:
@@ -124,7 +128,8 @@ def make_batch(n: int, height: int, width: int, progress: float = 0.5) -> Batch:
     """Every image has one class, its neighbours have others."""
     labels = torch.zeros(n, K)
     labels[torch.arange(n), torch.arange(n) % K] = 1
-    return Batch(make_images(n, height, width), labels, progress)
+    ids = tuple(f"image_{i % len(_PHOTOS)}" for i in range(n))
+    return Batch(make_images(n, height, width), labels, progress, ids, torch.arange(n))
 
 
 def make_photo(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ def estimate(plan: Plan, step: Step, device: str) -> float | None:
     """
     root = step.entry.root
     planned = {one.entry.key.hash: one.entry.key.as_dict() for one in plan.steps}
-    facts = {"node": step.node.name, "device": device, "images": images_of(plan, step.node)}
+    facts = {"node": step.node.local, "device": device, "images": images_of(plan, step.node)}
     facts["whole"] = True
 
     def same(earlier: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> bool:

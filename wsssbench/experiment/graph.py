@@ -251,12 +251,26 @@ class Chain:
         inputs = dict(node.inputs)
         if self.dataset.generated and node.name != DATA:
             inputs = {DATA: self.need(DATA).name, **inputs}
+        photos: dict[str, str] = {}  # path of a parameter -> the split that it reads
         for reference in references(node.config):
-            inputs[reference.path] = self._target(node, reference).name
-        config = dict(node.config)
+            if reference.is_photos:
+                photos[reference.path] = self._split_of(node, reference)
+            else:
+                inputs[reference.path] = self._target(node, reference).name
+        config = dict(replaced(node.config, lambda one: photos.get(one.path, one.target)))
         if node.kind.random or any(getattr(cls, "random", False) for cls in components(config)):
             config["seed"] = self.config["seed"]
-        return replace(node, config=config, inputs=inputs)
+        splits = tuple(dict.fromkeys([*node.splits, *photos.values()]))
+        return replace(node, config=config, inputs=inputs, splits=splits)
+
+    def _split_of(self, node: Node, reference: Reference) -> str:
+        splits = {key: split for key, split in self.config["splits"].items() if split}
+        if reference.target not in splits:
+            where = f"{reference.path.rpartition('.')[2]} of {reference.component} in {node.name}"
+            raise UserError(
+                f"{where} has to be the key of a split: {unknown('split', reference.target, splits)}"
+            )
+        return splits[reference.target]
 
     def _target(self, node: Node, reference: Reference) -> Node:
         where = f"{reference.path.rpartition('.')[2]} of {reference.component} in {node.name}"
@@ -273,8 +287,10 @@ class Chain:
 
 
 def hashed(node: Node) -> Any:
-    """Return the part of a node's config that is hashed: references as what they have to make."""
-    return replaced(node.config, lambda reference: f"<{called(reference.artefacts)}>")
+    """Return the part of a node's config that is hashed: references as what they have to make, splits by name."""
+    return replaced(
+        node.config, lambda one: one.target if one.is_photos else f"<{called(one.artefacts)}>"
+    )
 
 
 def ancestors(nodes: Iterable[Node], last: str) -> list[Node]:

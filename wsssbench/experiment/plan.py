@@ -22,10 +22,11 @@ from wsssbench.experiment.rehearsal import rehearse
 from wsssbench.experiment.weight_files import Missing, missing_weights
 from wsssbench.files.ground_truth import allow_masks
 from wsssbench.files.image_lists import first_few
-from wsssbench.interfaces import Dataset
+from wsssbench.interfaces import Dataset, Photos
 from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.progress import Progress
 from wsssbench.stages.generate import build_dataset, data_of, located
+from wsssbench.stages.handles import photos_of
 from wsssbench.stages.stage import ONE_EACH, Node
 
 FORCED = "forced"  # the reason of a stage that is computed again on request
@@ -107,8 +108,13 @@ class Plan:
 
     def with_artefacts(self, node: Node) -> Node:
         """`node` with the artefacts themselves in the place of the references of its config."""
-        config = replaced(node.config, lambda one: self.artefact(node.inputs[one.path]))
-        return replace(node, config=config)
+
+        def read(one: Reference) -> Any:
+            if one.is_photos:
+                return photos_of(self.dataset, [one.target])
+            return self.artefact(node.inputs[one.path])
+
+        return replace(node, config=replaced(node.config, read))
 
     def trained_for(self, name: str) -> list[Node]:
         """Return the nodes of other chains that train a network and that the node called `name` descends from."""
@@ -272,7 +278,7 @@ def _entries(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> dic
             fingerprints[reads] = data_fingerprint(dataset, node, memory, settings.progress)
         upstream = {role: entries[name] for role, name in node.inputs.items()}
         key = _key(node, upstream, fingerprints[reads])
-        entries[node.name] = Entry(settings.work_dir / "cache", key, node.name, node.inputs)
+        entries[node.name] = Entry(settings.work_dir / "cache", key, node.local, node.inputs)
     return entries
 
 
@@ -378,6 +384,8 @@ def _check_components(
         """Return `node` with objects that know a place only where it refers to stages: nothing is made yet."""
 
         def handle(reference: Reference) -> Any:
+            if reference.is_photos:
+                return Photos(())
             target = blank(made[node.inputs[reference.path]])
             return target.kind.handle(target.config, Path("not-made-yet"), dataset)
 

@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import (
     PackageNotFoundError,
     distribution,
@@ -71,22 +71,16 @@ def code_version(modules: Iterable[str]) -> dict[str, str]:
 @cache
 def _distribution(package: str) -> tuple[str, bool]:
     """Return the version of the distribution that holds `package`, and whether its source may change under us."""
-    names = _top_level().get(package, [])
+    # Editable installs list no files, but their entry points name their module. These come first, since the other way
+    # looks at the files of everything that is installed.
+    named = (p for p in entry_points(group=GROUP) if p.module.partition(".")[0] == package)
+    names = [point.dist.name for point in named if point.dist is not None]
+    names = names or list(packages_distributions().get(package, []))
     if not names:
         return "unknown", True
     dist = distribution(names[0])
     direct = dist.read_text("direct_url.json") or ""
     return dist.version, '"editable": true' in direct
-
-
-@lru_cache(maxsize=1)
-def _top_level() -> dict[str, list[str]]:
-    names = {name: list(dists) for name, dists in packages_distributions().items()}
-    # Editable installs list no files, but their entry points name their module.
-    for point in entry_points(group=GROUP):
-        if point.dist is not None:
-            names.setdefault(point.module.partition(".")[0], [point.dist.name])
-    return names
 
 
 @cache
@@ -99,6 +93,8 @@ def _closure(modules: tuple[str, ...], files_named: str = "") -> frozenset[str]:
         module = waiting.pop()
         if module in closure or module in _WORDING or module.partition(".")[0] not in roots:
             continue
+        if _is_file(module.rpartition(".")[0]):
+            continue  # a class or a function; looking for a module of that name would import the file
         path = _file_of(module)
         if path is None:
             continue
@@ -111,7 +107,12 @@ def _closure(modules: tuple[str, ...], files_named: str = "") -> frozenset[str]:
     return frozenset(closure)
 
 
-def _imports(module: str, path: Path) -> Iterator[str]:
+@cache
+def _imports(module: str, path: Path) -> tuple[str, ...]:
+    return tuple(_imported(module, path))
+
+
+def _imported(module: str, path: Path) -> Iterator[str]:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in _run_by_importing(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -131,6 +132,8 @@ def _run_by_importing(node: ast.AST) -> Iterator[ast.AST]:
     The second one is for those who ask the package for that name: ``wsssbench.run`` is no part of a classifier.
     """
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue  # most of a file; an import is a statement
         types_only = isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")
         door = (
             isinstance(node, ast.Module)
@@ -140,6 +143,12 @@ def _run_by_importing(node: ast.AST) -> Iterator[ast.AST]:
         if not (types_only or door):
             yield child
             yield from _run_by_importing(child)
+
+
+def _is_file(module: str) -> bool:
+    """Tell whether `module` is a file and no package, which has no modules in it."""
+    path = _file_of(module) if module else None
+    return path is not None and path.name != "__init__.py"
 
 
 def _file_of(module: str) -> Path | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from wsssbench.interfaces import Artefact
+from wsssbench.interfaces import Artefact, Photos
 from wsssbench.plugins import load
 from wsssbench.registry import Component, Parameter, signature_parameters, takes_none
+from wsssbench.stages import places
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,13 @@ class Reference:
     path: str
     component: str
     target: str
-    artefacts: tuple[type[Artefact], ...]
+    artefacts: tuple[type[Artefact | Photos], ...]
     optional: bool = False
+
+    @property
+    def is_photos(self) -> bool:
+        """Are the images of a split read, and not what a stage made? Then `target` is the split."""
+        return Photos in self.artefacts
 
 
 # Places of sections that are no components -> the class whose fields are their keys.
@@ -98,13 +105,20 @@ def _annotated(value: Mapping[str, Any], path: str, plain: Plain) -> dict[str, P
     return {key: one for parameters in found for key, one in parameters.items() if one.artefacts}
 
 
+@cache
+def _lists() -> dict[str, str]:
+    """Return the last part of each place that holds a list of components -> their kind."""
+    return {place.rpartition(".")[2]: kind for place, kind in places("lists").items()}
+
+
 def _meant(value: Mapping[str, Any], path: str) -> list[Component]:
     """Return the component that `value` gives at `path`; two kinds may each have one of that name.
 
-    Nodes have components under the name of their kind, several of them in a list under it; a data set is all of one.
+    Nodes have components under the name of their kind, or in a list under the name that its place has; a data set is
+    all of one.
     """
     name = value.get("type")
     found = load().registries.find(name) if isinstance(name, str) else []
     kind = next((part for part in reversed(path.split(".")) if not part.isdigit()), "")
-    kind = kind or "dataset"
+    kind = _lists().get(kind, kind) or "dataset"
     return [component for component in found if component.kind == kind] or found

@@ -97,10 +97,10 @@ class _Rehearsal:
         if type(node.kind).rehearse is StageKind.rehearse:
             return None
         made = {role: self.artefact(name) for role, name in node.inputs.items()}
-        lost = [one.path for one in references(node.config) if made[one.path] is None]
+        lost = [one.path for one in references(node.config) if made.get(one.path) is None]
         if any(not _in_list(path) for path in lost):
             return None  # it is given something that only the stage itself makes
-        config = _without(replaced(node.config, lambda reference: made[reference.path]), lost)
+        config = _without(replaced(node.config, lambda reference: made.get(reference.path)), lost)
         masks = self.dataset.mask_directories()
         with TemporaryDirectory() as folder, isolated(), quiet(log_file(Path(folder))):
             context = RunContext(Path(folder), self.device, 0, 0, self.progress)

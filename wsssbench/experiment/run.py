@@ -170,7 +170,7 @@ def _run_step(plan: Plan, step: Step, settings: Settings) -> None:
     ranks.barrier()
     if ranks.is_main():
         facts = {
-            "node": node.name,
+            "node": node.local,
             "seconds": time.monotonic() - started,
             "peak_mib": peak(),
             # What an estimate for the same work has to know: the rest of an interrupted stage is not all of it.

@@ -27,10 +27,18 @@ from wsssbench.interfaces.artefacts import (
     TrainedClassifier,
     TrainedSegmenter,
 )
+from wsssbench.interfaces.augmentation import Augmentation
 from wsssbench.interfaces.dataset import Dataset
 from wsssbench.interfaces.labelling import Labelling
 from wsssbench.interfaces.loss import SegmentationBatch, SegmentationLoss
-from wsssbench.interfaces.network import Backbone, CamInference, Classifier, Erasing, Pooling
+from wsssbench.interfaces.network import (
+    Backbone,
+    CamInference,
+    Classifier,
+    Erasing,
+    Objective,
+    Pooling,
+)
 from wsssbench.interfaces.refinement import FitItem, Refinement
 from wsssbench.interfaces.segmenter import SegmentationItem, Segmenter
 from wsssbench.interfaces.stage import Stage
@@ -48,6 +56,7 @@ from wsssbench.interfaces.values import (
 __all__ = [
     "IGNORE",
     "Artefact",
+    "Augmentation",
     "Backbone",
     "Batch",
     "Cam",
@@ -60,6 +69,7 @@ __all__ = [
     "LabelMaps",
     "Labelling",
     "Losses",
+    "Objective",
     "Output",
     "Photo",
     "Photos",

@@ -8,8 +8,8 @@ stage, the annotation says what that stage has to make, and the component receiv
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -110,20 +110,59 @@ class Photo(ABC):
         id: of the image.
         path: its file.
         labels: (K,) float32 in {0, 1}.
+        planes: what lies over it, by name, (H, W) uint8, as a label map; cropped and mirrored with the image.
     """
 
     id: str
     path: Path
     labels: np.ndarray
+    planes: Mapping[str, np.ndarray] = field(default_factory=dict, kw_only=True)
 
     @property
     @abstractmethod
     def image(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB, read anew each time; UserError if the file cannot be read."""
 
+    def changed(
+        self,
+        *,
+        image: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+        planes: Mapping[str, np.ndarray] | None = None,
+    ) -> Photo:
+        """Return a copy, in memory, with another image, other labels, or further planes; None: as they are.
+
+        A plane of an image that has changed in size has to be given anew.
+        """
+        return _ChangedPhoto(
+            self.id,
+            self.path,
+            self.labels if labels is None else labels,
+            self,
+            image,
+            planes={**self.planes, **(planes or {})},
+        )
+
+
+@dataclass(frozen=True)
+class _ChangedPhoto(Photo):
+    """A photo of which something is in memory."""
+
+    original: Photo
+    pixels: np.ndarray | None
+
+    @property
+    def image(self) -> np.ndarray:
+        return self.original.image if self.pixels is None else self.pixels
+
 
 class Photos(Sequence[Photo]):
-    """The images of one or several splits, each id once, in list order."""
+    """The images of one or several splits, each id once, in list order.
+
+    A parameter of a component that is annotated with this class is given as the key of a split, ``"train"``.
+    """
+
+    called: ClassVar[str] = "photos"
 
     def __init__(self, photos: Sequence[Photo]) -> None:
         self._photos = tuple(photos)

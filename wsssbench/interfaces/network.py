@@ -22,21 +22,47 @@ class Pooling(nn.Module, ABC):
     def forward(self, maps: Tensor) -> Pooled:
         """Pool `maps` (N, K, h, w) to logits (N, K)."""
 
+    def pool(self, maps: Tensor, features: Tensor, head: nn.Conv2d) -> Pooled:
+        """Pool `maps`, for a pooling that needs to know what they were made of; by default ``forward(maps)``.
 
-class Erasing(nn.Module, ABC):
+        Args:
+            maps: f = ``head(features)``, (N, K, h, w).
+            features: the input of the head, (N, C, h, w): of the backbone, after dropout and hidden layer.
+            head: the 1 x 1 convolution to the K classes, without bias.
+        """
+        pooled: Pooled = self(maps)
+        return pooled
+
+
+class Objective(nn.Module, ABC):
     """Adds a training objective beside the classification loss. ``__init__(num_classes, channels, *, ...)``.
 
     `channels` are those of the backbone's feature maps, coarse last. Its own parameters are trained and saved with the
-    classifier. It may run the classifier again, on other images or from ``classifier.classify(features)``.
+    classifier, at the rate of new layers. It may run the classifier again, on other images or from
+    ``classifier.classify(features)``.
+
+    Attributes:
+        classification_weight: of the classification loss, not negative; those of several objectives multiply. Of a
+            class, or a parameter of this name; ``__init__`` keeps a parameter's value in the attribute.
     """
+
+    classification_weight: float = 1.0
 
     @abstractmethod
     def losses(self, classifier: Classifier, batch: Batch, output: Output) -> Losses:
         """Return the losses for `batch`, given the classifier's `output` on ``batch.images``."""
 
-    def maps(self, output: Output) -> Tensor:
-        """Return the class maps to infer CAMs from, (N, K, h, w); by default the classifier's own."""
+    def maps(self, classifier: Classifier, output: Output) -> Tensor:
+        """Return the class maps to infer CAMs from, (N, K, h, w); by default ``output.maps``.
+
+        These are the classifier's own, or those of the objective before. ``output.images`` are what they were made of,
+        and ``output.labels`` the image-level labels, or None where these are not known.
+        """
         return output.maps
+
+
+class Erasing(Objective):
+    """An objective that shows the classifier images of which a part is erased."""
 
 
 class Backbone(nn.Module, ABC):
@@ -65,8 +91,8 @@ class Classifier(nn.Module):
         backbone: images -> feature maps.
         pooling: class maps -> logits.
         num_classes: K.
-        erasing: objectives beside the classification loss; their parameters are trained and saved
-            along.
+        erasing: erasing methods; their parameters are trained and saved along.
+        objectives: further objectives beside the classification loss, behind the erasing methods.
         dropout: share of channels of the last feature map dropped in training.
         hidden: channels of a 1 x 1 convolution with ReLU between dropout and head, without bias as
             the head; 0: none. AEFT's released code has 256; its paper mentions no such layer.
@@ -83,6 +109,7 @@ class Classifier(nn.Module):
         erasing: Sequence[Erasing] = (),
         dropout: float = 0.0,
         hidden: int = 0,
+        objectives: Sequence[Objective] = (),
     ) -> None:
         super().__init__()
         if num_classes < 1:
@@ -100,16 +127,17 @@ class Classifier(nn.Module):
         self.head = _convolution(hidden or channels, num_classes)
         self.pooling = pooling
         self.erasing = nn.ModuleList(erasing)
+        self.objectives = nn.ModuleList(objectives)
 
-    def forward(self, images: Tensor) -> Output:
-        """Classify `images` (N, 3, H, W), ImageNet-normalised.
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Output:
+        """Classify `images` (N, 3, H, W), ImageNet-normalised; their `labels` (N, K) are only handed on.
 
         Raises:
             BrokenContractError: the backbone or the pooling returns something else than its contract says.
         """
         features = self.backbone(images)
         need_features(features, images, self.backbone.channels, _name("backbone", self.backbone))
-        return self.classify(features)
+        return replace(self.classify(features), images=images, labels=labels)
 
     def classify(self, features: tuple[Tensor, ...]) -> Output:
         """Classify from the backbone's feature maps on; features[-1] is (N, C, h, w)."""
@@ -117,23 +145,35 @@ class Classifier(nn.Module):
         if self.hidden is not None:
             x = F.relu(self.hidden(x))
         maps = self.head(x)
-        pooled = self.pooling(maps)
+        pooled = self.pooling.pool(maps, x, self.head)
         need_pooled(pooled, maps, _name("pooling", self.pooling))
         return Output(tuple(features), maps, pooled.logits, pooled.attention)
 
-    def cam_maps(self, images: Tensor) -> Tensor:
-        """Return the maps CAMs are made of, (N, K, h, w): passed through each erasing method in order."""
-        output: Output = self(images)
-        for erasing in self.erasing:
-            maps = cast(Erasing, erasing).maps(output)
-            need_class_maps(maps, output.maps, _name("erasing", erasing))
+    def cam_maps(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the maps CAMs are made of, (N, K, h, w): passed through each erasing method and objective in order.
+
+        Args:
+            images: (N, 3, H, W).
+            labels: image-level labels, (N, K); None if they are not known.
+        """
+        output: Output = self(images, labels)
+        for name, objective in self.all_objectives():
+            maps = objective.maps(self, output)
+            need_class_maps(maps, output.maps, name)
             output = replace(output, maps=maps)
         return output.maps
+
+    def all_objectives(self) -> list[tuple[str, Objective]]:
+        """Return the erasing methods and then the objectives, each with what it is called in sentences."""
+        return [
+            *((_name("erasing", one), cast(Objective, one)) for one in self.erasing),
+            *((_name("objective", one), cast(Objective, one)) for one in self.objectives),
+        ]
 
     def new_layers(self) -> tuple[str, ...]:
         """Return the first parts of the names of parameters that no pretraining has seen; they learn faster."""
         of_backbone = (f"backbone.{path}" for path in self.backbone.new_layers)
-        return ("hidden", "head", "pooling", "erasing", *of_backbone)
+        return ("hidden", "head", "pooling", "erasing", "objectives", *of_backbone)
 
 
 def _name(kind: str, component: object) -> str:

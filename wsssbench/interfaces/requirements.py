@@ -85,7 +85,7 @@ def need_pooled(pooled: Any, maps: Tensor, component: str = "") -> None:
 
 
 def need_losses(losses: Any, where: str = "", component: str = "") -> None:
-    """An erasing's losses: scalar float tensors by name; what is logged are scalars, too."""
+    """An objective's losses: scalar float tensors by name; what is logged are scalars, too."""
     need(
         isinstance(losses, Losses) and isinstance(losses.terms, Mapping),
         f"losses() returns {type(losses).__name__}",
@@ -119,7 +119,7 @@ def need_loss(loss: Any, component: str = "") -> None:
 
 
 def need_class_maps(given: Any, maps: Tensor, component: str = "") -> None:
-    """The class maps that an erasing gives CAM inference, as large as the classifier's `maps`."""
+    """The class maps that an objective gives CAM inference, as large as the classifier's `maps`."""
     need(
         isinstance(given, Tensor) and given.shape == maps.shape,
         f"maps() gives {described(given)}",

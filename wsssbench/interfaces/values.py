@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,10 @@ from torch import Tensor
 
 from wsssbench.ops import IGNORE as IGNORE
 from wsssbench.progress import Progress
+
+# Third number of the seeds of random streams, behind the run's seed and the position of a photo in the training; the
+# view of a photo that is seen first has the first two numbers alone.
+VIEW_STREAM, AUGMENTATION_STREAM, OBJECTIVE_STREAM = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -30,21 +35,59 @@ class Output:
         maps: f, (N, K, h, w).
         logits: (N, K).
         attention: the pooling's spatial attention (GPP's P̂16), (N, K, h, w), or None.
+        images: what was classified, (N, 3, H, W); None if the pass began with feature maps.
+        labels: their image-level labels, (N, K); None where they are not known.
     """
 
     features: tuple[Tensor, ...]
     maps: Tensor
     logits: Tensor
     attention: Tensor | None = None
+    images: Tensor | None = None
+    labels: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A training batch: `images` (N, 3, H, W), `labels` (N, K), `progress` = share of the schedule done, in [0, 1)."""
+    """A training batch. If augmentations make V views of a photo, all first views stand before all second ones.
+
+    Attributes:
+        images: (N, 3, H, W).
+        labels: (N, K).
+        progress: share of the schedule that is done, in [0, 1).
+        ids: of the photos, N of them.
+        positions: of the photos in the stream of all draws of the training, (N,) int64, the same for every view of one;
+            None in a batch that is no training's.
+        planes: what augmentations laid over the photos, by name, (N, H, W) uint8; 255 outside of a photo.
+        views: V; view v of the photos is at v * N / V and behind.
+        seed: of the run.
+    """
 
     images: Tensor
     labels: Tensor
     progress: float = 0.0
+    ids: tuple[str, ...] = ()
+    positions: Tensor | None = None
+    planes: Mapping[str, Tensor] = field(default_factory=dict)
+    views: int = 1
+    seed: int = 0
+
+    def generators(self, key: str) -> list[np.random.Generator]:
+        """Return a generator for each image, for the random draws of a component.
+
+        What it draws depends on the seed, the position, the view and `key` alone, so that two ranks draw for their
+        images what one draws for all of them, and a resumed training what the killed one would have drawn.
+
+        Args:
+            key: of the component, e.g. its class's name: others draw other numbers.
+        """
+        count, word = len(self.images), zlib.crc32(key.encode())
+        places = range(count) if self.positions is None else self.positions.tolist()
+        photos = max(1, count // self.views)
+        return [
+            np.random.default_rng((self.seed, place, OBJECTIVE_STREAM, i // photos, word))
+            for i, place in enumerate(places)
+        ]
 
 
 @dataclass(frozen=True)

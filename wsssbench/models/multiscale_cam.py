@@ -29,6 +29,7 @@ class MultiScaleCAM(CamInference):
         relu: ``map``: of the maps as they are, so that negative evidence cannot eat into the border
             of a neighbouring activation (AffinityNet). ``image``: of the upsampled maps (AEFT's and
             OC-CSE's code).
+        amp: ``"bfloat16"``: the network computes in mixed precision, on a CPU or a GPU; what follows does not.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class MultiScaleCAM(CamInference):
         ),
         flip: bool = True,
         relu: Literal["map", "image"] = "map",
+        amp: Literal["bfloat16"] | None = None,
     ) -> None:
         if not scales or min(scales) <= 0:
             raise ValueError(f"scales={scales}, but has to hold at least one, all above 0")
         self.scales = scales
         self.flip = flip
         self.relu = relu
+        self.amp = amp
 
     def infer(self, classifier: Classifier, image: np.ndarray, labels: np.ndarray) -> Cam:
         """CAMs of `image` (H, W, 3) uint8 RGB for the classes in `labels` (K,), at full size.
@@ -63,20 +66,29 @@ class MultiScaleCAM(CamInference):
         device = next(classifier.parameters()).device
         total = torch.zeros(len(present), *size, device=device)
         index = torch.as_tensor(present, device=device)
+        given = torch.as_tensor(np.asarray(labels, np.float32), device=device)[None]
         with torch.inference_mode():
             for scale in self.scales:
                 height, width = (max(1, round(n * scale)) for n in size)
                 resized = torch.from_numpy(normalise_image(resize_image(image, (height, width))))
-                total += self._at_scale(classifier, resized.to(device), index, size)
+                total += self._at_scale(classifier, resized.to(device), given, index, size)
             maps = normalise(total)
         return Cam((present + 1).astype(np.uint8), maps.cpu().numpy().astype(np.float32), size)
 
     def _at_scale(
-        self, classifier: Classifier, image: Tensor, present: Tensor, size: tuple[int, int]
+        self,
+        classifier: Classifier,
+        image: Tensor,
+        labels: Tensor,
+        present: Tensor,
+        size: tuple[int, int],
     ) -> Tensor:
         """Activation (K', H, W) of `image` (3, H_s, W_s), summed with that of its mirror image."""
         views = torch.stack([image, image.flip(-1)]) if self.flip else image[None]
-        maps = classifier.cam_maps(views)[:, present].float()  # (1 or 2, K', h, w)
+        given = labels.expand(len(views), -1)
+        with torch.autocast(views.device.type, torch.bfloat16, enabled=self.amp is not None):
+            maps = classifier.cam_maps(views, given)
+        maps = maps[:, present].float()  # (1 or 2, K', h, w)
         if self.relu == "image":
             return self._sum(F.relu(_upsampled(maps, size)))
         # upsampling is linear: once for the sum

@@ -25,6 +25,7 @@ from wsssbench.progress import Progress, duration
 from wsssbench.results.formatting import number, trial_text
 from wsssbench.results.ladder import aggregate, ladder_records, ladder_table
 from wsssbench.results.protocol import side_by_side
+from wsssbench.results.rounds import chains_table
 from wsssbench.results.run import CardValue, Evaluation, RunResult, StageTime
 from wsssbench.results.run_details import ClassScores, RunDetails, first_and_last
 from wsssbench.results.seed_means import together
@@ -80,6 +81,7 @@ def render(
         facts=_facts(result, made),
         summary=[*trial, *summary(cards, result.class_names), *seeds, f"run {result.run_id}"],
         table=ladder_table(ladder),
+        chains=chains_table(result),
         marks=marks,
         bars=_ladder_bars(result),
         has_oracle=any(one.chosen and one.oracle for one in evaluations),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -180,7 +180,7 @@ class AffinityTask(TrainingTask):
         self.network = network
         self.offsets = tuple(offsets)
 
-    def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
+    def forward(self, batch: Mapping[str, Any], progress: float) -> Losses:
         """`batch`: images (N, 3, H, W), labels (N, h, w) uint8."""
         affinities = pair_affinities(self.network(batch["images"]), self.offsets)
         targets = pair_targets(batch["labels"], self.offsets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -39,7 +39,7 @@ from wsssbench.training.rehearsal import (
     tiny_photo,
     training_step,
 )
-from wsssbench.training.schedule import Schedule
+from wsssbench.training.schedule import Schedule, precision_of
 from wsssbench.training.transforms import Side
 
 Exponent = Annotated[float, Field(gt=0, le=1000)]
@@ -141,6 +141,10 @@ class AffinityWalk(Refinement):
         # worker processes load the network themselves
         return {**self.__dict__, "_network": None, "_device": "cpu"}
 
+    def card(self) -> Mapping[str, Any]:
+        amp = self.schedule.amp
+        return {"mixed precision": (f"AffinityNet {precision_of(amp)}",)} if amp else {}
+
     def fit(self, items: Sequence[FitItem], num_classes: int, context: RunContext) -> None:
         """Make affinity labels from the CAMs of `items`, then train; both go on after a kill."""
         pixels = self.crops == "pixels"
@@ -173,7 +177,8 @@ class AffinityWalk(Refinement):
             pixels = torch.from_numpy(np.stack([normalise(tiny_photo(side))] * images))
             cells = torch.randint(0, 3, (images, *[-(-side // self.stride)] * 2))
             batch = {"images": pixels, "labels": cells.to(torch.uint8)}
-            training_step(AffinityTask(network, self.offsets), batch, context.device)
+            task = AffinityTask(network, self.offsets)
+            training_step(task, batch, self.schedule, context.device)
 
         on_tiny_images(attempt, self.crop, stride)
         side = 4 * stride

@@ -28,6 +28,8 @@ KINDS = {
     "backbone": "Backbone",
     "pooling": "Pooling",
     "erasing": "Erasing",
+    "objective": "Objective",
+    "augmentation": "Augmentation",
     "cam": "CamInference",
     "refinement": "Refinement",
     "labelling": "Labelling",
@@ -140,6 +142,8 @@ class Registries:
     backbone: Registry
     pooling: Registry
     erasing: Registry
+    objective: Registry
+    augmentation: Registry
     cam: Registry
     refinement: Registry
     labelling: Registry

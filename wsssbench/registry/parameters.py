@@ -111,13 +111,18 @@ def check_parameters(function: Any, given: Mapping[str, Any], where: str) -> dic
 def artefact_classes(annotation: Any) -> tuple[Any, ...]:
     """The `wsssbench.interfaces.Artefact` classes in `annotation`, e.g. in ``X | None`` and ``tuple[X | Y, ...]``.
 
-    A parameter with such an annotation is given as the name of a stage that makes one of them.
+    A parameter with such an annotation is given as the name of a stage that makes one of them; `Photos` as the key of
+    a split in ``splits``.
     """
     interfaces = sys.modules.get("wsssbench.interfaces")
     if interfaces is None:  # then nobody can have used it in an annotation
         return ()
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
-        return (annotation,) if issubclass(annotation, interfaces.Artefact) else ()
+        return (
+            (annotation,)
+            if issubclass(annotation, (interfaces.Artefact, interfaces.Photos))
+            else ()
+        )
     return tuple(c for part in typing.get_args(annotation) for c in artefact_classes(part))
 
 

@@ -25,7 +25,7 @@ makes it again. Files for other programs are written by 'wsssbench export'.
 def artefacts_of(plan: Plan) -> dict[str, str]:
     """Return the nodes of a `plan` that leave something to use -> what that is, in words."""
     return {
-        step.node.name: step.node.heading or step.node.makes.called
+        step.node.name: step.node.in_chain(step.node.title or step.node.makes.called)
         for step in plan.steps
         if step.node.makes is not None
     }

@@ -37,7 +37,9 @@ def card_of(plan: Plan, step: Step, chosen: Mapping[str, Any]) -> dict[str, Card
     }
     also = Counter(node.kind.trains for node in plan.trained_for(step.node.name))
     if also:
-        card["also trained"] = ", ".join(f"{count} {what}" for what, count in sorted(also.items()))
+        card["also trained"] = ", ".join(
+            f"{count} {what}{'s' if count > 1 else ''}" for what, count in sorted(also.items())
+        )
     if plan.trial:
         few = "that show many classes" if plan.trial.smoke else "in list order"
         card["limited to"] = f"{plan.trial.images} images of each split, {few}"

@@ -173,6 +173,7 @@ def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any
         curve=[_point(point) for point in chosen["curve"]],
         card=card_of(plan, step, chosen),
         after=_after(plan, step.node.inputs["given"]),
+        chain=step.node.chain_title,
     )
 
 

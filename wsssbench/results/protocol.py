@@ -1,6 +1,6 @@
 """Protocol cards: what makes two numbers comparable, and in what two cards differ.
 
-Every entry of a card has to agree, except the seed, which is meant to vary.
+Every entry of a card has to agree, except the seed, which is meant to vary, and what the method itself is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from wsssbench.results.run_files import config_at
 
 # What a card has only where it applies: its absence means "none". Other entries are there, or do not concern the run.
 _OPTIONAL = ("held out", "cams", "crf", "scales", "flip", "initial weights", "labelling", "loss")
+# What a card tells about a method: that is what comparisons are about.
+_METHOD = ("classification weight", "starts from")
 _CHOICES = {
     "heldout": "best on the masks of the held-out split {held}",
     "otsu": "selected by Otsu's criterion, without any mask",
@@ -28,9 +30,10 @@ def threshold_origin(card: Mapping[str, CardValue]) -> str:
 
 
 def protocol(evaluation: Evaluation) -> dict[str, CardValue]:
-    """The entries of the card that have to agree: all but the seed and a threshold that is a result."""
+    """The entries of the card that have to agree: all but the seed, the method, and a threshold that is a result."""
     card = {"split": evaluation.split, **evaluation.card}
-    card.pop("seed", None)
+    for key in ("seed", *_METHOD):
+        card.pop(key, None)
     if card.get("threshold_choice", "fixed") != "fixed":
         card.pop("threshold", None)
     return card

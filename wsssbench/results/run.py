@@ -7,7 +7,7 @@
      "rungs": [{"name": str, "node": str, "split": str,
                 "chosen": POINT | null, "oracle": POINT | null,
                 "iou": {class name: per cent | null}, "curve": [POINT, ...],
-                "card": {str: str | int | float | bool | null}, "after": str}, ...],
+                "card": {str: str | int | float | bool | null}, "after": str, "chain": str}, ...],
      "times": [{"node": str, "seconds": float, "peak_mib": float, "reused": bool}, ...],
      "training": [{"node": str, "series": str, "points": [[iteration, value], ...]}, ...],
      "figures": {node: {what: float | null}}, "artefacts": {node: what it is},
@@ -103,6 +103,7 @@ class Evaluation:
             threshold_choice (``"fixed"``, ``"heldout"``, ``"otsu"``, ``"oracle"`` or ``"none"``),
             labels_at_inference, initial weights, seed; and what the data set adds.
         after: the node of the rung that it was made from; empty for the first, and if it is not known.
+        chain: what its chain is called, ``"round 1"``; empty for the experiment itself.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Evaluation:
     curve: list[Point] = field(default_factory=list)
     card: Card = field(default_factory=dict)
     after: str = ""
+    chain: str = ""
 
     @property
     def best_known(self) -> Point | None:

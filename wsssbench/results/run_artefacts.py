@@ -17,6 +17,7 @@ from wsssbench.experiment.references import Reference, replaced
 from wsssbench.interfaces import Dataset
 from wsssbench.results.run_files import read_config, read_stages, stage_directory
 from wsssbench.stages.generate import build_dataset, located
+from wsssbench.stages.handles import photos_of
 from wsssbench.stages.stage import StageKind
 
 LOST = "the results are not in the cache any more, run again for pictures"
@@ -119,6 +120,8 @@ class RunArtefacts:
         made = {place.name: node for node, place in self.directories.items()}  # by hash
 
         def referred(reference: Reference) -> Any:
+            if reference.is_photos:
+                return photos_of(self.dataset, [reference.target])
             # In a manifest, stages that were read go by their role.
             return self.artefact(made.get(manifest["upstream"][reference.path], reference.path))
 

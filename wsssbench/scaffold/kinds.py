@@ -32,6 +32,11 @@ SCAFFOLDS = {
         "--set classifier.erasing={component} --until cam",
         "Singh & Lee, ICCV 2017",
     ),
+    "objective": Scaffold(
+        "the class maps of a mirrored image have to be those of the image, mirrored",
+        "--set classifier.objectives={component} --set classifier.erasing=none --until cam",
+        "Wang et al., CVPR 2020",
+    ),
     "refinement": Scaffold(
         "a background score beside the maps, and all of them smoothed",
         "--set \"+refine.mine={component}(input='cam')\" --until mine",

@@ -12,7 +12,6 @@ from wsssbench.errors import UserError
 from wsssbench.files.weights import load_into, load_state_dict_file
 from wsssbench.interfaces import Backbone
 from wsssbench.models.classifier import without_weights
-from wsssbench.models.torchvision_backbone import fetch_weights
 from wsssbench.plugins import load
 from wsssbench.segmenters.settings import InitSettings
 
@@ -77,6 +76,9 @@ def load_vgg(head: LargeFOVHead | DeepLabV2Head, config: Mapping[str, Any]) -> N
     if config["weights"] is not None:
         state = load_state_dict_file(config["weights"])
     else:
+        # here, since torchvision takes long to import
+        from wsssbench.models.torchvision_backbone import fetch_weights
+
         chosen = "IMAGENET1K_V1" if config["pretrained"] is True else config["pretrained"]
         state = fetch_weights(config["name"], chosen)
     if "classifier.3.weight" not in state:

@@ -26,6 +26,7 @@ from wsssbench.segmenters.settings import DeepLabSettings
 from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything
 from wsssbench.training.loading import plain_errors, start_method, start_worker
+from wsssbench.training.precision import mixed_precision
 from wsssbench.training.quiet import isolated, log_file, quiet
 from wsssbench.training.rehearsal import PROGRESS, check_crop, on_tiny_images, tiny_photo
 from wsssbench.training.runner import Runner, TrainingJob, fit
@@ -64,9 +65,9 @@ def rehearse(settings: DeepLabSettings, images: int, context: RunContext, pretra
             pipeline = training_pipeline(replace(settings.view, crop=side))
             data = Items(items, settings.names, pipeline, context.seed)
             batch = pseudo_collate([data[i, i] for i in range(images)])
-            loss, _ = model.parse_losses(
-                model.train()(**model.data_preprocessor(batch, training=True), mode="loss")
-            )
+            with mixed_precision(settings.schedule, context.device):
+                inputs = model.data_preprocessor(batch, training=True)
+                loss, _ = model.parse_losses(model.train()(**inputs, mode="loss"))
             loss.backward()
             one_view = replace(settings.test, scales=settings.test.scales[:1], flip=False)
             seen = Items(items, settings.names, test_pipeline(one_view), test_mode=True)

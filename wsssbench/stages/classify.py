@@ -1,44 +1,35 @@
 """classify: train the classifier on image-level labels. Writes ``weights.pth`` and ``scalars.jsonl``.
 
-Config: classifier (backbone, pooling, erasing, dropout, hidden), transform, schedule, supervised_images, split, val,
-seed.
+Config: classifier (backbone, pooling, erasing, objectives, dropout, hidden), augment, transform, schedule,
+supervised_images, split, val, seed.
 """
 
 from __future__ import annotations
 
-import copy
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional as F
 
 from wsssbench.errors import IncompatibleError, UserError
 from wsssbench.evaluation.ranking import average_precision
 from wsssbench.files.images import read_image
-from wsssbench.interfaces import (
-    Batch,
-    Classifier,
-    Dataset,
-    Erasing,
-    Losses,
-    Output,
-    TrainedClassifier,
-)
-from wsssbench.interfaces.requirements import BrokenContractError, need_losses
-from wsssbench.models.classifier import build_classifier
+from wsssbench.interfaces import Augmentation, Classifier, Dataset, TrainedClassifier
+from wsssbench.interfaces.requirements import BrokenContractError
+from wsssbench.models.classifier import LISTS, build_classifier, take_over, without_weights
 from wsssbench.models.preprocess import normalise
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import single_thread
+from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
-from wsssbench.stages.handles import ClassifierFile
+from wsssbench.stages.classifier_rehearsal import Rehearsed, TinyBatches, tell_warnings
+from wsssbench.stages.handles import ClassifierFile, photos_of
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
     Node,
@@ -47,38 +38,44 @@ from wsssbench.stages.stage import (
     StageKind,
     StageWork,
     distinct,
+    with_precision,
     with_short_training,
 )
 from wsssbench.training.checkpoints import REMEDY, load_weights
+from wsssbench.training.classification import ClassificationTask
 from wsssbench.training.engine import seed_everything, train
-from wsssbench.training.loading import ImageLabels
+from wsssbench.training.loading import ImageLabels, collate_views
 from wsssbench.training.rehearsal import (
     check_crop,
     images_per_step,
     on_tiny_images,
-    tiny_photo,
     training_step,
 )
-from wsssbench.training.schedule import BatchSize, Schedule, equal_share
-from wsssbench.training.task import TrainingTask
+from wsssbench.training.schedule import BatchSize, Schedule
 from wsssbench.training.transforms import TrainTransform
 
 NODE = "classify"
 # The keys of the section that define the network.
-ARCHITECTURE = ("backbone", "pooling", "erasing", "dropout", "hidden")
+ARCHITECTURE = ("backbone", "pooling", *LISTS, "dropout", "hidden")
+INIT = "classifier.init"  # also the role under which the classifier that it starts from is read
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSection:
     """The network: backbone -> dropout (-> 1x1 to `hidden` channels) -> 1x1 head -> maps -> pooling, beside any number
-    of erasings. The first `supervised_images` of a batch get the classification loss; None: all."""
+    of erasing methods and objectives. The first `supervised_images` of a batch get the classification loss; None: all.
+    `augment` changes photos before `transform`. `init` names a stage whose classifier it starts from.
+    """
 
     backbone: dict[str, Any]
     pooling: dict[str, Any]
     erasing: tuple[dict[str, Any], ...] = ()
+    objectives: tuple[dict[str, Any], ...] = ()
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hidden: Annotated[int, Field(ge=0, le=8192)] = 0
+    init: TrainedClassifier | None = None
     supervised_images: BatchSize | None = None
+    augment: tuple[dict[str, Any], ...] = ()
     transform: dict[str, Any]
     schedule: dict[str, Any]
 
@@ -90,7 +87,11 @@ class Classify(StageKind):
     section = "classifier"
     required = True
     slots = {"classifier.backbone": "backbone", "classifier.pooling": "pooling"}
-    lists = {"classifier.erasing": "erasing"}
+    lists = {
+        "classifier.erasing": "erasing",
+        "classifier.objectives": "objective",
+        "classifier.augment": "augmentation",
+    }
     plain = {
         "classifier": ClassifierSection,
         "classifier.transform": TrainTransform,
@@ -100,17 +101,20 @@ class Classify(StageKind):
     trains = "classifier"
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
-        if isinstance(given, Mapping) and isinstance(given.get("erasing", ()), Mapping):
-            raise UserError(
-                "classifier.erasing is a dict, but has to be a list: [dict(type='Name', ...)]"
-            )
+        kinds = {place.rpartition(".")[2]: kind for place, kind in self.lists.items()}
+        for key in kinds:
+            if isinstance(given, Mapping) and isinstance(given.get(key), Mapping):
+                raise UserError(
+                    f"classifier.{key} is a dict, but has to be a list: [dict(type='Name', ...)]"
+                )
         checked = check_parameters(ClassifierSection, given, "classifier")
         for slot in ("backbone", "pooling"):
             checked[slot] = registries[slot].resolve(checked[slot], f"classifier.{slot}")
-        checked["erasing"] = [
-            registries.erasing.resolve(item, f"classifier.erasing.{i}")
-            for i, item in enumerate(checked["erasing"])
-        ]
+        for key, kind in kinds.items():
+            checked[key] = [
+                registries[kind].resolve(item, f"classifier.{key}.{i}")
+                for i, item in enumerate(checked[key])
+            ]
         for part, cls in (("transform", TrainTransform), ("schedule", Schedule)):
             checked[part] = check_parameters(cls, checked[part], f"classifier.{part}")
         Schedule.from_config(checked["schedule"], "classifier.schedule")
@@ -131,11 +135,19 @@ class Classify(StageKind):
     def node(self, name: str, nodes: Nodes) -> Node:
         section = nodes.config[self.section]
         train, val = nodes.split("train"), nodes.split("val")
+        network = {key: section[key] for key in ARCHITECTURE}
+        inputs = {}
+        if section["init"] is not None:
+            inputs[INIT] = _started_from(section["init"], nodes).name
+            place = f"{self.section}.backbone"
+            network["backbone"] = without_weights(network["backbone"], place)
         return Node(
             name=name,
             kind=self,
+            inputs=inputs,
             config={
-                "classifier": {key: section[key] for key in ARCHITECTURE},
+                "classifier": network,
+                "augment": section["augment"],
                 "transform": section["transform"],
                 "schedule": section["schedule"],
                 "supervised_images": section["supervised_images"],
@@ -146,25 +158,25 @@ class Classify(StageKind):
             makes=TrainedClassifier,
         )
 
+    def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
+        _augmentations(node.config)
+
     def rehearse(self, work: StageWork, pretrained: bool) -> TrainedClassifier:
         """Do one training step: the methods have to go together. The classifier is a stand-in for the trained one."""
         config, device = work.config, work.context.device
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         images = images_per_step(schedule, device, "classifier.schedule")
-        num_classes = len(work.dataset.classes)
-        classifier = build_classifier(config["classifier"], num_classes, pretrained=pretrained)
+        classifier = _network(work, pretrained)
         crop, stride = config["transform"]["crop"], classifier.backbone.strides[-1]
         check_crop(crop, stride, "classifier.transform.crop")
-        task = ClassificationTask(classifier, config["supervised_images"])
-        labels = torch.eye(images, num_classes)
-
-        def attempt(side: int) -> None:
-            photos = np.stack([normalise(tiny_photo(side))] * images)
-            training_step(task, {"images": torch.from_numpy(photos), "labels": labels}, device)
-
+        tiny = TinyBatches(work, images)
+        task = ClassificationTask(classifier, config["supervised_images"], views=tiny.views)
+        warn = work.context.progress.warn
         try:
-            _tell_warnings(classifier, crop, images, work.context.progress)
-            on_tiny_images(attempt, crop, stride)
+            tell_warnings(classifier, crop, images, lambda text: warn(f"{NODE}: {text}"))
+            on_tiny_images(
+                lambda side: training_step(task, tiny.batch(side), schedule, device), crop, stride
+            )
         except BrokenContractError:
             raise
         except UserError as error:
@@ -175,21 +187,24 @@ class Classify(StageKind):
         """Train, then report the mean average precision of the image-level predictions on the val split."""
         config, dataset = work.config, work.dataset
         seed_everything(work.context.seed)
-        classifier = build_classifier(config["classifier"], len(dataset.classes))
-        ids = dataset.ids(config["split"])
+        classifier = _network(work)
         data = ImageLabels(
-            [dataset.image_path(id) for id in ids],
-            dataset.labels(config["split"]),
+            photos_of(dataset, (config["split"],)),
             TrainTransform(**config["transform"]),
             work.context.seed,
+            _augmentations(config),
         )
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         faster = dict.fromkeys(
             (f"classifier.{path}" for path in classifier.new_layers()),
             schedule.new_layers_lr,
         )
-        task = ClassificationTask(classifier, config["supervised_images"])
-        weights = train(task, data, schedule, work.context, faster, title="classify")
+        task = ClassificationTask(
+            classifier, config["supervised_images"], work.context.seed, data.views
+        )
+        weights = train(
+            task, data, schedule, work.context, faster, title="classify", collate=collate_views
+        )
         load_weights(task, weights)
         return {"val mAP": _mean_average_precision(task.classifier, work)}
 
@@ -199,80 +214,53 @@ class Classify(StageKind):
         return ClassifierFile(directory, config["classifier"], len(dataset.classes))
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
-        return {"initial weights": {"backbone": node.config["classifier"]["backbone"]}}
+        network = node.config["classifier"]
+        card: dict[str, Any] = {"initial weights": {"backbone": network["backbone"]}}
+        if INIT in node.inputs:  # from random weights, if it was not that one's
+            card = {"initial weights": above["initial weights"], "starts from": node.inputs[INIT]}
+        card = with_precision(card, self.section, node.config["schedule"]["amp"])
+        weight = _classification_weight(network)
+        return card if weight == 1 else {**card, "classification weight": weight}
 
 
-@dataclass(frozen=True)
-class Rehearsed(TrainedClassifier):
-    """A classifier of one training step, which stands for the trained one in rehearsals."""
-
-    classifier: Classifier
-
-    def build(self) -> Classifier:
-        return self.classifier
-
-    def frozen(self) -> Callable[[Tensor], Output]:
-        classifier = copy.deepcopy(self.classifier).requires_grad_(False).eval()
-        return lambda images: cast(Output, classifier(images))
-
-
-def _tell_warnings(classifier: Classifier, crop: int, images: int, progress: Progress) -> None:
-    """Show what the pooling has to say about the maps of a crop, e.g. that they are smaller than a bin."""
-    backbone = classifier.backbone
-    features = [
-        torch.zeros(images, channels, -(-crop // stride), -(-crop // stride))
-        for channels, stride in zip(backbone.channels, backbone.strides, strict=True)
-    ]
-    with warnings.catch_warnings(record=True) as said, torch.no_grad():
-        warnings.simplefilter("always", UserWarning)
-        classifier.train().classify(tuple(features))
-    for text in dict.fromkeys(str(warning.message) for warning in said):
-        progress.warn(f"{NODE}: {text}")
-
-
-class ClassificationTask(TrainingTask):
-    """Trains by binary cross-entropy on the image-level labels, plus the losses of the erasing methods.
-
-    Args:
-        classifier: the network to train.
-        supervised_images: of a batch, over all ranks together, the first that many get the cross-entropy, every image
-            if None. AEFT's released code has 8, of batches of 8 and later of 32. Ranks take the stream's images in
-            turn, so the first ones of each are the first ones of all.
-
-    Raises:
-        UserError: the ranks cannot share `supervised_images` equally.
-    """
-
-    def __init__(self, classifier: Classifier, supervised_images: int | None = None) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.supervised = _share(supervised_images)
-
-    def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
-        """Compute the losses of `batch`: images (N, 3, H, W), labels (N, K)."""
-        given = Batch(batch["images"], batch["labels"], progress)
-        output = self.classifier(given.images)
-        logits, labels = output.logits[: self.supervised], given.labels[: self.supervised]
-        terms = {"loss_cls": F.binary_cross_entropy_with_logits(logits, labels)}
-        log: dict[str, Tensor] = {}
-        for i, erasing in enumerate(self.classifier.erasing):
-            assert isinstance(erasing, Erasing)
-            added = erasing.losses(self.classifier, given, output)
-            need_losses(added, component=f"erasing {type(erasing).__name__}")
-            tag = f"{i}." if len(self.classifier.erasing) > 1 else ""
-            terms.update({f"{tag}{name}": value for name, value in added.terms.items()})
-            log.update({f"{tag}{name}": value for name, value in added.log.items()})
-        return Losses(terms, log)
-
-
-def _share(supervised_images: int | None) -> int | None:
-    if supervised_images is None:
-        return None
-    if supervised_images < 1:
+def _started_from(name: str, nodes: Nodes) -> Node:
+    node = nodes.need(name, by=INIT)
+    if node.makes is None or not issubclass(node.makes, TrainedClassifier):
+        made = "leaves nothing to read" if node.makes is None else f"makes {node.makes.called}"
         raise UserError(
-            f"classifier.supervised_images={supervised_images} has to be at least 1, or None for all"
+            f"{INIT}='{name}' has to be the name of a stage that makes a classifier, but {node.name} {made}"
         )
-    return equal_share("classifier.supervised_images", supervised_images, ranks.world_size())
+    return node
+
+
+def _network(work: StageWork, pretrained: bool = True) -> Classifier:
+    """Build the classifier, with the weights of the one that it starts from, if there is one."""
+    config, start = work.config["classifier"], work.inputs.get(INIT)
+    pretrained = pretrained and INIT not in work.inputs
+    classifier = build_classifier(config, len(work.dataset.classes), pretrained=pretrained)
+    if start is not None:
+        new = take_over(classifier, start.build(), INIT)
+        if new:
+            work.context.progress.say(
+                f"{work.name}: {', '.join(new)} of the classifier start from random values, as {INIT} has none of these"
+            )
+    return classifier
+
+
+def _augmentations(config: Mapping[str, Any]) -> list[Augmentation]:
+    build = load().registries.augmentation.build
+    return [build(one, where=f"classifier.augment[{i}]") for i, one in enumerate(config["augment"])]
+
+
+def _classification_weight(network: Mapping[str, Any]) -> float:
+    """Return the weight of the classification loss that the components of the config `network` set together."""
+    name, registries = "classification_weight", load().registries
+    given = (
+        float(one.get(name, getattr(registries[kind].get(one["type"]), name)))
+        for key, kind in LISTS.items()
+        for one in network.get(key, ())
+    )
+    return math.prod(given)
 
 
 def _mean_average_precision(classifier: Classifier, work: StageWork) -> float | None:

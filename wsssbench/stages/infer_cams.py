@@ -31,6 +31,7 @@ from wsssbench.stages.stage import (
     StageWork,
     at_one_scale,
     distinct,
+    with_precision,
 )
 from wsssbench.training.rehearsal import on_tiny_images, tiny_photo
 
@@ -163,7 +164,8 @@ class InferCams(CamStage):
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         cam = node.config["cam"]
         views = {"scales": tuple(cam.get("scales", ())), "flip": bool(cam.get("flip", False))}
-        return {**views, "crf": (), **above, "labels_at_inference": True}
+        entries = {**views, "crf": (), **above, "labels_at_inference": True}
+        return with_precision(entries, "CAM", cam.get("amp"))
 
 
 def heat(cam: Cam) -> np.ndarray:

@@ -88,7 +88,7 @@ class Fit(StageKind):
 
     name = "fit"
     random = True
-    trains = "network of a refinement"
+    trains = "refinement network"
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         return ()  # each is read by its refinement

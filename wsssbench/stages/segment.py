@@ -34,6 +34,7 @@ from wsssbench.stages.stage import (
     distinct,
     ids_of,
     with_nested,
+    with_precision,
     with_short_training,
 )
 from wsssbench.training.schedule import Schedule
@@ -213,7 +214,7 @@ class Predict(StageKind):
         crf = test.get("crf")
         start = {key: segmenter[key] for key in ("backbone", "init") if segmenter.get(key)}
         loss = {"loss": segmenter["loss"]} if segmenter.get("loss") else {}
-        return {
+        card = {
             **{key: value for key, value in above.items() if key in ("imported", "labels")},
             "scales": tuple(test.get("scales", ())),
             "flip": bool(test.get("flip", False)),
@@ -222,6 +223,8 @@ class Predict(StageKind):
             **loss,
             "labels_at_inference": False,
         }
+        schedule = segmenter.get("schedule") or {}
+        return with_precision(card, _SECTION, schedule.get("amp"))
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
         for folder in (split, _TRAINING, _FOLDER):

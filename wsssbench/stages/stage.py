@@ -18,7 +18,7 @@ import numpy as np
 from wsssbench.interfaces import Artefact, Dataset, RunContext
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries, check_parameters
-from wsssbench.training.schedule import Schedule, short
+from wsssbench.training.schedule import Schedule, precision_of, short
 
 # The section of an experiment that starts from somebody else's label maps, so that nothing above those is made.
 IMPORTED_LABELS = "import_labels"
@@ -68,8 +68,16 @@ class Node:
     @property
     def heading(self) -> str:
         """The title with the chain's before it: ``round 1: CAM``."""
-        chain = re.sub(r"^round(\d+)$", r"round \1", self.chain)
-        return f"{chain}: {self.title}" if chain and self.title else self.title
+        return self.in_chain(self.title)
+
+    def in_chain(self, text: str) -> str:
+        """Return `text` with the chain before it that it is about; empty if `text` is."""
+        return f"{self.chain_title}: {text}" if self.chain and text else text
+
+    @property
+    def chain_title(self) -> str:
+        """The chain as people call it: ``round 1`` for ``round1``; empty for the last one."""
+        return re.sub(r"^round(\d+)$", r"round \1", self.chain)
 
     @property
     def short(self) -> str:
@@ -340,6 +348,14 @@ def with_short_training(component: Mapping[str, Any]) -> dict[str, Any]:
     """Return `component` with a schedule, if it has one, of very few iterations."""
     schedule = component.get("schedule")
     return {**component, "schedule": short(schedule)} if schedule else dict(component)
+
+
+def with_precision(card: Mapping[str, Any], of: str, amp: Any) -> dict[str, Any]:
+    """Return the `card` with the mixed precision, by a parameter `amp`, of a computation; float32 is not mentioned."""
+    if not amp:
+        return dict(card)
+    key = "mixed precision"
+    return {**card, key: (*card.get(key, ()), f"{of} {precision_of(amp)}")}
 
 
 def at_one_scale(component: Mapping[str, Any]) -> dict[str, Any]:

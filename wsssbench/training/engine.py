@@ -13,7 +13,7 @@ sums may be in another order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def train(
     context: RunContext,
     lr_multipliers: Mapping[str, float] | None = None,
     title: str = "training",
+    collate: Callable[[list[Any]], Any] = default_collate,
 ) -> Path:
     """Train `task` and return the path of its weights, ``weights.pth`` in the context's directory.
 
@@ -49,10 +50,11 @@ def train(
         context: where, on what, with which seed.
         lr_multipliers: first parts of names of parameters -> factor on their learning rate; see `build_optimizer`.
         title: the name of the task in messages.
+        collate: list of what the data set returned -> batch, a dict.
 
     Raises:
         UserError: empty data set, the training has diverged (loss or weights), batch size that the ranks cannot
-            share, amp without a GPU.
+            share, float16 without a GPU.
     """
     ranks.init(context.device)
     if is_trained(context.directory):
@@ -66,7 +68,7 @@ def train(
         job = TrainingJob(
             model,
             dataset,
-            default_collate,
+            collate,
             weights=task.state_dict,
             lr_multipliers={f"task.{path}": f for path, f in (lr_multipliers or {}).items()},
             on_progress=model.set_progress,

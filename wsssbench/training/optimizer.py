@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from wsssbench.errors import UserError
+from wsssbench.training.precision import optim_wrapper
 from wsssbench.training.schedule import Schedule
 
 
@@ -59,9 +60,7 @@ def build_optimizer(
         optimizer = torch.optim.SGD(parameters, schedule.lr, momentum=schedule.momentum)
     else:
         optimizer = torch.optim.AdamW(parameters, schedule.lr)
-    wrapper = AmpOptimWrapper if schedule.amp else OptimWrapper
-    clip = {"max_norm": schedule.clip_grad} if schedule.clip_grad else None
-    return wrapper(optimizer=optimizer, clip_grad=clip)
+    return optim_wrapper(schedule, optimizer)
 
 
 def learning_rate(schedule: Schedule, size: int) -> list[dict[str, Any]]:

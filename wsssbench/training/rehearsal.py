@@ -6,6 +6,7 @@ than a tiny image has: nothing is refused that would run.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from wsssbench.errors import UserError
 from wsssbench.parallel import ranks
+from wsssbench.training.precision import mixed_precision
 from wsssbench.training.schedule import Schedule, check_schedule
 from wsssbench.training.task import TrainingTask
 
@@ -61,11 +63,22 @@ def on_tiny_images(attempt: Callable[[int], Any], crop: int, stride: int) -> Non
             attempt(crop)
 
 
-def training_step(task: TrainingTask, batch: Mapping[str, Tensor], device: str) -> None:
-    """Compute the losses of `task` on `batch`, in training mode, and their gradient."""
+def training_step(
+    task: TrainingTask, batch: Mapping[str, Any], schedule: Schedule, device: str
+) -> None:
+    """Compute the losses of `task` on `batch`, in training mode and the precision of `schedule`, and their gradient."""
     task.to(device).train()
-    losses = task({name: value.to(device) for name, value in batch.items()}, PROGRESS)
+    with mixed_precision(schedule, device):
+        losses = task(_on_device(dict(batch), device), PROGRESS)
     torch.stack([term.reshape(()) for term in losses.terms.values()]).sum().backward()
+
+
+def _on_device(value: Any, device: str) -> Any:
+    if isinstance(value, dict):
+        moved = copy.copy(value)  # of whatever class it is
+        moved.update((key, _on_device(item, device)) for key, item in value.items())
+        return moved
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 def tiny_photo(side: int) -> np.ndarray:

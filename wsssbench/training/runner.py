@@ -146,7 +146,7 @@ class TaskModel(BaseModel):
         """Set the share of the schedule that is done."""
         self.progress = progress
 
-    def forward(self, mode: str, **batch: Tensor) -> dict[str, Any]:
+    def forward(self, mode: str, **batch: Any) -> dict[str, Any]:
         losses: Losses = self.task(batch, self.progress)
         # A dict, because DistributedDataParallel looks for tensors in dicts but not in dataclasses.
         return {"terms": dict(losses.terms), "log": dict(losses.log)}
@@ -182,7 +182,7 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
     """Train `job` and save its weights as ``weights.pth`` in the context's directory; resume if interrupted.
 
     Raises:
-        UserError: the training has diverged (loss or weights), the schedule does not fit the ranks, mixed precision
+        UserError: the training has diverged (loss or weights), the schedule does not fit the ranks, float16
             without a GPU.
     """
     check_schedule(schedule, ranks.world_size(), context.device, f"{title}: schedule")

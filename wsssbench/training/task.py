@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from wsssbench.interfaces import Losses
 
@@ -13,11 +15,11 @@ class TrainingTask(nn.Module, ABC):
     """What one training step computes; its state dict is what the training leaves."""
 
     @abstractmethod
-    def forward(self, batch: dict[str, Tensor], progress: float) -> Losses:
+    def forward(self, batch: Mapping[str, Any], progress: float) -> Losses:
         """The losses on `batch`.
 
         Args:
-            batch: what the data set returned, stacked, on the task's device.
+            batch: what the data set returned, stacked, tensors on the task's device.
             progress: share of the schedule's images (its epochs) that is done, in [0, 1).
 
         Returns:

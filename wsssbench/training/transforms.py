@@ -5,13 +5,14 @@ Every random choice is drawn from the generator that is passed in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
 from PIL import Image
 from pydantic import Field
-from torchvision.transforms import functional as TF
 
+from wsssbench.interfaces import IGNORE
 from wsssbench.models.preprocess import normalise, resize_image
 
 # Pixels. Larger crops than any network of the field is trained on would only take the memory.
@@ -60,25 +61,58 @@ class TrainTransform:
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """`image` (H, W, 3) uint8 -> (3, crop, crop) float32, normalised; 0 outside the image."""
+        return self.with_planes(image, {}, rng)[0]
+
+    def with_planes(
+        self, image: np.ndarray, planes: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The same, and what lies over the image moved along: resized to the nearest value, 255 outside.
+
+        Args:
+            planes: by name, (H, W) uint8.
+
+        Returns:
+            The image, and the planes (crop, crop) uint8.
+        """
+        moved = dict(planes)
         if self.resize_long is not None:
-            image = _resize_long(image, int(rng.integers(*self.resize_long, endpoint=True)))
+            longer = int(rng.integers(*self.resize_long, endpoint=True))
+            size = _size(image.shape[:2], longer)
+            image = resize_image(image, size)
+            moved = {name: _resize_plane(plane, size) for name, plane in moved.items()}
         if self.flip and rng.random() < 0.5:
             image = image[:, ::-1]
+            moved = {name: plane[:, ::-1] for name, plane in moved.items()}
         if rng.random() < self.jitter_probability and any(self.jitter):
             image = _jitter(image, self.jitter, rng)
-        return _crop(image, self.crop, rng)
+        windows = _windows(image.shape[:2], self.crop, rng)
+        source, target = zip(*windows, strict=True)
+        output = np.zeros((3, self.crop, self.crop), dtype=np.float32)
+        output[:, target[0], target[1]] = normalise(image[source])
+        for name, plane in moved.items():
+            moved[name] = np.full((self.crop, self.crop), IGNORE, np.uint8)
+            moved[name][target] = plane[source]
+        return output, moved
 
 
-def _resize_long(image: np.ndarray, longer: int) -> np.ndarray:
-    height, width = image.shape[:2]
+def _size(size: tuple[int, int], longer: int) -> tuple[int, int]:
+    height, width = size
     factor = longer / max(height, width)
-    return resize_image(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _resize_plane(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    picture = Image.fromarray(np.ascontiguousarray(plane))
+    return np.array(picture.resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def _jitter(
     image: np.ndarray, strength: tuple[float, float, float, float], rng: np.random.Generator
 ) -> np.ndarray:
     """Brightness, contrast, saturation and hue by random factors, in random order."""
+    # here, since torchvision takes as long to import as torch, and only a training needs it
+    from torchvision.transforms import functional as TF
+
     adjust = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
     low = [max(0.0, 1 - s) for s in strength[:3]] + [-strength[3]]
     high = [1 + s for s in strength[:3]] + [strength[3]]
@@ -90,15 +124,17 @@ def _jitter(
     return np.array(picture)
 
 
-def _crop(image: np.ndarray, crop: int, rng: np.random.Generator) -> np.ndarray:
-    """A random window where the image is larger than `crop`, a random place where it is smaller."""
+def _windows(
+    size: tuple[int, int], crop: int, rng: np.random.Generator
+) -> list[tuple[slice, slice]]:
+    """Per axis, what is taken of the image and where it goes.
+
+    A random window where the image is larger than `crop`, a random place where it is smaller.
+    """
     windows = []
-    for length in image.shape[:2]:
+    for length in size:
         offset = int(rng.integers(0, abs(length - crop), endpoint=True))
         kept = min(length, crop)
         source, target = (offset, 0) if length > crop else (0, offset)
         windows.append((slice(source, source + kept), slice(target, target + kept)))
-    (rows, to_rows), (columns, to_columns) = windows
-    output = np.zeros((3, crop, crop), dtype=np.float32)
-    output[:, to_rows, to_columns] = normalise(image[rows, columns])
-    return output
+    return windows

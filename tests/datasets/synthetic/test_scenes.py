@@ -51,6 +51,27 @@ def test_badge_has_its_share_of_the_body(part_size: float) -> None:
     assert 0.75 * part_size < np.median(shares) < 1.2 * part_size
 
 
+def test_the_badge_fades_into_the_body_with_its_contrast() -> None:
+    parameters = replace(PLAIN, objects=(1, 1), part_size=0.3)
+    clear, faint, gone = (
+        scenes(replace(parameters, part_contrast=contrast), 8) for contrast in (1.0, 0.5, 0.0)
+    )
+    for one, half, none in zip(clear, faint, gone, strict=True):
+        part = one.things[0].part
+        around = ndimage.binary_dilation(part, iterations=4)
+        difference = np.abs(one.image.astype(float) - none.image)
+        assert difference[part].mean() > 10 and not difference[~around].any()
+        ratio = np.abs(half.image.astype(float) - none.image)[part].mean() / difference[part].mean()
+        assert 0.35 < ratio < 0.65
+        assert np.array_equal(one.mask, none.mask)
+    # Without the badge, nothing tells classes of one body apart.
+    first, second = (
+        draw_scene(np.random.default_rng(3), replace(parameters, part_contrast=0.0), k)
+        for k in (0, 1)
+    )
+    assert np.array_equal(first.image, second.image)
+
+
 def test_only_the_badge_tells_classes_of_one_body_apart() -> None:
     parameters = replace(PLAIN, objects=(1, 1), boundary=0)
     one, other = (draw_scene(np.random.default_rng(3), parameters, first) for first in (0, 1))
@@ -96,6 +117,27 @@ def test_ground_surrounds_the_object() -> None:
         ring = ndimage.binary_dilation(body, iterations=3) & ~body
         assert scene.ground[ring].mean() > 0.5
         assert scene.ground.sum() > body.sum()
+
+
+def test_ground_has_its_multiple_of_the_object() -> None:
+    parameters = replace(PLAIN, objects=(1, 1), object_size=(0.2, 0.25), context_probability=1)
+    for low, high in ((1.0, 1.5), (4.0, 6.0)):
+        drawn = scenes(replace(parameters, context_size=(low, high)))
+        shares = [scene.ground.sum() / scene.things[0].span ** 2 for scene in drawn]
+        # The image's edge cuts grounds off, so only the upper end is exact.
+        assert max(shares) < 1.05 * high and low < np.quantile(shares, 0.9)
+
+
+def test_the_default_scenes_are_those_of_every_version() -> None:
+    """A number that was drawn more or less would change all that follows; written down from release 0.1.0."""
+    parameters = SceneParameters()
+    for index, colour, background, ignored in (
+        (0, (131.165, 133.744, 100.209), 5324, 1198),
+        (5, (103.395, 121.077, 97.641), 11339, 1108),
+    ):
+        scene = draw_scene(np.random.default_rng((0, 0, index)), parameters, index)
+        assert np.allclose(scene.image.mean(axis=(0, 1)), colour, atol=0.05)
+        assert ((scene.mask == 0).sum(), (scene.mask == 255).sum()) == (background, ignored)
 
 
 def test_context_and_clutter_leave_objects_where_they_are() -> None:
@@ -187,6 +229,8 @@ def test_twenty_classes() -> None:
         ({"classes_per_body": 7}, "classes_per_body=7 has to lie between 1 and 6"),
         ({"part_size": 0.9}, "part_size=0.9"),
         ({"context_leak": 1.5}, "context_leak=1.5"),
+        ({"part_contrast": -0.1}, "part_contrast=-0.1"),
+        ({"context_size": (3.0, 2.0)}, r"context_size=\(3.0, 2.0\) has to be \(smallest"),
         ({"clutter": 1.0}, "clutter=1.0"),
         ({"objects": (3, 1)}, r"objects=\(3, 1\) has to be \(smallest, largest\)"),
         ({"object_size": (0.1, 0.5)}, "objects of 6.4 pixels"),

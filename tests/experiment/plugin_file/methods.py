@@ -98,7 +98,7 @@ class SmallMaps(VectorLoss):
     def losses(self, classifier: Classifier, batch: object, output: object) -> Losses:
         return Losses({"energy": output.maps.square().mean()})
 
-    def maps(self, output: object) -> Tensor:
+    def maps(self, classifier: Classifier, output: object) -> Tensor:
         return output.maps[..., 1:]
 
 

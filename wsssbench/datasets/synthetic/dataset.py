@@ -31,6 +31,7 @@ _LABELS = "labels.csv"
 Number = Annotated[int, Field(ge=1, le=6)]
 Span = Annotated[float, Field(ge=0.02, le=0.8)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Multiple = Annotated[float, Field(ge=0.5, le=20)]
 
 
 class SyntheticScenes(Dataset):
@@ -54,9 +55,12 @@ class SyntheticScenes(Dataset):
         overlap: largest share of a body that objects in front of it may hide; 0 keeps objects apart.
         occluders: probability that an object is crossed by something in front of it that has no label.
         part_size: area of the badge as a share of the area of the body.
+        part_contrast: how much of the badge shows; at 0 the body's own surface is there instead, and only bodies and
+            grounds tell classes.
         classes_per_body: how many classes share the look of a body; 1 gives every class a body of its own.
         context_probability: probability that an object stands on the ground of its class.
         context_leak: probability, for each class that an image does not show, that its ground is there all the same.
+        context_size: smallest and largest ground of a class: its area over that of the object on it.
         clutter: share of the background that is covered by small textured shapes.
         boundary: pixels on either side of an object's boundary that are 255 (ignore) in the mask.
     """
@@ -77,9 +81,11 @@ class SyntheticScenes(Dataset):
         overlap: Annotated[float, Field(ge=0, le=0.6)] = 0.3,
         occluders: Share = 0.25,
         part_size: Annotated[float, Field(ge=0.02, le=0.5)] = 0.1,
+        part_contrast: Share = 1.0,
         classes_per_body: Annotated[int, Field(ge=1, le=MOST_CLASSES)] = 2,
         context_probability: Share = 0.9,
         context_leak: Share = 0.03,
+        context_size: tuple[Multiple, Multiple] = (2.2, 3.6),
         clutter: Annotated[float, Field(ge=0, le=0.8)] = 0.25,
         boundary: Annotated[int, Field(ge=0, le=4)] = 1,
     ) -> None:
@@ -96,9 +102,11 @@ class SyntheticScenes(Dataset):
             overlap=overlap,
             occluders=occluders,
             part_size=part_size,
+            part_contrast=part_contrast,
             classes_per_body=classes_per_body,
             context_probability=context_probability,
             context_leak=context_leak,
+            context_size=context_size,
             clutter=clutter,
             boundary=boundary,
         )

@@ -28,9 +28,11 @@ class SceneParameters:
     overlap: float = 0.3
     occluders: float = 0.25
     part_size: float = 0.1
+    part_contrast: float = 1.0
     classes_per_body: int = 2
     context_probability: float = 0.9
     context_leak: float = 0.03
+    context_size: tuple[float, float] = (2.2, 3.6)
     clutter: float = 0.25
     boundary: int = 1
 
@@ -42,10 +44,11 @@ class SceneParameters:
         _within("classes_per_body", self.classes_per_body, 1, self.num_classes)
         _within("clutter", self.clutter, 0, 0.8)
         _within("boundary", self.boundary, 0, 4)
-        for name in ("occluders", "context_probability", "context_leak"):
+        for name in ("occluders", "part_contrast", "context_probability", "context_leak"):
             _within(name, getattr(self, name), 0, 1)
         _ordered("objects", self.objects, 1, 6)
         _ordered("object_size", self.object_size, 0.02, 0.8)
+        _ordered("context_size", self.context_size, 0.5, 20)
         span = self.object_size[0] * self.image_size
         if span < LEAST_SPAN:
             raise ValueError(

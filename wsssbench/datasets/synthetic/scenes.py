@@ -67,7 +67,7 @@ def draw_scene(rng: np.random.Generator, parameters: SceneParameters, first: int
     grounds, ground = _paint_grounds(ground_rng, canvas, parameters, layout)
     light = paint_rng.uniform(0, 2 * np.pi)
     for thing in layout.things:
-        _paint_thing(paint_rng, canvas, thing, parameters.classes_per_body, light)
+        _paint_thing(paint_rng, canvas, thing, parameters, light)
     for patch in layout.occluders:
         _paint_shadow(canvas, patch, light)
         _paint_material(paint_rng, canvas, patch, "grain", _earthy(paint_rng))
@@ -146,7 +146,7 @@ def _paint_grounds(
         if paint_rng.uniform() >= probability:
             continue
         below = (x + 0.15 * span * paint_rng.normal(), y + 0.25 * span)
-        area = paint_rng.uniform(2.2, 3.6) * span**2
+        area = paint_rng.uniform(*parameters.context_size) * span**2
         patch = place(outline(paint_rng, "blob"), size, below, area, 0.0, edge=0.06 * size)
         _paint_ground(paint_rng, canvas, patch, category)
         shown.add(category)
@@ -172,10 +172,14 @@ def _paint_ground(
 
 
 def _paint_thing(
-    rng: np.random.Generator, canvas: np.ndarray, thing: Thing, classes_per_body: int, light: float
+    rng: np.random.Generator,
+    canvas: np.ndarray,
+    thing: Thing,
+    parameters: SceneParameters,
+    light: float,
 ) -> None:
     """A body as all classes of its group have it, and on it the badge of its class."""
-    group, _, material = body_style(thing.category, classes_per_body)
+    group, _, material = body_style(thing.category, parameters.classes_per_body)
     _paint_shadow(canvas, thing.patch, light)
     pair = _contrasting(rng, group * GOLDEN + 0.05, canvas[thing.body].mean(axis=0))
     before = canvas[thing.patch.window].copy()
@@ -184,7 +188,8 @@ def _paint_thing(
     ink = colour(rng, hue, (0.75, 1.0), (0.4, 0.85), 0.05)
     paper = colour(rng, hue + 0.5, (0.0, 0.2), (0.85, 1.0), 0.1)
     pattern = BADGES[CLASS_NAMES[thing.category]](thing.badge.u, thing.badge.v)
-    _paint(canvas, thing.badge, blend(np.clip(pattern, 0, 1), paper, ink))
+    faint = replace(thing.badge, alpha=thing.badge.alpha * parameters.part_contrast)
+    _paint(canvas, faint, blend(np.clip(pattern, 0, 1), paper, ink))
     _shade(canvas, before, thing.patch, light)
 
 

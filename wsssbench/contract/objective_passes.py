@@ -1,11 +1,10 @@
-"""Running an erasing: the poolings it works with, its losses and their gradients."""
+"""Running an objective: the poolings it works with, its losses and their gradients."""
 
 from __future__ import annotations
 
 import copy
 import inspect
 from collections.abc import Iterator
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,9 +14,11 @@ from wsssbench.contract.modules import need_finite
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import Attention, K, Mean, make_batch, make_classifier, make_images
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Batch, Classifier, Erasing, Losses, Pooling
+from wsssbench.interfaces import Batch, Classifier, Losses, Objective, Pooling
 from wsssbench.interfaces.requirements import need_losses
 
+# kind -> where a classifier has it
+_PLACE = {"erasing": "erasing", "objective": "objectives"}
 PROGRESS = (0.5, 0.0, 0.99)
 OWN: dict[str, type[Pooling]] = {"a mean pooling": Mean, "an attention pooling": Attention}
 
@@ -77,15 +78,15 @@ def _poolings(subject: Subject) -> list[str]:
         try:
             parameters = registry.parameters(name).values()
             if all(p.default is not inspect.Parameter.empty for p in parameters):
-                _use_as_erasings_do(registry.build({"type": name}, K))
+                _use_as_objectives_do(registry.build({"type": name}, K))
                 usable.append(name)
         except Exception:  # that pooling's own checks say what is wrong with it
             continue
     return usable
 
 
-def _use_as_erasings_do(pooling: Pooling) -> None:
-    """Raises what `pooling` raises on the batches of the checks, of which no erasing is to blame."""
+def _use_as_objectives_do(pooling: Pooling) -> None:
+    """Raises what `pooling` raises on the batches of the checks, of which no objective is to blame."""
     classifier = make_classifier(pooling)
     for n, height, width in ((3, 32, 32), (4, 29, 37), (1, 32, 32)):
         classifier(make_images(n, height, width))
@@ -101,22 +102,26 @@ def cases(subject: Subject) -> Iterator[tuple[Classifier, float]]:
 
 
 def classifier_with(subject: Subject, pooling: str, seed: int = 0) -> Classifier:
-    erasing = copy.deepcopy(subject.shared()) if seed == 0 else subject.build(seed=seed)
+    objective = copy.deepcopy(subject.shared()) if seed == 0 else subject.build(seed=seed)
     registry = subject.rig.registries.pooling
     torch.manual_seed(0)
     made: Pooling = OWN[pooling]() if pooling in OWN else registry.build({"type": pooling}, K)
-    return make_classifier(made, (erasing,))
+    return make_classifier(made, **{_PLACE[subject.component.kind]: (objective,)})
+
+
+def checked(classifier: Classifier) -> Objective:
+    """The objective that is under check: the only one of `classifier`."""
+    return classifier.all_objectives()[0][1]
 
 
 def losses_of(classifier: Classifier, batch: Batch, where: str) -> Losses:
-    torch.manual_seed(3)  # an erasing may draw
-    output = classifier(batch.images)
-    erasing = cast(Erasing, classifier.erasing[0])
+    torch.manual_seed(3)  # it may draw
+    output = classifier(batch.images, batch.labels)
     with attempt(
         f"losses() {where}".strip(),
         "it has to give the losses of every batch, or refuse the pooling by a UserError that names it",
     ):
-        losses: Losses = erasing.losses(classifier, batch, output)
+        losses: Losses = checked(classifier).losses(classifier, batch, output)
     need_losses(losses, where)
     return losses
 

@@ -1,25 +1,16 @@
-"""The checks of an erasing: a training objective beside the classification loss."""
+"""The checks of an objective, of which an erasing is one: losses beside the classification loss."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import product
-from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 
 from wsssbench.contract.checks import attempt, need
-from wsssbench.contract.erasing_passes import (
-    PROGRESS,
-    at_work,
-    backward,
-    cases,
-    check_losses,
-    classifier_with,
-    losses_of,
-    train_on,
-)
 from wsssbench.contract.modules import (
     check_spawned,
     check_state,
@@ -27,9 +18,20 @@ from wsssbench.contract.modules import (
     need_gradients,
     need_unchanged,
 )
+from wsssbench.contract.objective_passes import (
+    PROGRESS,
+    at_work,
+    backward,
+    cases,
+    check_losses,
+    checked,
+    classifier_with,
+    losses_of,
+    train_on,
+)
 from wsssbench.contract.rig import Subject
-from wsssbench.contract.samples import make_batch, make_images
-from wsssbench.interfaces import Batch, Classifier, Erasing
+from wsssbench.contract.samples import make_batch
+from wsssbench.interfaces import Batch, Classifier
 from wsssbench.interfaces.requirements import need_class_maps
 
 
@@ -63,22 +65,22 @@ def no_class(subject: Subject) -> None:
     """Images may have no class at all."""
     for classifier, progress in cases(subject):
         batch = make_batch(3, 32, 32, progress)
-        empty = Batch(batch.images, torch.zeros_like(batch.labels), progress)
+        empty = replace(batch, labels=torch.zeros_like(batch.labels))
         train_on(classifier, empty, "of images without a class")
 
 
 def gradients(subject: Subject) -> None:
-    """Finite gradients reach the class maps and the erasing's own parameters."""
+    """Finite gradients reach the class maps or the feature maps, and its own parameters."""
     for (classifier, progress), size in product(cases(subject), ((3, 32, 32), (4, 29, 37))):
         classifier.zero_grad()
         train_on(classifier, make_batch(*size, progress), "")
-        gradient = classifier.head.weight.grad
+        trained = [classifier.head.weight, *classifier.backbone.parameters()]
         need(
-            gradient is not None and bool(gradient.any()),
-            "no gradient reaches the class maps",
+            any(p.grad is not None and bool(p.grad.any()) for p in trained),
+            "no gradient reaches the class maps or the feature maps",
             "the losses have to train the classifier",
         )
-        need_gradients(classifier.erasing[0], "its parameter")
+        need_gradients(checked(classifier), "its parameter")
 
 
 def deterministic(subject: Subject) -> None:
@@ -100,12 +102,32 @@ def deterministic(subject: Subject) -> None:
 def cam_maps(subject: Subject) -> None:
     """The maps it gives CAM inference are as large as the classifier's, and finite."""
     for classifier, _ in cases(subject):
+        batch = make_batch(2, 29, 37)
         with torch.no_grad():
-            output = classifier.eval()(make_images(2, 29, 37))
-            with attempt("maps(output)", "CAMs are inferred from it"):
-                maps = cast(Erasing, classifier.erasing[0]).maps(output)
+            output = classifier.eval()(batch.images, batch.labels)
+            with attempt("maps(classifier, output)", "CAMs are inferred from it"):
+                maps = checked(classifier).maps(classifier, output)
         need_class_maps(maps, output.maps)
         need_finite(maps, "what maps() gives")
+
+
+def classification_weight(subject: Subject) -> None:
+    """Its weight of the classification loss is a number, not negative, and the one that its config has."""
+    config, weight = subject.config(), checked(next(cases(subject))[0]).classification_weight
+    need(
+        type(weight) in (int, float) and math.isfinite(weight) and weight >= 0,
+        f"its classification_weight is {weight!r}",
+        "the classification loss is multiplied with it",
+    )
+    name = "classification_weight"
+    parameter = subject.registry.parameters(subject.name).get(name)
+    default = getattr(subject.cls, name) if parameter is None else parameter.default
+    need(
+        weight == config.get(name, default),
+        f"its {name} is {weight!r}, but that of its config {config.get(name, default)!r}",
+        "the protocol card has what the config says: keep the parameter in the attribute of the same name, or have a "
+        "constant of the class",
+    )
 
 
 def inputs_unchanged(subject: Subject) -> None:
@@ -134,7 +156,7 @@ def state(subject: Subject) -> None:
     names, progress = at_work(subject)
     one, other = (classifier_with(subject, names[0], seed).eval() for seed in (0, 1))
     with torch.no_grad():
-        for parameter in one.erasing.parameters():
+        for parameter in checked(one).parameters():
             parameter.normal_(std=0.5)
     batch = make_batch(3, 32, 32, progress)
     check_state(one, other, lambda m: torch.from_numpy(_everything(m, batch)))
@@ -156,6 +178,7 @@ CHECKS = (
     gradients,
     deterministic,
     cam_maps,
+    classification_weight,
     inputs_unchanged,
     half_precision,
     state,
@@ -168,6 +191,6 @@ def _everything(classifier: nn.Module, batch: Batch) -> np.ndarray:
     assert isinstance(classifier, Classifier)
     with torch.no_grad():
         terms = losses_of(classifier, batch, "").terms
-        maps = classifier.cam_maps(batch.images)
+        maps = classifier.cam_maps(batch.images, batch.labels)
     values = [terms[name].reshape(1) for name in sorted(terms)]
     return np.asarray(torch.cat([maps.flatten(), *values]).float())
