@@ -12,6 +12,7 @@ import broken_cams
 import broken_data_sets
 import broken_erasings
 import broken_labellings
+import broken_losses
 import broken_objectives
 import broken_poolings
 import broken_refinements
@@ -32,6 +33,7 @@ MODULES: dict[str, ModuleType] = {
     "cam": broken_cams,
     "refinement": broken_refinements,
     "labelling": broken_labellings,
+    "loss": broken_losses,
     "segmenter": broken_segmenters,
     "stage": broken_stages,
 }
@@ -160,6 +162,17 @@ BROKEN = [
     ("labelling", "RandomLabels", "deterministic", "give different label maps"),
     ("labelling", "ChangesCam", "inputs unchanged", "changes the CAM in place"),
     ("labelling", "WithLambda", "spawned process", "pickling an instance raised"),
+    ("loss", "PerPixel", "scalar", "forward() returns torch.float32 of shape (2, 16, 16)"),
+    ("loss", "SizeOfImages", "odd sizes", "the loss of logits of 17 x 23 raised RuntimeError"),
+    ("loss", "NeedsPairs", "batch of one", "the loss of a single image raised IndexError"),
+    ("loss", "MeanOfClasses", "background only", "there is NaN in the loss of images without"),
+    ("loss", "PlainMean", "all ignored", "there is NaN in the loss where every pixel"),
+    ("loss", "LogOfSoftmax", "sure of it", "there is NaN in the gradient of very sure"),
+    ("loss", "Detached", "gradients", "no gradient reaches the logits"),
+    ("loss", "RandomByNumpy", "deterministic", "one batch has two losses"),
+    ("loss", "ChangesLabels", "inputs unchanged", "it changes batch.labels in place"),
+    ("loss", "SinglePrecision", "half precision", "the loss under bfloat16 autocast raised"),
+    ("loss", "LostState", "state", "gives another result"),
     ("segmenter", "TrainsNothing", "trains", "train() leaves no file"),
     ("segmenter", "NeedsEveryClass", "trains", "one of them without a class raised"),
     ("segmenter", "TrainsAgain", "trains once", "predicts something else"),
@@ -245,7 +258,8 @@ def findings_of(rig: Rig, kind: str, name: str, **options: Any) -> dict[str, Fin
 
 @pytest.mark.parametrize(
     ("kind", "name"), [*((kind, "Good") for kind in MODULES), ("refinement", "GoodFitted"),
-                       ("refinement", "CamsOnly"), ("labelling", "ReadsLabelMaps"), ("pooling", "Derived")]
+                       ("refinement", "CamsOnly"), ("labelling", "ReadsLabelMaps"), ("loss", "Learning"),
+                       ("pooling", "Derived")]
 )  # fmt: skip
 def test_a_good_component_has_no_problem(rig: Rig, kind: str, name: str) -> None:
     findings = findings_of(rig, kind, name)

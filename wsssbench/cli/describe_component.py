@@ -134,6 +134,9 @@ def _usage(
     """Return the component in a config and on the command line; names in capitals are to be replaced."""
     required = [p for p in parameters.values() if p.default is inspect.Parameter.empty]
     written = {"type": component.name, **{p.name: _value(p, registries) for p in required}}
+    reads = getattr(registries[component.kind].get(component.name), "takes", ())
+    if component.kind == "labelling" and reads:
+        written["input"] = "INPUT"
     section, nested, path = _place(component.kind, written)
     named = len(written) == 1 and not path.startswith("+")  # a slot takes a name alone
     lines = [
@@ -150,9 +153,9 @@ def _place(kind: str, written: dict[str, Any]) -> tuple[str, Any, str]:
     from wsssbench.stages import places
 
     lists = places("lists")
-    place = next(
-        place for place, other in {**places("slots"), **lists}.items() if kind in other.split("|")
-    )
+    # Of several places the one of this kind alone.
+    of_kind = [one for one in {**places("slots"), **lists}.items() if kind in one[1].split("|")]
+    place = min(of_kind, key=lambda one: len(one[1]))[0]
     section, _, key = place.replace("*", "mine").partition(".")
     content: Any = [written] if place in lists else written
     path = place.replace("*", "mine")

@@ -22,6 +22,7 @@ from wsssbench.contract import (
     dataset,
     every,
     labelling,
+    loss,
     objective,
     pooling,
     refinement,
@@ -46,6 +47,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "cam": cam.CHECKS,
     "refinement": refinement.CHECKS,
     "labelling": labelling.CHECKS,
+    "loss": loss.CHECKS,
     "segmenter": segmenter.CHECKS,
     "stage": stage.CHECKS,
 }

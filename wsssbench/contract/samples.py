@@ -48,6 +48,7 @@ SUPPLIED: dict[str, tuple[Any, ...]] = {
     "cam": (),
     "refinement": (),
     "labelling": (CLASSES,),
+    "loss": (),
     "segmenter": (CLASSES,),
     "stage": (CLASSES,),
 }

@@ -30,6 +30,7 @@ from wsssbench.interfaces.artefacts import (
 from wsssbench.interfaces.augmentation import Augmentation
 from wsssbench.interfaces.dataset import Dataset
 from wsssbench.interfaces.labelling import Labelling
+from wsssbench.interfaces.loss import SegmentationBatch, SegmentationLoss
 from wsssbench.interfaces.network import (
     Backbone,
     CamInference,
@@ -78,7 +79,9 @@ __all__ = [
     "RunContext",
     "ScoreMaps",
     "Scores",
+    "SegmentationBatch",
     "SegmentationItem",
+    "SegmentationLoss",
     "Segmenter",
     "Stage",
     "TrainedClassifier",

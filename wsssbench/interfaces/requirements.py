@@ -108,6 +108,16 @@ def need_losses(losses: Any, where: str = "", component: str = "") -> None:
         )
 
 
+def need_loss(loss: Any, component: str = "") -> None:
+    """A segmenter's loss: a scalar float tensor."""
+    need(
+        isinstance(loss, Tensor) and loss.shape == () and loss.is_floating_point(),
+        f"forward() returns {described(loss)}",
+        "a scalar float tensor is needed",
+        component,
+    )
+
+
 def need_class_maps(given: Any, maps: Tensor, component: str = "") -> None:
     """The class maps that an objective gives CAM inference, as large as the classifier's `maps`."""
     need(

@@ -51,6 +51,10 @@ SCAFFOLDS = {
         "--set \"label={component}(input='cam')\" --until label",
         "Ahn et al., CVPR 2019",
     ),
+    "loss": Scaffold(
+        "the cross-entropy, of background and classes in equal parts",
+        "--set segmenter.loss={component}",
+    ),
     "segmenter": Scaffold(
         "a small fully convolutional network in plain PyTorch",
         "--set segmenter={component}",
