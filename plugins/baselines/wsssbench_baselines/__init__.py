@@ -20,3 +20,9 @@ def register(registries: Registries) -> None:
         summary="the erased image has to be classified with the original labels",
         reference="Wei et al., CVPR 2017; Yoon et al., ECCV 2022, Table 3",
     )
+    registries.erasing.add(
+        "OCCSE",
+        "wsssbench_baselines.erasings.oc_cse:OCCSE",
+        summary="what is erased of a class, an ordinary classifier must not see any more",
+        reference="Kweon et al., ICCV 2021",
+    )
