@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tiny_experiment import TINY
 
-pytest_plugins = ("made_up_result", "tiny_voc")
+pytest_plugins = ("made_up_result", "tiny_voc", "warm_processes")
 
 # Both are read when torch is imported. One thread: two pytest workers do not fight over two cores, and sums are in
 # one order in whichever process a test runs. The second is what the command line sets.

@@ -59,7 +59,7 @@ def test_the_built_in_components_are_among_those_tested() -> None:
     assert {("pooling", "GAP"), ("pooling", "GPP")} <= names
     assert {("erasing", "AEFT"), ("erasing", "AEFTReleased"), ("erasing", "RigidErasing")} <= names
     # The rest come from plugins of others only.
-    rest = {"stage", "objective", "loss"}
+    rest = {"stage", "objective", "augmentation", "loss"}
     assert {c.kind for c in COMPONENTS} >= {r.kind for r in REGISTRIES} - rest
 
 

@@ -6,6 +6,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
+import broken_augmentations
 import broken_backbones
 import broken_cams
 import broken_data_sets
@@ -28,6 +29,7 @@ MODULES: dict[str, ModuleType] = {
     "pooling": broken_poolings,
     "erasing": broken_erasings,
     "objective": broken_objectives,
+    "augmentation": broken_augmentations,
     "cam": broken_cams,
     "refinement": broken_refinements,
     "labelling": broken_labellings,
@@ -93,6 +95,18 @@ BROKEN = [
     ("erasing", "SinglePrecision", "half precision", "losses() under bfloat16 autocast"),
     ("erasing", "LostState", "state", "gives another result"),
     ("erasing", "WithLambda", "spawned process", "pickling an instance raised"),
+    ("augmentation", "HalfAView", "count", "its `count` is 0.5"),
+    ("augmentation", "ThirdView", "views", "returns 2 photos"),
+    ("augmentation", "BareImages", "views", "views() returns a list"),
+    ("augmentation", "FloatImage", "views", "of photo 'image_0' is float64"),
+    ("augmentation", "SoftLabels", "views", "[0.0, 0.5, 0.0, 0.5]"),
+    ("augmentation", "SmallPlane", "views", "the plane 'noise' of a view of photo 'image_0' is uint8"),
+    ("augmentation", "OnePlane", "views", "have the planes [] and ['noise']"),
+    ("augmentation", "NeedsClass", "views", "of 35 x 51 with 0 classes raised IndexError"),
+    ("augmentation", "GlobalNoise", "only the generator", "it draws from a global generator"),
+    ("augmentation", "FreshNoise", "only the generator", "it makes different views of photo"),
+    ("augmentation", "InPlace", "inputs unchanged", "it changes the image in place"),
+    ("augmentation", "WithLambda", "spawned process", "pickling an instance raised"),
     ("backbone", "NoStrides", "attributes", "channels=(5, 6) and strides=()"),
     ("backbone", "WrongChannels", "shapes", "(N, 6, 16, 16)"),
     ("backbone", "ReturnsList", "shapes", "forward() returns a list"),

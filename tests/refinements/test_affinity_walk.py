@@ -85,6 +85,7 @@ def test_labels_are_made_by_two_crfs(tmp_path: Path) -> None:
     assert (read_label(files[-1]) == 0).all()  # no class: all background
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_labels_continue_after_a_kill_and_do_not_depend_on_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,8 +101,11 @@ def _contract(kind: str, width: int) -> str:
     title = parse(contract).text.partition("\n\n")[0]
     lines = [paragraphs(f"contract wsssbench.interfaces.{contract.__name__}: {title}", width)]
     passed: dict[str, type] = {}
-    for name in sorted(contract.__abstractmethods__, key=list(vars(contract)).index):
-        method = vars(contract)[name]
+    declared = {
+        name: method for cls in reversed(contract.__mro__) for name, method in vars(cls).items()
+    }
+    for name in sorted(contract.__abstractmethods__, key=list(declared).index):
+        method = declared[name]
         annotations = " ".join(str(a) for a in method.__annotations__.values())
         passed.update(_values_in(annotations, interfaces))
         given = ", ".join(list(inspect.signature(method).parameters)[1:])

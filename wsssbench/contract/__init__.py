@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsssbench.contract import (
+    augmentation,
     backbone,
     cam,
     dataset,
@@ -42,6 +43,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "pooling": pooling.CHECKS,
     "erasing": objective.CHECKS,
     "objective": objective.CHECKS,
+    "augmentation": augmentation.CHECKS,
     "cam": cam.CHECKS,
     "refinement": refinement.CHECKS,
     "labelling": labelling.CHECKS,

@@ -44,6 +44,7 @@ SUPPLIED: dict[str, tuple[Any, ...]] = {
     "pooling": (K,),
     "erasing": (K, CHANNELS),
     "objective": (K, CHANNELS),
+    "augmentation": (),
     "cam": (CLASSES,),
     "refinement": (),
     "labelling": (CLASSES,),

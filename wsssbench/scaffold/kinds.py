@@ -37,6 +37,11 @@ SCAFFOLDS = {
         "--set classifier.objectives={component} --set classifier.erasing=none --until cam",
         "Wang et al., CVPR 2020",
     ),
+    "augmentation": Scaffold(
+        "a random square of each photo is grey",
+        "--set classifier.augment={component} --set classifier.erasing=none --until cam",
+        "DeVries & Taylor, 2017",
+    ),
     "refinement": Scaffold(
         "a background score beside the maps, and all of them smoothed",
         "--set \"+refine.mine={component}(input='cam')\" --until mine",
