@@ -167,7 +167,7 @@ def _infer(
     if cam.gives is Cams:
         need_cam(made, size, present)
     else:
-        need_scores(made, size, present, method="infer")
+        need_scores(made, size, present, method="infer()")
     return made
 
 

@@ -193,7 +193,7 @@ def _check_result(
     refinement: Refinement, made: Any, size: tuple[int, int], present: tuple[int, ...]
 ) -> None:
     if refinement.gives is Cams:
-        need_cam(made, size, present, method="refine")
+        need_cam(made, size, present, method="refine()")
     else:
         need_scores(made, size, present)
 

@@ -133,12 +133,12 @@ def need_cam(
     image: tuple[int, int],
     present: tuple[int, ...],
     component: str = "",
-    method: str = "infer",
+    method: str = "infer()",
 ) -> None:
     """The `Cam` of an `image` (H, W) with the `present` classes: maps (K', h, w) float32 in [0, 1]."""
     need(
         isinstance(cam, Cam),
-        f"{method}() returns a {type(cam).__name__}",
+        f"{method} returns a {type(cam).__name__}",
         "a wsssbench.interfaces.Cam is needed",
         component,
     )
@@ -159,12 +159,12 @@ def need_scores(
     image: tuple[int, int],
     present: tuple[int, ...],
     component: str = "",
-    method: str = "refine",
+    method: str = "refine()",
 ) -> None:
     """The `Scores` of an `image` (H, W) with the `present` classes: planes (1 + K', h, w) float32, not negative."""
     need(
         isinstance(scores, Scores),
-        f"{method}() returns a {type(scores).__name__}",
+        f"{method} returns a {type(scores).__name__}",
         "a wsssbench.interfaces.Scores is needed",
         component,
     )

@@ -96,7 +96,7 @@ class CamJob(ImageJob[CamItem]):
             need_cam(made, size, present, name)
             write_cam(item.target, made)
         else:
-            need_scores(made, size, present, name, "infer")
+            need_scores(made, size, present, name, "infer()")
             write_scores(item.target, made)
 
 

@@ -80,7 +80,7 @@ class RefineJob(ImageJob[RefineItem]):
         made: Any = self.refinement.refine(photo, given)
         name = f"refinement {type(self.refinement).__name__} on image '{photo.id}'"
         if self.refinement.gives is Cams:
-            need_cam(made, size, present, name, "refine")
+            need_cam(made, size, present, name, "refine()")
             write_cam(item.target, made)
         else:
             need_scores(made, size, present, name)
