@@ -13,6 +13,7 @@ from wsssbench.hookspecs import hookimpl
 from wsssbench.interfaces import (
     Augmentation,
     Batch,
+    Cams,
     Classifier,
     Erasing,
     LabelMaps,
@@ -81,6 +82,24 @@ class Halves(Objective):
         return output.maps + self.head(output.features[-1]) * output.labels[:, :, None, None]
 
 
+class Recalling(Objective):
+    """Reads the CAMs of the photos of a batch.
+
+    Args:
+        cams: the stage.
+    """
+
+    def __init__(self, num_classes: int, channels: tuple[int, ...], *, cams: Cams) -> None:
+        super().__init__()
+        self.cams = cams
+
+    def losses(self, classifier: Classifier, batch: Batch, output: Output) -> Losses:
+        for id, labels in zip(batch.ids, batch.labels, strict=True):
+            classes = self.cams.read(id).classes.tolist()
+            assert classes == (labels.nonzero()[:, 0] + 1).tolist()
+        return Losses({"recalled": output.logits.square().mean()})
+
+
 class Asking(Erasing):
     """Asks a guide about images that are erased by the class maps; the gradient of its answer reaches the images."""
 
@@ -130,7 +149,7 @@ class WithNetwork(Objective):
 def register(registries: Any) -> None:
     for registry, classes in (
         (registries.augmentation, (Mirrored, EraseRegions)),
-        (registries.objective, (Halves, WithNetwork)),
+        (registries.objective, (Halves, Recalling, WithNetwork)),
         (registries.erasing, (Asking, AskingForMaps)),
     ):
         for cls in classes:

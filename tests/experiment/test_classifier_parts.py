@@ -157,6 +157,7 @@ def test_taken_over_is_all_but_objectives_of_another_type() -> None:
     assert torch.equal(other.head.weight, start.head.weight)
 
 
+@pytest.mark.slow
 def test_regions_of_the_round_before_reach_the_crops(tmp_path: Path) -> None:
     """And in the first round, which has none before it, nothing is erased; planes need no rehearsal."""
     config = {
@@ -166,7 +167,10 @@ def test_regions_of_the_round_before_reach_the_crops(tmp_path: Path) -> None:
         "before": {"round1": {"classifier": {"objectives": []}}},
         "classifier": {
             **PLAIN["classifier"],
-            "objectives": [{"type": "Halves", "plane": "region"}],
+            "objectives": [
+                {"type": "Halves", "plane": "region"},
+                {"type": "Recalling", "cams": "previous.cam"},
+            ],
             "augment": [{"type": "EraseRegions", "regions": "previous.mined"}],
         },
     }
