@@ -31,6 +31,7 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.losses.pretended_underfitting:PretendedUnderfitting",
         summary="a limit on the loss of pixels, once the network fits (PMM)",
         reference="Li et al., ICCV 2021",
+    )
     registries.erasing.add(
         "OCCSE",
         "wsssbench_baselines.erasings.oc_cse:OCCSE",
