@@ -39,7 +39,6 @@ ALLOWED: dict[str, dict[str, str]] = {
     "experiment/config.py": {"evaluate": SPLIT},
     "files/artefacts.py": {"cam": FORMAT, "label": FORMAT},
     "files/cam_formats.py": {"cam": FORMAT},
-    "labelling/from_scores.py": {"threshold": "a parameter"},
     "models/classifier.py": {"classifier": SENTENCE},
     "pages/gallery.py": {"evaluate": SPLIT},
     "registry/components.py": {"cam": COMPONENT, "segmenter": COMPONENT},
