@@ -120,6 +120,7 @@ BROKEN = [
     ("backbone", "FrozenNewLayer", "new layers", "has 'first', but no parameter"),
     ("backbone", "LostState", "state", "gives another result"),
     ("backbone", "WithLambda", "spawned process", "pickling an instance raised"),
+    ("cam", "GivesText", "declares", "its `gives` is 'scores'"),
     ("cam", "NotScaled", "maps", "the maxima of its maps are 0."),
     ("cam", "Doubled", "maps", "`maps` goes up to 2"),
     ("cam", "Negative", "maps", "`maps` goes down to -0.4"),
@@ -141,7 +142,8 @@ BROKEN = [
     ("refinement", "DoublePrecision", "scores", "is float64 of shape"),
     ("refinement", "Logarithms", "scores", "`planes` goes down to -"),
     ("refinement", "BareArray", "scores", "refine() returns a ndarray"),
-    ("refinement", "NeedsMaps", "refines scores", "raised AttributeError"),
+    ("refinement", "GivesText", "declares", "and its `gives` 'cams'"),
+    ("refinement", "NeedsMaps", "all that it takes", "raised AttributeError"),
     ("refinement", "EvenSizes", "odd sizes", "an image (37, 53) with"),
     ("refinement", "NeedsClass", "no class", "with the classes [] raised ValueError"),
     ("refinement", "NotANumber", "no activation", "`planes` has NaN"),
@@ -258,7 +260,8 @@ def findings_of(rig: Rig, kind: str, name: str, **options: Any) -> dict[str, Fin
 
 @pytest.mark.parametrize(
     ("kind", "name"), [*((kind, "Good") for kind in MODULES), ("refinement", "GoodFitted"),
-                       ("refinement", "CamsOnly"), ("labelling", "ReadsLabelMaps"), ("loss", "Learning"),
+                       ("refinement", "CamsOnly"), ("refinement", "BetterCams"), ("cam", "WithoutClassifier"),
+                       ("labelling", "ReadsLabelMaps"), ("loss", "Learning"),
                        ("pooling", "Derived")]
 )  # fmt: skip
 def test_a_good_component_has_no_problem(rig: Rig, kind: str, name: str) -> None:

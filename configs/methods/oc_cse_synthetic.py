@@ -1,6 +1,6 @@
 """OC-CSE: class-specific erasing with an ordinary classifier as guide, on the embedded default data."""
 
-_base_ = ["_base_/synthetic.py"]
+_base_ = ["../_base_/synthetic.py"]
 name = "oc_cse_synthetic"
 before = dict(
     ordinary=dict(classifier=dict(erasing=[]))
