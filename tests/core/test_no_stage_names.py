@@ -37,7 +37,6 @@ ALLOWED: dict[str, dict[str, str]] = {
     "evaluation/score_files.py": {"cam": FORMAT, "threshold": FIGURE, "evaluate": COMMAND},
     "experiment/cache.py": {"data": FIGURE},
     "experiment/config.py": {"evaluate": SPLIT},
-    "labelling/from_scores.py": {"threshold": FIGURE},
     "files/artefacts.py": {"cam": FORMAT, "label": FORMAT},
     "files/cam_formats.py": {"cam": FORMAT},
     "models/classifier.py": {"classifier": SENTENCE},

@@ -41,7 +41,7 @@ def maximum_of_all_ranks(values: Tensor) -> Tensor:
     own = values.max()
     if _world() == 1:
         return own
-    everywhere: Tensor = _Everywhere.apply(own)  # type: ignore[no-untyped-call]
+    everywhere: Tensor = _Everywhere.apply(own)
     return everywhere.max()
 
 
