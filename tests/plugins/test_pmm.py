@@ -20,7 +20,7 @@ from wsssbench.interfaces import Cam, SegmentationBatch, photo_of
 from wsssbench.progress import Silent
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-CONFIG = Path(__file__).parents[2] / "configs" / "pmm_synthetic.py"
+CONFIG = Path(__file__).parents[2] / "configs" / "methods" / "pmm_synthetic.py"
 RULES = {"clamp": "clamp", "pow": "power", "ignore": "ignore"}
 
 

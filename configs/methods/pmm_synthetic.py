@@ -1,6 +1,6 @@
 """PMM's cycle (ICCV 2021) on generated scenes: what a first network predicts of its own images teaches the second."""
 
-_base_ = ["gap_synthetic.py"]
+_base_ = ["../gap_synthetic.py"]
 name = "pmm_synthetic"
 before = dict(
     once=dict(  # the first network: proportional pseudo-masks, pretended under-fitting
