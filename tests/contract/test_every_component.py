@@ -59,7 +59,8 @@ def test_the_built_in_components_are_among_those_tested() -> None:
     assert {("pooling", "GAP"), ("pooling", "GPP")} <= names
     assert {("erasing", "AEFT"), ("erasing", "AEFTReleased"), ("erasing", "RigidErasing")} <= names
     # The rest come from plugins of others only.
-    assert {c.kind for c in COMPONENTS} >= {r.kind for r in REGISTRIES} - {"stage", "objective"}
+    rest = {"stage", "objective", "augmentation", "loss"}
+    assert {c.kind for c in COMPONENTS} >= {r.kind for r in REGISTRIES} - rest
 
 
 @pytest.mark.filterwarnings("ignore:GPP. bin:UserWarning")

@@ -17,6 +17,11 @@ from wsssbench.progress import Silent
 from wsssbench.training.schedule import Schedule
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+NAMES = sorted(
+    path.relative_to(CONFIGS).with_suffix("").as_posix()
+    for pattern in ("*.py", "methods/*.py")
+    for path in CONFIGS.glob(pattern)
+)
 
 
 def smoked(config: dict[str, Any], *overrides: str, said: list[str] | None = None) -> Any:
@@ -35,7 +40,7 @@ def schedules(config: Any) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in CONFIGS.glob("*.py")))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_config_has_tiny_trainings_under_smoke(name: str) -> None:
     resolved = smoked(read_config(CONFIGS / f"{name}.py"))
     assert resolved["name"].endswith("-smoke") and not resolved["reference"]

@@ -32,3 +32,21 @@ def register(registries: Registries) -> None:
         summary="a second head has to tell sub-categories apart",
         reference="SC-CAM: Chang et al., CVPR 2020",
     )
+    registries.labelling.add(
+        "PPMG",
+        "wsssbench_baselines.labellings.ppmg:PPMG",
+        summary="a CRF for each class, overlaps to the smaller object (PMM)",
+        reference="Li et al., ICCV 2021",
+    )
+    registries.loss.add(
+        "PretendedUnderfitting",
+        "wsssbench_baselines.losses.pretended_underfitting:PretendedUnderfitting",
+        summary="a limit on the loss of pixels, once the network fits (PMM)",
+        reference="Li et al., ICCV 2021",
+    )
+    registries.erasing.add(
+        "OCCSE",
+        "wsssbench_baselines.erasings.oc_cse:OCCSE",
+        summary="what is erased of a class, an ordinary classifier must not see any more",
+        reference="Kweon et al., ICCV 2021",
+    )
