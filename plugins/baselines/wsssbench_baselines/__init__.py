@@ -1,4 +1,4 @@
-"""What methods are compared with: global average pooling and rigid adversarial erasing."""
+"""What methods are compared with: simple poolings and erasings, and published methods, a file each."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.rigid_erasing:RigidErasing",
         summary="the erased image has to be classified with the original labels",
         reference="Wei et al., CVPR 2017; Yoon et al., ECCV 2022, Table 3",
+    )
+    registries.stage.add(
+        "ClusterFeatures",
+        "wsssbench_baselines.methods.sc_cam:ClusterFeatures",
+        summary="sub-categories of each class: clusters of a classifier's features",
+        reference="SC-CAM: Chang et al., CVPR 2020",
+    )
+    registries.objective.add(
+        "SubCategory",
+        "wsssbench_baselines.methods.sc_cam:SubCategory",
+        summary="a second head has to tell sub-categories apart",
+        reference="SC-CAM: Chang et al., CVPR 2020",
     )
     registries.labelling.add(
         "PPMG",
