@@ -1,4 +1,4 @@
-"""What methods are compared with: global average pooling and rigid adversarial erasing."""
+"""What methods are compared with: poolings, erasings and objectives of published methods."""
 
 from __future__ import annotations
 
@@ -19,4 +19,16 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.rigid_erasing:RigidErasing",
         summary="the erased image has to be classified with the original labels",
         reference="Wei et al., CVPR 2017; Yoon et al., ECCV 2022, Table 3",
+    )
+    registries.objective.add(
+        "SEAM",
+        "wsssbench_baselines.objectives.seam:SEAM",
+        summary="maps that move with the image, and a pixel correlation module that makes the CAMs",
+        reference="Wang et al., CVPR 2020",
+    )
+    registries.objective.add(
+        "ReCAM",
+        "wsssbench_baselines.objectives.recam:ReCAM",
+        summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
+        reference="Chen et al., CVPR 2022",
     )
