@@ -50,3 +50,15 @@ def register(registries: Registries) -> None:
         summary="what is erased of a class, an ordinary classifier must not see any more",
         reference="Kweon et al., ICCV 2021",
     )
+    registries.objective.add(
+        "SEAM",
+        "wsssbench_baselines.objectives.seam:SEAM",
+        summary="maps that move with the image, and a pixel correlation module that makes the CAMs",
+        reference="Wang et al., CVPR 2020",
+    )
+    registries.objective.add(
+        "ReCAM",
+        "wsssbench_baselines.objectives.recam:ReCAM",
+        summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
+        reference="Chen et al., CVPR 2022",
+    )
