@@ -30,9 +30,9 @@ class Recorder(Classifier):
         super().__init__(TinyBackbone(), pooling, K)
         self.seen: list[Tensor] = []
 
-    def forward(self, images: Tensor):
+    def forward(self, images: Tensor, labels: Tensor | None = None):
         self.seen.append(images)
-        return super().forward(images)
+        return super().forward(images, labels)
 
 
 def recorder(pooling: Pooling, seed: int = 0) -> Recorder:

@@ -196,7 +196,9 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
     _check_reference(graph, settings)
     if last is None:
         return nodes
-    wanted = ancestors(graph.nodes(), last.name)
+    wanted = ancestors(graph.nodes(), [last.name])
+    # The rounds of a run with CAMs can be compared, however far it goes.
+    wanted = ancestors(graph.nodes(), [last.name, *graph.round_cams(among=wanted)])
     names = [node.name for node in wanted]
     for name in settings.force:
         if graph.full_name(name) not in names:

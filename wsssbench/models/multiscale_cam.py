@@ -13,7 +13,7 @@ from torch import Tensor
 from wsssbench.interfaces import Cam, CamInference, Classifier, Photo
 from wsssbench.models.preprocess import normalise as normalise_image
 from wsssbench.models.preprocess import resize_image
-from wsssbench.ops.cam import normalise
+from wsssbench.ops.cam import normalise, normalise_range
 
 
 class MultiScaleCAM(CamInference):
@@ -21,7 +21,7 @@ class MultiScaleCAM(CamInference):
 
     Per scale s the image is resized bicubically to round(size * s). In this order: ReLU of the maps
     at their own resolution, mirrored maps turned back, bilinear upsampling to the image's size, sum
-    over scales and mirror images, and eq. 1's normalisation per class.
+    over scales and mirror images, and the normalisation per class.
 
     Args:
         scales: of the image; an empty tuple is not allowed.
@@ -29,6 +29,8 @@ class MultiScaleCAM(CamInference):
         relu: ``map``: of the maps as they are, so that negative evidence cannot eat into the border
             of a neighbouring activation (AffinityNet). ``image``: of the upsampled maps (AEFT's and
             OC-CSE's code).
+        normalisation: of the sum. ``max``: eq. 1, over its maximum. ``range``: SEAM's, from its minimum to its maximum,
+            where the released code has a negative value at the minimum if that is above 0, and here is 0.
         amp: ``"bfloat16"``: the network computes in mixed precision, on a CPU or a GPU; what follows does not.
     """
 
@@ -44,6 +46,7 @@ class MultiScaleCAM(CamInference):
         ),
         flip: bool = True,
         relu: Literal["map", "image"] = "map",
+        normalisation: Literal["max", "range"] = "max",
         amp: Literal["bfloat16"] | None = None,
     ) -> None:
         if not scales or min(scales) <= 0:
@@ -51,6 +54,7 @@ class MultiScaleCAM(CamInference):
         self.scales = scales
         self.flip = flip
         self.relu = relu
+        self.normalisation = normalisation
         self.amp = amp
 
     def infer(self, classifier: Classifier, photo: Photo) -> Cam:
@@ -74,7 +78,7 @@ class MultiScaleCAM(CamInference):
                 height, width = (max(1, round(n * scale)) for n in size)
                 resized = torch.from_numpy(normalise_image(resize_image(image, (height, width))))
                 total += self._at_scale(classifier, resized.to(device), given, index, size)
-            maps = normalise(total)
+            maps = (normalise if self.normalisation == "max" else normalise_range)(total)
         return Cam((present + 1).astype(np.uint8), maps.cpu().numpy().astype(np.float32), size)
 
     def _at_scale(

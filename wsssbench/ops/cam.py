@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 # A map whose maximum is below this counts as zero: its reciprocal would overflow the gradient.
 MIN_PEAK = 1e-30
+# What SEAM's normalisation takes off, and adds to its divisor.
+RANGE_EPS = 1e-5
 
 
 def normalise(maps: Tensor) -> Tensor:
@@ -30,6 +32,25 @@ def normalise(maps: Tensor) -> Tensor:
     peak = positive.amax(dim=(-2, -1), keepdim=True)  # (..., 1, 1)
     active = ~(peak <= MIN_PEAK)  # also NaN
     return torch.where(active, positive, 0) / torch.where(active, peak, 1)
+
+
+def normalise_range(maps: Tensor) -> Tensor:
+    """SEAM's normalisation (CVPR 2020): r = ReLU(f), then ReLU(r - min r - e) / (max r - min r + e), e = 1e-5.
+
+    Unlike `normalise`, the weakest place of a map is 0: a map that is high everywhere keeps its contrast. A constant
+    map, and one that is positive nowhere, is 0. The gradient flows through the minimum and the maximum, too.
+
+    Args:
+        maps: f, (..., h, w) float; half precision is computed in float32.
+
+    Returns:
+        (..., h, w) in [0, 1); differentiable, with finite gradients.
+    """
+    positive = maps.to(torch.promote_types(maps.dtype, torch.float32)).relu()
+    low, high = (
+        extreme(positive, dim=(-2, -1), keepdim=True) for extreme in (torch.amin, torch.amax)
+    )  # (..., 1, 1)
+    return F.relu(positive - low - RANGE_EPS) / (high - low + RANGE_EPS)
 
 
 def upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -7,7 +7,7 @@ supervised_images, split, val, seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -171,7 +171,7 @@ class Classify(StageKind):
         config, device = work.config, work.context.device
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         images = images_per_step(schedule, device, "classifier.schedule")
-        classifier = _network(work, pretrained)
+        classifier, _ = _network(work, pretrained)
         crop, stride = config["transform"]["crop"], classifier.backbone.strides[-1]
         check_crop(crop, stride, "classifier.transform.crop")
         tiny = TinyBatches(work, images)
@@ -192,7 +192,7 @@ class Classify(StageKind):
         """Train, then report the mean average precision of the image-level predictions on the val split."""
         config, dataset = work.config, work.dataset
         seed_everything(work.context.seed)
-        classifier = _network(work)
+        classifier, new = _network(work)
         data = ImageLabels(
             photos_of(dataset, (config["split"],)),
             TrainTransform(**config["transform"]),
@@ -201,7 +201,7 @@ class Classify(StageKind):
         )
         schedule = Schedule.from_config(config["schedule"], "classifier.schedule")
         faster = dict.fromkeys(
-            (f"classifier.{path}" for path in classifier.new_layers()),
+            (f"classifier.{path}" for path in new),
             schedule.new_layers_lr,
         )
         task = ClassificationTask(
@@ -238,18 +238,23 @@ def _started_from(name: str, nodes: Nodes) -> Node:
     return node
 
 
-def _network(work: StageWork, pretrained: bool = True) -> Classifier:
-    """Build the classifier, with the weights of the one that it starts from, if there is one."""
+def _network(work: StageWork, pretrained: bool = True) -> tuple[Classifier, Collection[str]]:
+    """Build the classifier, with the weights of the one that it starts from, if there is one.
+
+    Returns:
+        It, and the first parts of the names of its parameters that start from random values.
+    """
     config, start = work.config["classifier"], work.inputs.get(INIT)
     pretrained = pretrained and INIT not in work.inputs
     classifier = build_classifier(config, len(work.dataset.classes), pretrained=pretrained)
-    if start is not None:
-        new = take_over(classifier, start.build(), INIT)
-        if new:
-            work.context.progress.say(
-                f"{work.name}: {', '.join(new)} of the classifier start from random values, as {INIT} has none of these"
-            )
-    return classifier
+    if start is None:
+        return classifier, classifier.new_layers()
+    new = take_over(classifier, start.build(), INIT)
+    if new:
+        work.context.progress.say(
+            f"{work.name}: {', '.join(new)} of the classifier start from random values, as {INIT} has none of these"
+        )
+    return classifier, new
 
 
 def _augmentations(config: Mapping[str, Any]) -> list[Augmentation]:

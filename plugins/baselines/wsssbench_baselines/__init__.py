@@ -1,4 +1,4 @@
-"""What methods are compared with: global average pooling and rigid adversarial erasing."""
+"""What methods are compared with: simple poolings and erasings, and published methods, a file each."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def register(registries: Registries) -> None:
         summary="the erased image has to be classified with the original labels",
         reference="Wei et al., CVPR 2017; Yoon et al., ECCV 2022, Table 3",
     )
+    registries.stage.add(
+        "ClusterFeatures",
+        "wsssbench_baselines.methods.sc_cam:ClusterFeatures",
+        summary="sub-categories of each class: clusters of a classifier's features",
+        reference="SC-CAM: Chang et al., CVPR 2020",
+    )
+    registries.objective.add(
+        "SubCategory",
+        "wsssbench_baselines.methods.sc_cam:SubCategory",
+        summary="a second head has to tell sub-categories apart",
+        reference="SC-CAM: Chang et al., CVPR 2020",
+    )
     registries.labelling.add(
         "PPMG",
         "wsssbench_baselines.labellings.ppmg:PPMG",
@@ -37,4 +49,16 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.erasings.oc_cse:OCCSE",
         summary="what is erased of a class, an ordinary classifier must not see any more",
         reference="Kweon et al., ICCV 2021",
+    )
+    registries.objective.add(
+        "SEAM",
+        "wsssbench_baselines.objectives.seam:SEAM",
+        summary="maps that move with the image, and a pixel correlation module that makes the CAMs",
+        reference="Wang et al., CVPR 2020",
+    )
+    registries.objective.add(
+        "ReCAM",
+        "wsssbench_baselines.objectives.recam:ReCAM",
+        summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
+        reference="Chen et al., CVPR 2022",
     )

@@ -1,0 +1,1 @@
+"""Training objectives beside the classification loss, one file per method."""
