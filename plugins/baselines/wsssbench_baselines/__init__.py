@@ -62,3 +62,9 @@ def register(registries: Registries) -> None:
         summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
         reference="Chen et al., CVPR 2022",
     )
+    registries.refinement.add(
+        "PAMR",
+        "wsssbench_baselines.refinements.pamr:PAMR",
+        summary="scores move along pixels of alike colours: nothing is learned, no CRF library",
+        reference="Araslanov & Roth, CVPR 2020",
+    )
