@@ -32,6 +32,18 @@ def register(registries: Registries) -> None:
         summary="a second head has to tell sub-categories apart",
         reference="SC-CAM: Chang et al., CVPR 2020",
     )
+    registries.stage.add(
+        "InstanceBank",
+        "wsssbench_baselines.methods.cda:InstanceBank",
+        summary="objects cut out of photos whose label maps show one class",
+        reference="CDA: Su et al., ICCV 2021",
+    )
+    registries.augmentation.add(
+        "ContextDecoupling",
+        "wsssbench_baselines.methods.cda:ContextDecoupling",
+        summary="each photo again, with an object pasted of a class that it does not have",
+        reference="CDA: Su et al., ICCV 2021",
+    )
     registries.labelling.add(
         "PPMG",
         "wsssbench_baselines.labellings.ppmg:PPMG",
