@@ -15,11 +15,16 @@ from wsssbench.experiment.trial import tried
 from wsssbench.progress import Silent
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-PLAIN = {
-    "cda": "gap_context",
-    "sc_cam": "gap_part",
-}  # method -> the experiment that its small one begins with
+# method -> the experiment that its small one begins with
+PLAIN = {"ae_psl": "gap_part", "cda": "gap_context", "sc_cam": "gap_part"}
 WITHOUT = {
+    "ae_psl": [
+        "stages=none",
+        "classifier.augment=none",
+        "cam=MultiScaleCAM(scales=(1.0,))",
+        "label=FromScores(input=cam)",
+        "before=none",
+    ],
     "cda": ["classifier.augment=none", "classifier.schedule.batch_size=32"],
     "sc_cam": ["classifier.objectives=none"],
 }
@@ -98,6 +103,15 @@ def test_cda_on_voc_has_the_published_values() -> None:
     assert config["splits"][config["stages"]["bank"]["photos"]] == "train"
     plain = config["before"]["round1"]["classifier"]["schedule"]["batch_size"]
     assert config["classifier"]["schedule"]["batch_size"] * 2 == plain == 16
+
+
+def test_ae_psl_on_voc_erases_in_three_rounds() -> None:
+    config = voc("ae_psl")
+    assert config["rounds"] == 3
+    assert config["stages"]["mined"]["add_to"] == "previous.mined"
+    plain = config["before"]["round1"]["cam"]
+    ours = {key: config["cam"][key] for key in plain if key != "type"}
+    assert {"type": "MultiScaleCAM", **ours} == plain  # the same but for the erasing
 
 
 @pytest.mark.slow
