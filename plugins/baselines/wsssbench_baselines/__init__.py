@@ -32,6 +32,42 @@ def register(registries: Registries) -> None:
         summary="a second head has to tell sub-categories apart",
         reference="SC-CAM: Chang et al., CVPR 2020",
     )
+    registries.stage.add(
+        "InstanceBank",
+        "wsssbench_baselines.methods.cda:InstanceBank",
+        summary="objects cut out of photos whose label maps show one class",
+        reference="CDA: Su et al., ICCV 2021",
+    )
+    registries.augmentation.add(
+        "ContextDecoupling",
+        "wsssbench_baselines.methods.cda:ContextDecoupling",
+        summary="each photo again, with an object pasted of a class that it does not have",
+        reference="CDA: Su et al., ICCV 2021",
+    )
+    registries.labelling.add(
+        "MinedRegions",
+        "wsssbench_baselines.methods.ae_psl:MinedRegions",
+        summary="the most active regions, beside those of earlier rounds",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.labelling.add(
+        "MinedOrBackground",
+        "wsssbench_baselines.methods.ae_psl:MinedOrBackground",
+        summary="mined regions, background where a CAM is low, and the rest ignored",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.augmentation.add(
+        "EraseRegions",
+        "wsssbench_baselines.methods.ae_psl:EraseRegions",
+        summary="photos without the regions that earlier rounds have mined",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.cam.add(
+        "ErasedCAM",
+        "wsssbench_baselines.methods.ae_psl:ErasedCAM",
+        summary="multi-scale CAMs of photos without the regions that earlier rounds have mined",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
     registries.labelling.add(
         "PPMG",
         "wsssbench_baselines.labellings.ppmg:PPMG",
