@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tiny_experiment import TINY
 
-pytest_plugins = ("made_up_result", "tiny_voc")
+pytest_plugins = ("made_up_result", "tiny_voc", "warm_processes")
 
 # Both are read when torch is imported. One thread: two pytest workers do not fight over two cores, and sums are in
 # one order in whichever process a test runs. The second is what the command line sets.
@@ -24,19 +24,22 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 # These take longest, the longest first. Several workers start with them, so that none ends long after the others.
 LONG_FILES = (
     "test_smoke.py",
-    "cli/test_sweep_command.py",
-    "experiment/test_kill.py",
     "contract/test_every_component.py",
+    "cli/test_sweep_command.py",
     "pages/test_report_browser.py",
-    "segmenters/test_deeplab.py",
-    "training/test_engine.py",
     "parallel/test_jobs.py",
-    "models/test_backbone_contract.py",
+    "experiment/test_custom_stage.py",
+    "experiment/test_kill.py",
     "contract/test_failing_components.py",
+    "models/test_backbone_contract.py",
+    "segmenters/test_deeplab.py",
+    "plugins/test_released.py",
     "models/test_torchvision_backbone.py",
-    "sweep/test_launch.py",
-    "cli/test_weights_command.py",
     "docs/test_write_a_plugin.py",
+    "scaffold/test_packages.py",
+    "sweep/test_launch.py",
+    "datasets/synthetic/test_scenes.py",
+    "cli/test_weights_command.py",
 )
 
 REPOSITORY = Path(__file__).parent.parent

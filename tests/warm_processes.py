@@ -12,16 +12,30 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from multiprocessing import connection
+from multiprocessing.context import ForkServerProcess, SpawnProcess
 from pathlib import Path
+
+import pytest
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     ["pytest", "torch", "torchvision", "mmengine.runner", "mmseg.apis", "pydensecrf.densecrf",
      "scipy.sparse.linalg", "wsssbench.cli.run", "wsssbench.segmenters.deeplab"]
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def warm_workers() -> Iterator[None]:
+    """Worker processes (`wsssbench.parallel.jobs`) are forked, too; what they get is pickled as it is to spawned ones.
+
+    They have the environment variables with which the server started. ``parallel/test_jobs.py`` spawns its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SpawnProcess, "_Popen", staticmethod(ForkServerProcess._Popen))
+        yield
 
 
 class WarmProcess:

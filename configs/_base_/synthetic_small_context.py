@@ -9,5 +9,5 @@ data = dict(
     classes_per_body=1,
     context_probability=1.0,
     context_leak=0.0,
-    context_size=(4.0, 7.0),
+    context_size=(3.0, 5.0),
 )

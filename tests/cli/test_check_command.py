@@ -87,6 +87,7 @@ def in_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_package_that_is_not_installed(tmp_path: Path) -> None:
     path = list(sys.path)
     outcome = call("plugins", "check", package(tmp_path / "tops"))

@@ -16,7 +16,7 @@ from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.plugins import GROUP, load, load_entry_points
 
 COMPONENTS = [c for registry in load().registries for c in registry.components.values()]
-PLACES = {"dataset": "data", "cam": "cam", "segmenter": "segmenter"}
+PLACES = {"dataset": "data", "cam": "cam", "segmenter": "segmenter", "labelling": "label"}
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +64,12 @@ def test_the_examples_are_valid(component: Any) -> None:
     config: dict[str, Any] = {}
     exec("\n".join(line[2:] for line in code.splitlines()), {}, config)
     override = option.strip().removeprefix("--set ").strip('"')
-    assigned = apply_overrides({"classifier": {}, "refine": {}}, [override])
+    assigned = apply_overrides(
+        {"classifier": {}, "refine": {}, "segmenter": {"type": "DeepLab"}}, [override]
+    )
     found = [component_in(where, component.kind) for where in (config, assigned)]
     assert found[0] == found[1]
+    assert found[0].pop("input", "INPUT") == "INPUT"  # the stage that a labelling reads
     assert registry.resolve(found[0], "here")["type"] == component.name
 
 
@@ -75,6 +78,8 @@ def component_in(config: dict[str, Any], kind: str) -> Any:
         return config[PLACES[kind]]
     if kind == "refinement":
         return config["refine"]["mine"]
+    if kind == "loss":
+        return config["segmenter"]["loss"]
     slot = config["classifier"][kind]
     return slot[0] if kind == "erasing" else slot
 

@@ -20,7 +20,8 @@ from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.files.images import write_label
 from wsssbench.plugins import GROUP, load, load_entry_points
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
+ROOT = Path(__file__).parents[2] / "configs"
+CONFIGS = sorted([*ROOT.glob("*.py"), *ROOT.glob("methods/*.py")])
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ def test_stuff(coco: MiniCoco) -> None:
     assert dataset.has_masks("val") and dataset.card()["masks"] == "COCO-Stuff"
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_the_same_with_worker_processes(coco: MiniCoco, tmp_path: Path) -> None:
     for number in range(100, 170):
         coco.image(number)

@@ -31,11 +31,11 @@ def entry(work: Path, config: int, size: int, complete: bool = True) -> Entry:
     return made
 
 
-def finished(work: Path, name: str, *needs: Entry, trial: str = "") -> Path:
+def finished(work: Path, name: str, *needs: Entry, trial: str = "", rung: str = "CAM") -> Path:
     """The folder of a finished run."""
     directory = work / "runs" / name / "12345678-seed0"
     directory.mkdir(parents=True)
-    score = Evaluation("CAM", "cam", "train", chosen=Point(51.25, 60.0, 70.0, 0.2))
+    score = Evaluation(rung, "cam", "train", chosen=Point(51.25, 60.0, 70.0, 0.2))
     result = RunResult(name, directory.name, "name = 'x'\n", [score], [], trial=trial)
     (directory / "metrics.json").write_text(to_json(result))
     stages = {
@@ -116,6 +116,11 @@ def test_runs_in_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     shown = call("runs", "list", "--work-dir", tmp_path).out
     for words in ("first", "second-smoke", "12345678", "51.2 CAM", "smoke", "2026-01-02"):
         assert words in shown
+    finished(tmp_path, "aeft_synthetic-smoke", rung="+ random walk + CRF")
+    shown = call("runs", "list", "--work-dir", tmp_path).out
+    for whole in ("aeft_synthetic-smoke ", "51.2 + random walk + CRF ", "finished "):
+        assert whole in shown
+    assert max(map(len, shown.splitlines())) <= 80
     listed = {
         run["name"]: run
         for run in json.loads(call("runs", "list", "--work-dir", tmp_path, "--json").out)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from wsssbench.interfaces import Cam, CamInference
+from wsssbench.interfaces import Cam, CamInference, Photo, ScoreMaps, Scores
 from wsssbench.models.preprocess import normalise as normalise_image
 from wsssbench.ops.cam import normalise
 
@@ -26,10 +26,28 @@ class Good(CamInference):
     def scaled(self, maps: torch.Tensor) -> np.ndarray:
         return normalise(maps).numpy() if len(maps) else maps.numpy()
 
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> Cam:
-        present = np.flatnonzero(labels)
-        maps = self.maps(classifier, image, present)
-        return Cam((present + 1).astype(np.uint8), maps, image.shape[:2])
+    def infer(self, classifier: Any, photo: Photo) -> Cam:
+        present = np.flatnonzero(photo.labels)
+        maps = self.maps(classifier, photo.image, present)
+        return Cam((present + 1).astype(np.uint8), maps, photo.image.shape[:2])
+
+
+class WithoutClassifier(CamInference):
+    """Scores from the colours of the photo; needs no classifier."""
+
+    needs_classifier = False
+    gives = ScoreMaps
+
+    def infer(self, classifier: Any, photo: Photo) -> Scores:
+        assert classifier is None and len(self.classes) == len(photo.labels)
+        present = np.flatnonzero(photo.labels)
+        grey = photo.image.mean(axis=2) / 255
+        planes = np.stack([1 - grey, *(grey * (k + 1) / 8 for k in present)]).astype(np.float32)
+        return Scores((present + 1).astype(np.uint8), planes, grey.shape)
+
+
+class GivesText(Good):
+    gives = "scores"  # type: ignore[assignment]
 
 
 class NotScaled(Good):
@@ -53,32 +71,32 @@ class DoublePrecision(Good):
 
 
 class FromZero(Good):
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> Cam:
-        cam = super().infer(classifier, image, labels)
+    def infer(self, classifier: Any, photo: Photo) -> Cam:
+        cam = super().infer(classifier, photo)
         return replace(cam, classes=cam.classes - np.uint8(1))
 
 
 class AllClasses(Good):
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> Cam:
-        cam = super().infer(classifier, image, labels)
-        return replace(cam, maps=self.maps(classifier, image, np.arange(len(labels))))
+    def infer(self, classifier: Any, photo: Photo) -> Cam:
+        cam = super().infer(classifier, photo)
+        return replace(cam, maps=self.maps(classifier, photo.image, np.arange(len(photo.labels))))
 
 
 class SizeOfMaps(Good):
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> Cam:
-        cam = super().infer(classifier, image, labels)
+    def infer(self, classifier: Any, photo: Photo) -> Cam:
+        cam = super().infer(classifier, photo)
         return replace(cam, size=cam.maps.shape[1:])
 
 
 class TooLarge(Good):
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> Cam:
-        cam = super().infer(classifier, image, labels)
+    def infer(self, classifier: Any, photo: Photo) -> Cam:
+        cam = super().infer(classifier, photo)
         return replace(cam, maps=np.repeat(cam.maps, 8, axis=1))
 
 
 class BareArray(Good):
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return super().infer(classifier, image, labels).maps
+    def infer(self, classifier: Any, photo: Photo) -> np.ndarray:
+        return super().infer(classifier, photo).maps
 
 
 class FixedSize(Good):
@@ -87,8 +105,8 @@ class FixedSize(Good):
 
 
 class TwoClasses(Good):
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> Cam:
-        cam = super().infer(classifier, image, labels)
+    def infer(self, classifier: Any, photo: Photo) -> Cam:
+        cam = super().infer(classifier, photo)
         assert len(cam.classes) in (0, 2)
         return cam
 
@@ -111,16 +129,16 @@ class RandomCrop(Good):
 
 
 class ChangesImage(Good):
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> Cam:
-        image[0] = 0
-        return super().infer(classifier, image, labels)
+    def infer(self, classifier: Any, photo: Photo) -> Cam:
+        photo.image[0] = 0
+        return super().infer(classifier, photo)
 
 
 class TrainsOn(Good):
-    def infer(self, classifier: Any, image: np.ndarray, labels: np.ndarray) -> Cam:
+    def infer(self, classifier: Any, photo: Photo) -> Cam:
         with torch.no_grad():
             classifier.head.weight.mul_(0.9)
-        return super().infer(classifier, image, labels)
+        return super().infer(classifier, photo)
 
 
 class GlobalState(Good):

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wsssbench.errors import UserError
-from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
+from wsssbench.interfaces import Cam, Cams, FitItem, Photo, Refinement, RunContext, Scores
 
 
 class Good(Refinement):
@@ -23,7 +22,7 @@ class Good(Refinement):
     def __init__(self, *, background: float = 0.3) -> None:
         self.background = background
 
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
         maps = given.planes[1:] if isinstance(given, Scores) else given.maps
         first = np.full((1, *maps.shape[1:]), self.background, np.float32)
         return Scores(given.classes, np.concatenate([first, maps]), given.size)
@@ -42,74 +41,89 @@ class GoodFitted(Good):
 
 
 class CamsOnly(Good):
-    """Refuses scores, which is allowed; `background` is its score."""
+    """Takes no scores, which is allowed; `background` is its score."""
 
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        if isinstance(given, Scores):
-            raise UserError("CamsOnly refines CAMs, not scores: use input='cam'")
-        return super().refine(image, given)
+    takes = (Cams,)
+
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        assert isinstance(given, Cam)
+        return super().refine(photo, given)
+
+
+class BetterCams(CamsOnly):
+    """Gives CAMs; `background` has no effect."""
+
+    gives = Cams
+
+    def refine(self, photo: Photo, given: Cam | Scores) -> Any:
+        assert isinstance(given, Cam)
+        return Cam(given.classes, np.sqrt(given.maps), given.size)
+
+
+class GivesText(Good):
+    gives = "cams"  # type: ignore[assignment]
 
 
 class NoBackground(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        scores = super().refine(image, given)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        scores = super().refine(photo, given)
         return replace(scores, planes=scores.planes[1:])
 
 
 class DoublePrecision(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        scores = super().refine(image, given)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        scores = super().refine(photo, given)
         return replace(scores, planes=scores.planes.astype(np.float64))
 
 
 class Logarithms(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        scores = super().refine(image, given)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        scores = super().refine(photo, given)
         return replace(scores, planes=np.log(scores.planes + np.float32(0.01)))
 
 
 class BareArray(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Any:
-        return super().refine(image, given).planes
+    def refine(self, photo: Photo, given: Cam | Scores) -> Any:
+        return super().refine(photo, given).planes
 
 
 class NeedsMaps(Good):
-    def refine(self, image: np.ndarray, given: Any) -> Scores:
-        return super().refine(image, Cam(given.classes, given.maps, given.size))
+    def refine(self, photo: Photo, given: Any) -> Scores:
+        return super().refine(photo, Cam(given.classes, given.maps, given.size))
 
 
 class EvenSizes(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        height, width = image.shape[:2]
-        image.reshape(height // 2, 2, width // 2, 2, 3)
-        return super().refine(image, given)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        height, width = photo.image.shape[:2]
+        photo.image.reshape(height // 2, 2, width // 2, 2, 3)
+        return super().refine(photo, given)
 
 
 class NeedsClass(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        scores = super().refine(image, given)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        scores = super().refine(photo, given)
         assert scores.planes[1:].max(axis=0).shape
         return scores
 
 
 class NotANumber(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        scores = super().refine(image, given)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        scores = super().refine(photo, given)
         with np.errstate(all="ignore"):
             peaks = scores.planes.max(axis=(1, 2), keepdims=True)
             return replace(scores, planes=scores.planes / peaks)
 
 
 class RandomScores(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        scores = super().refine(image, given)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        scores = super().refine(photo, given)
         factor = np.float32(np.random.default_rng().random())
         return replace(scores, planes=scores.planes * factor)
 
 
 class ChangesCam(Good):
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        scores = super().refine(image, given)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        scores = super().refine(photo, given)
         if isinstance(given, Cam):
             given.maps[:] = 0
         return scores

@@ -10,6 +10,11 @@ from wsssbench.contract import Rig
 from wsssbench.plugins import load
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forked(warm_workers: None) -> None:
+    """The spawned processes of all rigs."""
+
+
 @pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
     with Rig(load().registries) as made:

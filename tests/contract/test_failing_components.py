@@ -6,11 +6,13 @@ import inspect
 from types import ModuleType
 from typing import Any
 
+import broken_augmentations
 import broken_backbones
 import broken_cams
 import broken_data_sets
 import broken_erasings
 import broken_labellings
+import broken_losses
 import broken_objectives
 import broken_poolings
 import broken_refinements
@@ -27,9 +29,11 @@ MODULES: dict[str, ModuleType] = {
     "pooling": broken_poolings,
     "erasing": broken_erasings,
     "objective": broken_objectives,
+    "augmentation": broken_augmentations,
     "cam": broken_cams,
     "refinement": broken_refinements,
     "labelling": broken_labellings,
+    "loss": broken_losses,
     "segmenter": broken_segmenters,
     "stage": broken_stages,
 }
@@ -91,6 +95,18 @@ BROKEN = [
     ("erasing", "SinglePrecision", "half precision", "losses() under bfloat16 autocast"),
     ("erasing", "LostState", "state", "gives another result"),
     ("erasing", "WithLambda", "spawned process", "pickling an instance raised"),
+    ("augmentation", "HalfAView", "count", "its `count` is 0.5"),
+    ("augmentation", "ThirdView", "views", "returns 2 photos"),
+    ("augmentation", "BareImages", "views", "views() returns a list"),
+    ("augmentation", "FloatImage", "views", "of photo 'image_0' is float64"),
+    ("augmentation", "SoftLabels", "views", "[0.0, 0.5, 0.0, 0.5]"),
+    ("augmentation", "SmallPlane", "views", "the plane 'noise' of a view of photo 'image_0' is uint8"),
+    ("augmentation", "OnePlane", "views", "have the planes [] and ['noise']"),
+    ("augmentation", "NeedsClass", "views", "of 35 x 51 with 0 classes raised IndexError"),
+    ("augmentation", "GlobalNoise", "only the generator", "it draws from a global generator"),
+    ("augmentation", "FreshNoise", "only the generator", "it makes different views of photo"),
+    ("augmentation", "InPlace", "inputs unchanged", "it changes the image in place"),
+    ("augmentation", "WithLambda", "spawned process", "pickling an instance raised"),
     ("backbone", "NoStrides", "attributes", "channels=(5, 6) and strides=()"),
     ("backbone", "WrongChannels", "shapes", "(N, 6, 16, 16)"),
     ("backbone", "ReturnsList", "shapes", "forward() returns a list"),
@@ -104,6 +120,7 @@ BROKEN = [
     ("backbone", "FrozenNewLayer", "new layers", "has 'first', but no parameter"),
     ("backbone", "LostState", "state", "gives another result"),
     ("backbone", "WithLambda", "spawned process", "pickling an instance raised"),
+    ("cam", "GivesText", "declares", "its `gives` is 'scores'"),
     ("cam", "NotScaled", "maps", "the maxima of its maps are 0."),
     ("cam", "Doubled", "maps", "`maps` goes up to 2"),
     ("cam", "Negative", "maps", "`maps` goes down to -0.4"),
@@ -125,7 +142,8 @@ BROKEN = [
     ("refinement", "DoublePrecision", "scores", "is float64 of shape"),
     ("refinement", "Logarithms", "scores", "`planes` goes down to -"),
     ("refinement", "BareArray", "scores", "refine() returns a ndarray"),
-    ("refinement", "NeedsMaps", "refines scores", "raised AttributeError"),
+    ("refinement", "GivesText", "declares", "and its `gives` 'cams'"),
+    ("refinement", "NeedsMaps", "all that it takes", "raised AttributeError"),
     ("refinement", "EvenSizes", "odd sizes", "an image (37, 53) with"),
     ("refinement", "NeedsClass", "no class", "with the classes [] raised ValueError"),
     ("refinement", "NotANumber", "no activation", "`planes` has NaN"),
@@ -146,6 +164,17 @@ BROKEN = [
     ("labelling", "RandomLabels", "deterministic", "give different label maps"),
     ("labelling", "ChangesCam", "inputs unchanged", "changes the CAM in place"),
     ("labelling", "WithLambda", "spawned process", "pickling an instance raised"),
+    ("loss", "PerPixel", "scalar", "forward() returns torch.float32 of shape (2, 16, 16)"),
+    ("loss", "SizeOfImages", "odd sizes", "the loss of logits of 17 x 23 raised RuntimeError"),
+    ("loss", "NeedsPairs", "batch of one", "the loss of a single image raised IndexError"),
+    ("loss", "MeanOfClasses", "background only", "there is NaN in the loss of images without"),
+    ("loss", "PlainMean", "all ignored", "there is NaN in the loss where every pixel"),
+    ("loss", "LogOfSoftmax", "sure of it", "there is NaN in the gradient of very sure"),
+    ("loss", "Detached", "gradients", "no gradient reaches the logits"),
+    ("loss", "RandomByNumpy", "deterministic", "one batch has two losses"),
+    ("loss", "ChangesLabels", "inputs unchanged", "it changes batch.labels in place"),
+    ("loss", "SinglePrecision", "half precision", "the loss under bfloat16 autocast raised"),
+    ("loss", "LostState", "state", "gives another result"),
     ("segmenter", "TrainsNothing", "trains", "train() leaves no file"),
     ("segmenter", "NeedsEveryClass", "trains", "one of them without a class raised"),
     ("segmenter", "TrainsAgain", "trains once", "predicts something else"),
@@ -231,7 +260,9 @@ def findings_of(rig: Rig, kind: str, name: str, **options: Any) -> dict[str, Fin
 
 @pytest.mark.parametrize(
     ("kind", "name"), [*((kind, "Good") for kind in MODULES), ("refinement", "GoodFitted"),
-                       ("refinement", "CamsOnly"), ("labelling", "ReadsLabelMaps"), ("pooling", "Derived")]
+                       ("refinement", "CamsOnly"), ("refinement", "BetterCams"), ("cam", "WithoutClassifier"),
+                       ("labelling", "ReadsLabelMaps"), ("loss", "Learning"),
+                       ("pooling", "Derived")]
 )  # fmt: skip
 def test_a_good_component_has_no_problem(rig: Rig, kind: str, name: str) -> None:
     findings = findings_of(rig, kind, name)

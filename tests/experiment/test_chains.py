@@ -274,3 +274,19 @@ def test_a_run_with_a_guide(tmp_path: Path) -> None:
     own = torch.load(plan["classify"].entry.directory / "weights.pth", weights_only=True)
     assert own.keys() == torch.load(guide, weights_only=True).keys()
     assert set(execute(plan_of(tmp_path, GUIDED), settings).values()) == {"reused"}
+
+
+@pytest.mark.slow
+def test_the_predictions_of_an_earlier_segmenter(tmp_path: Path) -> None:
+    """Every training image has one, they are scored, and no mask was open while they were made."""
+    plan = plan_of(tmp_path, CYCLIC, until="again")
+    execute(plan, Settings(tmp_path, "cpu", 1, Silent()))
+    ids = plan.dataset.ids("train")
+    made = plan["once.predict.train"].entry.directory
+    assert sorted(path.stem for path in made.glob("**/*.png")) == sorted(ids)
+    assert not plan["once.predict.train"].node.masks
+    copies = plan.artefact("again")
+    for id in ids:
+        assert (copies.read(id) == plan.artefact("once.predict.train").read(id)).all()
+    scores = (plan["once.evaluate.predict.train"].entry.manifest() or {})["result"]
+    assert scores["chosen"]["miou"] >= 0

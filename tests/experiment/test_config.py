@@ -12,13 +12,17 @@ from wsssbench.experiment.config import config_text, read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides, refuse_repeated
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SHIPPED = sorted(path.name for path in CONFIGS.glob("*.py"))
+SHIPPED = sorted(
+    path.relative_to(CONFIGS).as_posix()
+    for pattern in ("*.py", "methods/*.py")
+    for path in CONFIGS.glob(pattern)
+)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_config_resolves(name: str, tmp_path: Path) -> None:
     config = read_config(CONFIGS / name)
-    assert config["name"] == name.removesuffix(".py")
+    assert config["name"] == Path(name).stem
     resolved = resolve(config)
     assert resolve(resolved) == resolved  # every default is in it, and it is a config itself
 

@@ -22,7 +22,8 @@ def plan_of(root: Path, seed: int = 0, images: int = 40, **config: Any) -> Plan:
     keys.append(Key("infer", {"scales": [1.0]}, {}, {"classifier": keys[0].hash}, "photos"))
     steps = [
         SimpleNamespace(
-            node=SimpleNamespace(name=key.stage, splits=("train",)), entry=Entry(root, key)
+            node=SimpleNamespace(name=key.stage, local=key.stage, splits=("train",)),
+            entry=Entry(root, key),
         )
         for key in keys
     ]

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pluggy
 import pytest
 from PIL import Image
@@ -19,7 +18,7 @@ from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
 from wsssbench.hookspecs import hookimpl
-from wsssbench.interfaces import Cam, Refinement, Scores
+from wsssbench.interfaces import Cam, Photo, Refinement, Scores
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
 
@@ -188,7 +187,7 @@ def test_methods_that_do_not_go_together_show_before_training(
 class Thief(Refinement):
     """A refinement that looks at the answer."""
 
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
         folder = next(p for p in Path(self.where).rglob("SegmentationClass"))
         Image.open(next(folder.glob("*.png"))).load()
         raise AssertionError("the mask could be read")

@@ -8,6 +8,7 @@ from tiny_models import tiny_classifier
 
 from wsssbench.errors import UserError
 from wsssbench.files.artefacts import write_cam
+from wsssbench.interfaces import photo_of
 from wsssbench.models.multiscale_cam import MultiScaleCAM
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -55,7 +56,7 @@ def naive(
 def test_maps_equal_the_naive_sum_over_views(image, scales, flip, relu):
     classifier = tiny_classifier(seed=3)
     method = MultiScaleCAM(scales=scales, flip=flip, relu=relu)
-    cam = method.infer(classifier, image, labels(0, 2))
+    cam = method.infer(classifier, photo_of(image, labels(0, 2)))
     expected = naive(classifier, image, [0, 2], scales, flip, relu)
     assert expected.max() == 1
     np.testing.assert_allclose(cam.maps, expected, atol=2e-5)
@@ -65,12 +66,28 @@ def test_maps_equal_the_naive_sum_over_views(image, scales, flip, relu):
     assert cam.maps.shape == (2, 37, 50)
 
 
+def test_range_stretches_from_the_minimum_to_the_maximum(image):
+    """The sum over views as before, then SEAM's normalisation of each class."""
+    classifier = tiny_classifier(seed=3)
+    with torch.no_grad():
+        classifier.head.weight.abs_()  # of features that are not negative, so that the minimum is above 0
+    photo = photo_of(image, labels(0, 2))
+    summed, cam = (
+        MultiScaleCAM(scales=(0.5, 1.0), normalisation=how).infer(classifier, photo)
+        for how in ("max", "range")
+    )
+    expected = [(m - m.min()) / (m.max() - m.min()) for m in summed.maps]
+    assert summed.maps.min() > 0
+    np.testing.assert_allclose(cam.maps, expected, atol=1e-3)  # 1e-5 of a sum that is not scaled
+    assert cam.maps.min() == 0 and 0.999 < cam.maps.max() < 1
+
+
 def test_relu_after_upsampling_makes_smaller_activations(image):
     """Where negative evidence is near, so the two are different."""
     classifier = tiny_classifier(seed=3)
     before, after = (
         MultiScaleCAM(scales=(1.0,), flip=False, relu=relu)
-        .infer(classifier, image, labels(0, 2))
+        .infer(classifier, photo_of(image, labels(0, 2)))
         .maps
         for relu in ("map", "image")
     )
@@ -80,51 +97,57 @@ def test_relu_after_upsampling_makes_smaller_activations(image):
 def test_with_flip_the_mirrored_image_has_the_mirrored_cam(image):
     classifier = tiny_classifier(seed=3)
     method = MultiScaleCAM()
-    one = method.infer(classifier, image, labels(0, 1, 2))
-    mirrored = method.infer(classifier, np.ascontiguousarray(image[:, ::-1]), labels(0, 1, 2))
+    one = method.infer(classifier, photo_of(image, labels(0, 1, 2)))
+    mirrored = method.infer(
+        classifier, photo_of(np.ascontiguousarray(image[:, ::-1]), labels(0, 1, 2))
+    )
     # the resized photos may differ by one grey level of rounding
     np.testing.assert_allclose(mirrored.maps, one.maps[:, :, ::-1], atol=0.02)
     without = MultiScaleCAM(flip=False)
-    one = without.infer(classifier, image, labels(0))
-    mirrored = without.infer(classifier, np.ascontiguousarray(image[:, ::-1]), labels(0))
+    one = without.infer(classifier, photo_of(image, labels(0)))
+    mirrored = without.infer(classifier, photo_of(np.ascontiguousarray(image[:, ::-1]), labels(0)))
     assert np.abs(mirrored.maps - one.maps[:, :, ::-1]).max() > 0.1
 
 
 def test_the_scale_of_the_head_and_the_number_of_equal_views_do_not_matter(image):
     classifier = tiny_classifier(seed=3)
     method = MultiScaleCAM(scales=(0.5, 1.0))
-    before = method.infer(classifier, image, labels(0, 2)).maps
-    twice = MultiScaleCAM(scales=(0.5, 1.0, 0.5, 1.0)).infer(classifier, image, labels(0, 2)).maps
+    before = method.infer(classifier, photo_of(image, labels(0, 2))).maps
+    twice = (
+        MultiScaleCAM(scales=(0.5, 1.0, 0.5, 1.0))
+        .infer(classifier, photo_of(image, labels(0, 2)))
+        .maps
+    )
     np.testing.assert_allclose(twice, before, atol=1e-6)
     with torch.no_grad():
         classifier.head.weight.mul_(37.0)
-    after = method.infer(classifier, image, labels(0, 2)).maps
+    after = method.infer(classifier, photo_of(image, labels(0, 2))).maps
     np.testing.assert_allclose(after, before, atol=1e-5)
     with torch.no_grad():
         classifier.head.weight.neg_()
-    assert np.abs(method.infer(classifier, image, labels(0, 2)).maps - before).max() > 0.5
+    assert np.abs(method.infer(classifier, photo_of(image, labels(0, 2))).maps - before).max() > 0.5
 
 
 def test_a_class_s_map_does_not_depend_on_the_other_labels(image):
     classifier = tiny_classifier(seed=3)
-    both = MultiScaleCAM().infer(classifier, image, labels(0, 2))
-    alone = MultiScaleCAM().infer(classifier, image, labels(2))
+    both = MultiScaleCAM().infer(classifier, photo_of(image, labels(0, 2)))
+    alone = MultiScaleCAM().infer(classifier, photo_of(image, labels(2)))
     np.testing.assert_array_equal(alone.maps[0], both.maps[1])
 
 
 def test_it_is_deterministic_and_leaves_evaluation_mode(image):
     classifier = tiny_classifier(dropout=0.5).train()
     before = {n: v.clone() for n, v in classifier.state_dict().items()}
-    one = MultiScaleCAM().infer(classifier, image, labels(1))
+    one = MultiScaleCAM().infer(classifier, photo_of(image, labels(1)))
     assert not classifier.training
     classifier.train()
-    again = MultiScaleCAM().infer(classifier, image, labels(1))
+    again = MultiScaleCAM().infer(classifier, photo_of(image, labels(1)))
     assert one.maps.tobytes() == again.maps.tobytes()
     assert all(torch.equal(v, before[n]) for n, v in classifier.state_dict().items())
 
 
 def test_without_a_present_class_there_are_no_maps(image):
-    cam = MultiScaleCAM().infer(tiny_classifier(), image, labels())
+    cam = MultiScaleCAM().infer(tiny_classifier(), photo_of(image, labels()))
     assert cam.maps.shape == (0, 37, 50)
     assert cam.classes.shape == (0,)
     assert (cam.classes.dtype, cam.maps.dtype) == (np.uint8, np.float32)
@@ -134,14 +157,14 @@ def test_a_class_without_evidence_has_a_zero_map(image):
     classifier = tiny_classifier()
     with torch.no_grad():
         classifier.head.weight[1] = -classifier.head.weight[1].abs()  # features are not negative
-    cam = MultiScaleCAM().infer(classifier, image, labels(1))
+    cam = MultiScaleCAM().infer(classifier, photo_of(image, labels(1)))
     assert cam.classes.tolist() == [2]
     assert cam.maps.max() == 0
 
 
 def test_images_of_few_pixels_work():
     cam = MultiScaleCAM(scales=(0.1, 1.0)).infer(
-        tiny_classifier(), np.full((1, 3, 3), 200, np.uint8), labels(0)
+        tiny_classifier(), photo_of(np.full((1, 3, 3), 200, np.uint8), labels(0))
     )
     assert cam.maps.shape == (1, 1, 3)
     assert np.isfinite(cam.maps).all()
@@ -159,15 +182,19 @@ def test_a_diverged_classifier_has_no_cam(image, tmp_path, value):
     classifier = tiny_classifier(seed=3)
     with torch.no_grad():
         classifier.head.weight[:] = value
-    cam = MultiScaleCAM(scales=(1.0, 2.0)).infer(classifier, image, labels(0, 2))
+    cam = MultiScaleCAM(scales=(1.0, 2.0)).infer(classifier, photo_of(image, labels(0, 2)))
     with pytest.raises(UserError, match=r"the CAM for a is not valid: .*did the training diverge"):
         write_cam(tmp_path / "a.npz", cam)
 
 
 def test_in_bfloat16_maps_are_the_same_to_its_precision(image):
     classifier = tiny_classifier(seed=3)
-    full = MultiScaleCAM(scales=(1.0,)).infer(classifier, image, labels(0, 2)).maps
-    mixed = MultiScaleCAM(scales=(1.0,), amp="bfloat16").infer(classifier, image, labels(0, 2)).maps
+    full = MultiScaleCAM(scales=(1.0,)).infer(classifier, photo_of(image, labels(0, 2))).maps
+    mixed = (
+        MultiScaleCAM(scales=(1.0,), amp="bfloat16")
+        .infer(classifier, photo_of(image, labels(0, 2)))
+        .maps
+    )
     assert mixed.dtype == np.float32
     assert not np.array_equal(full, mixed)
     assert np.abs(full - mixed).max() < 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from dataclasses import replace
 from typing import get_args
 
 import naive_aeft as naive
@@ -51,15 +52,14 @@ def labelled(which):
 def run(which=0, seed=0, **parameters):
     """The losses of AEFTReleased(**parameters) on random weights and images, and what they were made from."""
     erasing = AEFTReleased(K, (6,), **parameters)
-    torch.manual_seed(seed)  # for the gates; then for the draws of the losses
+    torch.manual_seed(seed)  # for the gates
     classifier = recorder(GPP(K, bins=(2, 4)), seed)
-    given = batch(labelled(which), seed=seed)
+    given = replace(batch(labelled(which), seed=seed), seed=seed)
     output = classifier(given.images)
-    torch.manual_seed(seed)
     return erasing, classifier, given, output, erasing.losses(classifier, given, output)
 
 
-def naive_terms(e, classifier, given, output, seed):
+def naive_terms(e, classifier, given, output):
     """Both terms and the erased images by loops, following the paper in what `e.paper` names."""
     labels = given.labels.numpy().astype(int)
     activate = naive.cam if "activation" in e.paper else released.activation
@@ -90,8 +90,7 @@ def naive_terms(e, classifier, given, output, seed):
     pushed = [released.to_repel(p, a, y, t_low=e.t_low, **how) for p, a, y in images]
     region = "all" if "negative_region" in e.paper else "below_peak"
     others = [released.as_negative(p, a, y, region=region, **how) for p, a, y in images]
-    torch.manual_seed(seed)
-    scores = torch.rand(len(labels), len(labels)).tolist()
+    scores = [one.random(len(labels)) for one in given.generators("AEFTReleased")]
     chosen = [
         naive.negative(labels, i) if "negative" in e.paper else released.negative(labels, i, scores)
         for i in range(len(labels))
@@ -113,7 +112,7 @@ def naive_erased(e, image, f, y, activate):
 def compare(which, seed, **parameters):
     erasing, classifier, given, output, losses = run(which, seed, **parameters)
     seen = classifier.seen[1].detach()
-    expected, erased = naive_terms(erasing, classifier, given, output, seed)
+    expected, erased = naive_terms(erasing, classifier, given, output)
     assert set(losses.terms) == set(expected)
     for name, value in expected.items():
         assert losses.terms[name].item() == pytest.approx(value, abs=1e-10), name
@@ -212,12 +211,11 @@ def test_an_image_without_classes_is_not_its_own_negative():
 
 
 def test_the_same_seed_draws_the_same_negatives_and_another_one_others():
-    """Which is what a resumed run needs: the trainer seeds every iteration anew."""
+    """Which is what a resumed run needs."""
     parameters = {"paper": but("negative"), "margin": 3.5, **PAPERS}
     first, again = (run(0, 5, **parameters)[-1].terms["repel"].item() for _ in "ab")
     erasing, classifier, given, output, _ = run(0, 5, **parameters)
-    torch.manual_seed(6)
-    other = erasing.losses(classifier, given, output).terms["repel"].item()
+    other = erasing.losses(classifier, replace(given, seed=6), output).terms["repel"].item()
     assert first == again != other
 
 
@@ -255,9 +253,7 @@ def test_half_precision_is_computed_in_single():
     given = type(given)(given.images.float(), given.labels.float())
     erasing = AEFTReleased(K, (6,), margin=3.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.manual_seed(0)
         losses = erasing.losses(classifier, given, classifier(given.images))
-    torch.manual_seed(0)
     full = erasing.losses(classifier, given, classifier(given.images))
     for name, term in losses.terms.items():
         assert term.dtype == torch.float32
@@ -284,7 +280,7 @@ def test_repel_needs_no_attract():
 def test_rigid_attraction_erases_as_the_released_code_does():
     erasing, classifier, given, output, losses = run(0, attraction="rigid", repel=0.0)
     erased = classifier.seen[1]
-    naive_images = naive_terms(erasing, classifier, given, output, 0)[1]
+    naive_images = naive_terms(erasing, classifier, given, output)[1]
     np.testing.assert_allclose(erased.detach(), naive_images, rtol=0, atol=1e-10)
     logits = classifier(erased).logits.detach().numpy()
     expected = erasing.attract * naive.binary_cross_entropy(logits, given.labels.numpy())
@@ -293,7 +289,6 @@ def test_rigid_attraction_erases_as_the_released_code_does():
 
 def test_pickle_keeps_every_difference():
     erasing, classifier, given, output, losses = run(0, paper=("repel_norm", "mask_size"))
-    torch.manual_seed(0)
     again = pickle.loads(pickle.dumps(erasing)).losses(classifier, given, output)
     assert [t.item() for t in again.terms.values()] == [t.item() for t in losses.terms.values()]
 

@@ -14,7 +14,7 @@ from two_colours import blob, write_items
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.files.artefacts import read_cam
 from wsssbench.files.images import read_image, read_label, write_label
-from wsssbench.interfaces import Cam, RunContext, Scores
+from wsssbench.interfaces import Cam, RunContext, Scores, photo_of
 from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import affinity_labels, block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import background_alpha, upsample
@@ -85,6 +85,7 @@ def test_labels_are_made_by_two_crfs(tmp_path: Path) -> None:
     assert (read_label(files[-1]) == 0).all()  # no class: all background
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_labels_continue_after_a_kill_and_do_not_depend_on_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +154,7 @@ def test_fitted_walk_moves_the_cam_to_the_object(fitted: Path) -> None:
     for seed, size in ((100, (64, 64)), (101, (61, 45))):
         image, truth, cam = blob(seed, size)
         before = np.concatenate([np.full((1, *size), 0.5), upsample(cam.maps, size)]).argmax(0)
-        scores = walk.refine(image, cam)
+        scores = walk.refine(photo_of(image), cam)
         after = upsample(scores.planes, scores.size).argmax(axis=0)
         wrong_before = ((before > 0) != (truth > 0)).mean()
         wrong_after = ((after > 0) != (truth > 0)).mean()
@@ -177,7 +178,7 @@ def test_refine_is_the_dense_walk(fitted: Path) -> None:
     matrix = np.linalg.matrix_power(matrix / matrix.sum(axis=0), 16)
     maps = upsample(cam.maps, (40, 48))
     planes = np.concatenate([(1 - maps) ** 2, maps]).reshape(2, 10, 4, 12, 4).mean(axis=(2, 4))
-    result = walk.refine(image, cam)
+    result = walk.refine(photo_of(image), cam)
     assert (result.planes.shape, result.size) == ((2, 10, 12), (40, 48))
     np.testing.assert_allclose(
         result.planes.reshape(2, -1), planes.reshape(2, -1) @ matrix, rtol=1e-3, atol=1e-5
@@ -211,7 +212,7 @@ def test_refine_is_psa_s_recipe_for_several_classes_at_odd_sizes(fitted: Path) -
     pooled = planes.reshape(3, rows, 4, columns, 4).mean(axis=(2, 4)).reshape(3, -1)
     walked = torch.from_numpy((pooled @ matrix).reshape(1, 3, rows, columns))
     up = torch.nn.functional.interpolate(walked, scale_factor=4, mode="bilinear")[0].numpy()
-    result = walk.refine(image, Cam(np.array([2, 5], np.uint8), maps, size))
+    result = walk.refine(photo_of(image), Cam(np.array([2, 5], np.uint8), maps, size))
     assert result.classes.tolist() == [2, 5]
     expected = up[:, : size[0], : size[1]]
     np.testing.assert_allclose(
@@ -226,7 +227,7 @@ def test_scores_lie_where_they_belong_at_any_size(fitted: Path, size: tuple[int,
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
     ramps = np.stack([y, x]) + 1
     classes = np.array([2], np.uint8)
-    result = walk.refine(image, Scores(classes, ramps, size))
+    result = walk.refine(photo_of(image), Scores(classes, ramps, size))
     planes = upsample(result.planes, result.size)
     assert planes.shape == (2, *size)
     inner = (slice(None), slice(2, size[0] - 8), slice(2, size[1] - 8))  # the rest mixes padding
@@ -236,7 +237,7 @@ def test_scores_lie_where_they_belong_at_any_size(fitted: Path, size: tuple[int,
 def test_image_without_class_is_background(fitted: Path) -> None:
     image, _, cam = blob(9, (37, 50))
     nothing = Scores(cam.classes[:0], np.ones((1, 37, 50), np.float32), (37, 50))
-    scores = AffinityWalk(**TINY).refine(image, nothing)
+    scores = AffinityWalk(**TINY).refine(photo_of(image), nothing)
     assert (scores.planes == np.ones((1, 37, 50))).all()
     assert scores.classes.size == 0
 
@@ -283,9 +284,11 @@ def test_pickle_leaves_the_network_out(fitted: Path) -> None:
     assert len(data) < 4000
     copy = pickle.loads(data)
     with pytest.raises(RuntimeError, match="load"):
-        copy.refine(image, cam)
+        copy.refine(photo_of(image), cam)
     copy.load(fitted, "cpu")
-    np.testing.assert_array_equal(copy.refine(image, cam).planes, walk.refine(image, cam).planes)
+    np.testing.assert_array_equal(
+        copy.refine(photo_of(image), cam).planes, walk.refine(photo_of(image), cam).planes
+    )
 
 
 def test_damaged_or_missing_weights_are_named(fitted: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from two_colours import blob
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Cam, Scores
+from wsssbench.interfaces import Cam, Scores, photo_of
 from wsssbench.ops import crf
 from wsssbench.ops.cam import upsample
 from wsssbench.ops.crf import PRESETS, dense_crf
@@ -29,7 +29,7 @@ def test_cam_gets_the_alpha_background_and_the_preset_s_crf() -> None:
     image, _, cam = blob(0, SIZE)
     maps = upsample(cam.maps, SIZE)
     planes = np.concatenate([(1 - maps.max(axis=0, keepdims=True)) ** 6, maps])
-    scores = DenseCRF(alpha=6).refine(image, cam)
+    scores = DenseCRF(alpha=6).refine(photo_of(image), cam)
     np.testing.assert_allclose(scores.planes, dense_crf(image, planes, PRESETS["psa"]), atol=1e-4)
     assert scores.planes.shape == (2, *SIZE)
     assert scores.size == SIZE
@@ -72,7 +72,7 @@ def test_the_crf_gets_what_affinitynet_gives_it(
     maps = rng.random((3, *SIZE), np.float32)
     maps[:, :5], maps[0, 5:9], maps[1:, 20:] = 0, 1, 1e-7
     DenseCRF(preset=preset, alpha=alpha).refine(
-        image, Cam(np.array([1, 8, 20], np.uint8), maps, SIZE)
+        photo_of(image), Cam(np.array([1, 8, 20], np.uint8), maps, SIZE)
     )
     size, unary, gaussian, bilateral, inference = Recorder.calls
     assert size == ("size", SIZE[1], SIZE[0], 4)
@@ -93,7 +93,7 @@ def test_the_crf_gets_what_affinitynet_gives_it(
 def test_crf_moves_the_cam_to_the_colours() -> None:
     image, truth, cam = blob(1, SIZE)
     before = np.concatenate([np.full((1, *SIZE), 0.5), upsample(cam.maps, SIZE)]).argmax(axis=0)
-    after = DenseCRF(bilateral_sxy=20).refine(image, cam).planes.argmax(axis=0)
+    after = DenseCRF(bilateral_sxy=20).refine(photo_of(image), cam).planes.argmax(axis=0)
     assert iou(after, truth) > max(0.95, iou(before, truth) + 0.1)
 
 
@@ -101,10 +101,10 @@ def test_scores_are_refined_as_they_are() -> None:
     image, _, cam = blob(2, SIZE)
     planes = np.random.default_rng(0).random((2, 12, 16)).astype(np.float32)
     given = Scores(cam.classes, planes, SIZE)
-    one = DenseCRF(preset="psa_rw", alpha=3).refine(image, given)
+    one = DenseCRF(preset="psa_rw", alpha=3).refine(photo_of(image), given)
     expected = dense_crf(image, upsample(planes, SIZE), PRESETS["psa_rw"])
     np.testing.assert_array_equal(one.planes, expected)
-    again = DenseCRF(preset="psa", iterations=1, alpha=9).refine(image, given)
+    again = DenseCRF(preset="psa", iterations=1, alpha=9).refine(photo_of(image), given)
     np.testing.assert_array_equal(again.planes, expected)
 
 
@@ -117,11 +117,11 @@ def test_overrides_change_their_own_parameter() -> None:
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_every_preset_runs_and_image_without_class_is_background(preset: str) -> None:
     image, _, cam = blob(3, SIZE)
-    assert np.isfinite(DenseCRF(preset=preset).refine(image, cam).planes).all()
+    assert np.isfinite(DenseCRF(preset=preset).refine(photo_of(image), cam).planes).all()
     nothing = Cam(cam.classes[:0], cam.maps[:0], SIZE)
-    scores = DenseCRF(preset=preset).refine(image, nothing)
+    scores = DenseCRF(preset=preset).refine(photo_of(image), nothing)
     assert (scores.planes == np.ones((1, *SIZE))).all()
-    again = DenseCRF(preset=preset).refine(image, scores)
+    again = DenseCRF(preset=preset).refine(photo_of(image), scores)
     assert (again.planes == 1).all()
 
 
@@ -133,7 +133,7 @@ def test_wrong_parameters_and_inputs() -> None:
             DenseCRF(**{name: 0})
     image, _, cam = blob(4, SIZE)
     with pytest.raises(UserError, match=r"40 x 61 pixels.*45 x 61"):
-        DenseCRF().refine(image[:40], cam)
+        DenseCRF().refine(photo_of(image[:40]), cam)
     with pytest.raises(UserError, match="did you mean irn"):
         load().registries.refinement.build({"type": "DenseCRF", "preset": "irnn"})
 
@@ -142,7 +142,9 @@ def test_pickles() -> None:
     image, _, cam = blob(5, SIZE)
     one = load().registries.refinement.build({"type": "DenseCRF", "preset": "afa", "alpha": 8})
     copy = pickle.loads(pickle.dumps(one))
-    np.testing.assert_array_equal(copy.refine(image, cam).planes, one.refine(image, cam).planes)
+    np.testing.assert_array_equal(
+        copy.refine(photo_of(image), cam).planes, one.refine(photo_of(image), cam).planes
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -154,7 +156,7 @@ def test_constant_backgrounds_give_irn_s_two_maps(seed: int) -> None:
     for background, name in ((0.30, "fg"), (0.05, "bg")):
         start = start_scores(image, cam, Background(constant=background))
         np.testing.assert_array_equal(start.argmax(axis=0), case[f"out.{name}_hard"])
-        scores = DenseCRF(preset="irn", background=background).refine(image, cam)
+        scores = DenseCRF(preset="irn", background=background).refine(photo_of(image), cam)
         labels = scores.planes.argmax(axis=0)
         assert (labels == case[f"in.{name}_after_crf"]).mean() > 0.999
 

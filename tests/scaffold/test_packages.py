@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from plugin_environments import environment_with, make_venv
+from warm_processes import WarmProcess
 
 from wsssbench.contract import Rig, Subject, checks_of
 from wsssbench.contract.selection import select
@@ -70,12 +71,17 @@ def test_packages_are_clean(tmp_path: Path, name: str) -> None:
         run(sys.executable, "-m", "ruff", *command, "--no-cache", ".", cwd=tmp_path)
 
 
-def test_packages_pass_their_tests(packages: dict[str, Path], tmp_path: Path) -> None:
-    """In one process, to import torch once; the contract is the matter of the next test."""
-    environment = environment_with(packages.values(), tmp_path)
-    words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    out = run(*words, "-k", "not the_contract", *packages.values(), cwd=tmp_path, env=environment)
-    assert f"{len(KINDS)} deselected" in out
+def test_packages_pass_their_tests(
+    packages: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one process; the contract is the matter of the next test."""
+    monkeypatch.chdir(tmp_path)
+    process = WarmProcess(
+        "pytest", "-q", "-p", "no:cacheprovider", "-k", "not the_contract", *packages.values(),
+        output=tmp_path / "output.txt", environment=environment_with(packages.values(), tmp_path),
+    )  # fmt: skip
+    assert process.wait() == 0, process.output
+    assert f"{len(KINDS)} deselected" in process.output
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -23,6 +23,7 @@ def registered_backbone():
     register()
     yield
     del load().registries.backbone.components["TinyBackbone"]
+    del load().registries.loss.components["TinyLoss"]
 
 
 @pytest.fixture(scope="module")

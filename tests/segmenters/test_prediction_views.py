@@ -99,6 +99,7 @@ def test_the_merged_probabilities_are_kept(tmp_path, trained, items, average):
     assert min(abs(probabilities - other).max() for other in others) > 2e-3
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_crf_in_processes_of_its_own(tmp_path, items):
     with quiet(tmp_path / "log"):
         from wsssbench.progress import Silent

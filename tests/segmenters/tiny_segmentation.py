@@ -1,8 +1,9 @@
 """Tiny images and a tiny backbone for the segmenter tests, and the program that uses them in other processes:
 
-    python tiny_segmentation.py DIRECTORY WORKERS [KILL_AT]
+    python tiny_segmentation.py DIRECTORY WORKERS [KILL_AT [LOSS]]
 
-trains and predicts in DIRECTORY; KILL_AT = n: the process kills itself (SIGKILL) at iteration n.
+trains and predicts in DIRECTORY; KILL_AT = n: the process kills itself (SIGKILL) at iteration n, or never if it is 0;
+with LOSS, a loss of the tests is the segmenter's.
 """
 
 from __future__ import annotations
@@ -12,20 +13,30 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from wsssbench.interfaces import Backbone, RunContext, SegmentationItem
+from wsssbench.interfaces import (
+    IGNORE,
+    Backbone,
+    RunContext,
+    SegmentationBatch,
+    SegmentationItem,
+    SegmentationLoss,
+)
 from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
 from wsssbench.segmenters.deeplab import DeepLab
 
+NAME = "tiny_segmentation"  # of this module
 CLASSES = ("red", "green")
+LOSS = {"type": "TinyLoss", "part": 0.7, "ramp": 2.0}
 SCHEDULE = {"batch_size": 4, "iterations": 6, "lr": 0.01, "checkpoint_every": 2}
 
 
@@ -50,10 +61,31 @@ class TinyBackbone(Backbone):
         return fine, self.coarse(fine)
 
 
+class TinyLoss(SegmentationLoss):
+    """The cross-entropy of a random part of the pixels, which weighs more and more; it notes what it was given."""
+
+    seen: ClassVar[list[tuple[tuple[int, ...], SegmentationBatch]]] = []
+
+    def __init__(self, *, part: float = 1.0, ramp: float = 0.0) -> None:
+        super().__init__()
+        if part <= 0:
+            raise ValueError(f"part={part} has to be greater than 0")
+        self.part = part
+        self.ramp = ramp
+
+    def forward(self, logits: Tensor, batch: SegmentationBatch) -> Tensor:
+        self.seen.append((tuple(logits.shape), batch))
+        valid = (batch.labels != IGNORE) & (torch.rand(batch.labels.shape) < self.part)
+        pixels = F.cross_entropy(logits, batch.labels, ignore_index=IGNORE, reduction="none")
+        mean = (pixels * valid).sum() / valid.sum().clamp(min=1)
+        return mean * (1 + self.ramp * batch.progress)
+
+
 def register() -> None:
-    """Make the backbone known in this process."""
-    target = "tiny_segmentation:TinyBackbone"
-    load().registries.backbone.add("TinyBackbone", target, summary="for tests")
+    """Make the backbone and the loss known in this process."""
+    registries = load().registries
+    registries.backbone.add("TinyBackbone", f"{NAME}:TinyBackbone", summary="for tests")
+    registries.loss.add("TinyLoss", f"{NAME}:TinyLoss", summary="for tests")
 
 
 def make_items(directory: Path, count: int = 6) -> list[SegmentationItem]:
@@ -123,9 +155,9 @@ if __name__ == "__main__":
     register()
     target, workers_given = Path(sys.argv[1]), int(sys.argv[2])
     given = make_items(target / f"data{ranks.rank()}")
-    if len(sys.argv) > 3:
+    if len(sys.argv) > 3 and int(sys.argv[3]):
         _die_at(int(sys.argv[3]))
-    network = deeplab(head="largefov")
+    network = deeplab(head="largefov", loss=LOSS if len(sys.argv) > 4 else None)
     network.train(given, context(target / "train", workers_given))
     metrics = network.predict(given, target / "train", context(target / "out", workers_given))
     (target / f"metrics{ranks.rank()}.txt").write_text(repr(sorted(metrics.items())))

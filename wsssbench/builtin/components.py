@@ -27,6 +27,11 @@ def register(registries: Registries) -> None:
         "wsssbench.labelling.from_scores:FromScores",
         summary="the best class of every pixel; of CAMs, where it exceeds a threshold",
     )
+    registries.labelling.add(
+        "PredictedLabels",
+        "wsssbench.labelling.predicted:PredictedLabels",
+        summary="the label maps of another stage, such as an earlier network's predictions",
+    )
     registries.segmenter.add(
         "DeepLab",
         "wsssbench.segmenters.deeplab:DeepLab",

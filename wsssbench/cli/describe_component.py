@@ -101,8 +101,11 @@ def _contract(kind: str, width: int) -> str:
     title = parse(contract).text.partition("\n\n")[0]
     lines = [paragraphs(f"contract wsssbench.interfaces.{contract.__name__}: {title}", width)]
     passed: dict[str, type] = {}
-    for name in sorted(contract.__abstractmethods__, key=list(vars(contract)).index):
-        method = vars(contract)[name]
+    declared = {
+        name: method for cls in reversed(contract.__mro__) for name, method in vars(cls).items()
+    }
+    for name in sorted(contract.__abstractmethods__, key=list(declared).index):
+        method = declared[name]
         annotations = " ".join(str(a) for a in method.__annotations__.values())
         passed.update(_values_in(annotations, interfaces))
         given = ", ".join(list(inspect.signature(method).parameters)[1:])
@@ -131,6 +134,9 @@ def _usage(
     """Return the component in a config and on the command line; names in capitals are to be replaced."""
     required = [p for p in parameters.values() if p.default is inspect.Parameter.empty]
     written = {"type": component.name, **{p.name: _value(p, registries) for p in required}}
+    reads = getattr(registries[component.kind].get(component.name), "takes", ())
+    if component.kind == "labelling" and reads:
+        written["input"] = "INPUT"
     section, nested, path = _place(component.kind, written)
     named = len(written) == 1 and not path.startswith("+")  # a slot takes a name alone
     lines = [
@@ -147,9 +153,9 @@ def _place(kind: str, written: dict[str, Any]) -> tuple[str, Any, str]:
     from wsssbench.stages import places
 
     lists = places("lists")
-    place = next(
-        place for place, other in {**places("slots"), **lists}.items() if kind in other.split("|")
-    )
+    # Of several places the one of this kind alone.
+    of_kind = [one for one in {**places("slots"), **lists}.items() if kind in one[1].split("|")]
+    place = min(of_kind, key=lambda one: len(one[1]))[0]
     section, _, key = place.replace("*", "mine").partition(".")
     content: Any = [written] if place in lists else written
     path = place.replace("*", "mine")

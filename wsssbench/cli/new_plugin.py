@@ -24,7 +24,7 @@ def new(
     kind: Annotated[
         str,
         typer.Option(
-            help="pooling, erasing, objective, refinement, labelling, segmenter, stage, cam, dataset, backbone",
+            help="of component: pooling, erasing, objective, augmentation, refinement, ...",
             autocompletion=complete.kinds,
         ),
     ] = "",

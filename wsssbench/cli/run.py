@@ -17,7 +17,7 @@ from wsssbench.progress import duration
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from wsssbench.experiment.plan import Plan, Settings
+    from wsssbench.experiment.plan import Plan, Settings, Step
     from wsssbench.results.finished_run import Run
     from wsssbench.results.run import RunResult
 
@@ -153,13 +153,23 @@ def _show_plan(plan: Plan, console: Console) -> None:
         table.add_column(column, overflow="fold", no_wrap=column == "cache")
     longest = max(len(step.node.name) for step in plan.steps)
     table.columns[0].min_width = min(longest, 30)  # a name breaks before it is cut
-    chains = {step.node.chain: None for step in plan.steps}
-    for chain in sorted(chains, key=lambda name: name == ""):  # the experiment itself comes last
-        for step in (step for step in plan.steps if step.node.chain == chain):
+    for place, steps in enumerate(_by_chain(plan)):
+        if place:
+            table.add_row()
+        for step in steps:
             reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
             table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)
-        table.add_section()
     console.print(table)
+
+
+def _by_chain(plan: Plan) -> list[list[Step]]:
+    """Return the steps of each chain: what all of them read first, the experiment itself last."""
+    groups: dict[str | None, list[Step]] = {}
+    for step in plan.steps:
+        common = step.node.kind.writes_masks and len({s.node.chain for s in plan.steps}) > 1
+        groups.setdefault(None if common else step.node.chain, []).append(step)
+    own = groups.pop("", [])
+    return [*groups.values(), *([own] if own else [])]
 
 
 def show_missing(plans: Iterable[Plan], console: Console) -> None:

@@ -77,16 +77,16 @@ def _show(runs: list[ListedRun], sizes: list[int]) -> None:
     from wsssbench.results.formatting import day, number
     from wsssbench.results.formatting import size as worded
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("name", overflow="fold", min_width=16)
-    for column, right in (("id", False), ("date", False), ("state", False), ("stages", True)):
-        table.add_column(column, overflow="fold", justify="right" if right else "left")
-    table.add_column("mIoU", overflow="fold")
+    # two lines for each run, which fit a terminal of 80 columns; a long name is folded
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("name, id", overflow="fold", min_width=16)
+    for column in ("date", "state", "mIoU"):
+        table.add_column(column, no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     for run, size in zip(runs, sizes, strict=True):
-        state = f"{run.state}, {run.trial}" if run.trial else run.state
+        date = day(run.created).replace(" ", "\n")
         score = f"{number(run.miou)} {run.rung}" if run.rung else ""
-        words = (run.name, run.id, day(run.created), state, str(len(run.hashes or ())), score)
+        words = (f"{run.name}\n{run.id}", date, f"{run.state}\n{run.trial}", score)
         table.add_row(*map(Text, words), worded(size))
     console = make_console()
     console.print(table)

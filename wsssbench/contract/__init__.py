@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsssbench.contract import (
+    augmentation,
     backbone,
     cam,
     dataset,
     every,
     labelling,
+    loss,
     objective,
     pooling,
     refinement,
@@ -41,9 +43,11 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "pooling": pooling.CHECKS,
     "erasing": objective.CHECKS,
     "objective": objective.CHECKS,
+    "augmentation": augmentation.CHECKS,
     "cam": cam.CHECKS,
     "refinement": refinement.CHECKS,
     "labelling": labelling.CHECKS,
+    "loss": loss.CHECKS,
     "segmenter": segmenter.CHECKS,
     "stage": stage.CHECKS,
 }

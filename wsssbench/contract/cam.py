@@ -11,16 +11,38 @@ import torch
 from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.modules import need_unchanged
 from wsssbench.contract.rig import Subject
-from wsssbench.contract.samples import Attention, K, make_classifier, make_photo
-from wsssbench.interfaces import Cam, CamInference, Classifier
-from wsssbench.interfaces.requirements import need_cam
+from wsssbench.contract.samples import CLASSES, Attention, K, make_classifier, make_photo
+from wsssbench.interfaces import (
+    Cam,
+    CamInference,
+    Cams,
+    Classifier,
+    Photo,
+    ScoreMaps,
+    Scores,
+    photo_of,
+)
+from wsssbench.interfaces.requirements import need_cam, need_scores
 
 SIZE = (32, 48)
 PRESENT = (2, 4)
 
 
+def declares(subject: Subject) -> None:
+    """`gives` is Cams or ScoreMaps, and `needs_classifier` True or False."""
+    gives, needs = subject.cls.gives, subject.cls.needs_classifier  # type: ignore[attr-defined]
+    need(
+        gives in (Cams, ScoreMaps) and isinstance(needs, bool),
+        f"its `gives` is {gives!r} and its `needs_classifier` {needs!r}",
+        "wsssbench.interfaces.Cams or ScoreMaps, and True or False, are needed",
+    )
+
+
 def maps(subject: Subject) -> None:
-    """It returns a Cam: the present classes, maps (K', h, w) float32 in [0, 1] with maximum 1, the image's size."""
+    """It returns a Cam: the present classes, maps (K', h, w) float32 in [0, 1] with maximum 1, the image's size.
+
+    Or, if it says so, Scores: planes (1 + K', h, w) float32, not negative, background first.
+    """
     cam = _infer(subject.build(), SIZE, PRESENT)
     _check_peaks(cam)
 
@@ -59,7 +81,7 @@ def deterministic(subject: Subject) -> None:
     first = _infer(cam, SIZE, PRESENT, classifier.eval())
     for again in (classifier, classifier.train()):
         need(
-            np.array_equal(_infer(cam, SIZE, PRESENT, again).maps, first.maps),
+            np.array_equal(_planes(_infer(cam, SIZE, PRESENT, again)), _planes(first)),
             "two CAMs of one image differ",
             "it has to be a function of the image, the labels and the classifier's weights",
         )
@@ -68,11 +90,12 @@ def deterministic(subject: Subject) -> None:
 def inputs_unchanged(subject: Subject) -> None:
     """Image, labels and the classifier's weights stay as they are."""
     classifier = _classifier()
-    image, labels = make_photo(0, *SIZE)[0], _labels(PRESENT)
+    photo = _photo(SIZE, PRESENT)
+    image, labels = photo.image, photo.labels
     state = {name: value.clone() for name, value in classifier.state_dict().items()}
     before = {"the image": image.copy(), "the labels": labels.copy()}
     with _attempt(SIZE, PRESENT):
-        subject.build().infer(classifier, image, labels)
+        subject.build().infer(_for(subject.cls, classifier), photo)
     need_unchanged(before, {"the image": image, "the labels": labels})
     need_unchanged(
         {f"the classifier's '{name}'": value for name, value in state.items()},
@@ -87,13 +110,14 @@ def spawned_process(subject: Subject) -> None:
         "an instance", _build_and_infer, subject.cls, _parameters(subject), _classifier()
     )
     need(
-        there.shape == here.maps.shape and np.allclose(there, here.maps, atol=1e-4),
+        there.shape == _planes(here).shape and np.allclose(there, _planes(here), atol=1e-4),
         "in a spawned process it gives another CAM",
         "worker processes have to compute the same",
     )
 
 
 CHECKS = (
+    declares,
     maps,
     odd_sizes,
     class_counts,
@@ -112,10 +136,18 @@ def _classifier() -> Classifier:
     return classifier
 
 
-def _labels(present: tuple[int, ...]) -> np.ndarray:
+def _photo(size: tuple[int, int], present: tuple[int, ...]) -> Photo:
     labels = np.zeros(K, np.float32)
     labels[[value - 1 for value in present]] = 1
-    return labels
+    return photo_of(make_photo(0, *size)[0], labels)
+
+
+def _for(cls: Any, classifier: Classifier) -> Classifier | None:
+    return classifier if cls.needs_classifier else None
+
+
+def _planes(made: Cam | Scores) -> np.ndarray:
+    return made.maps if isinstance(made, Cam) else made.planes
 
 
 def _attempt(size: tuple[int, int], present: tuple[int, ...]) -> Any:
@@ -127,16 +159,21 @@ def _attempt(size: tuple[int, int], present: tuple[int, ...]) -> Any:
 
 def _infer(
     cam: Any, size: tuple[int, int], present: tuple[int, ...], classifier: Classifier | None = None
-) -> Cam:
+) -> Cam | Scores:
     with _attempt(size, present):
-        made: Cam = cam.infer(
-            classifier or _classifier(), make_photo(0, *size)[0], _labels(present)
+        made: Cam | Scores = cam.infer(
+            _for(cam, classifier or _classifier()), _photo(size, present)
         )
-    need_cam(made, size, present)
+    if cam.gives is Cams:
+        need_cam(made, size, present)
+    else:
+        need_scores(made, size, present, method="infer()")
     return made
 
 
-def _check_peaks(cam: Cam) -> None:
+def _check_peaks(cam: Cam | Scores) -> None:
+    if isinstance(cam, Scores):
+        return
     peaks = cam.maps.max(axis=(1, 2))
     need(
         bool((peaks <= 1).all() and ((peaks > 1 - 1e-3) | (peaks == 0)).all()),
@@ -153,4 +190,4 @@ def _parameters(subject: Subject) -> dict[str, Any]:
 def _build_and_infer(
     cls: Callable[..., CamInference], parameters: dict[str, Any], classifier: Classifier
 ) -> np.ndarray:
-    return _infer(cls(**parameters), SIZE, PRESENT, classifier).maps
+    return _planes(_infer(cls(CLASSES, **parameters), SIZE, PRESENT, classifier))

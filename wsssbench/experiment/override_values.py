@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsssbench.errors import UserError
-from wsssbench.registry import Parameter, artefact_classes, is_list, part_of, takes_text
+from wsssbench.registry import Parameter, artefact_classes, is_list, part_of, takes_none, takes_text
 
 # The parameters of what stands at a place: (content, path) -> name -> parameter.
 ParametersAt = Callable[[Mapping[str, Any], str], Mapping[str, Parameter]]
@@ -96,7 +96,8 @@ def settled(value: Any, annotation: Any, path: str, parameters_at: ParametersAt)
     several = is_list(annotation)
     if isinstance(value, Written):
         wanted = part_of(annotation, "0") if several else annotation
-        if takes_text(wanted, value.value) or artefact_classes(wanted):
+        none = value.value is None and takes_none(wanted)
+        if takes_text(wanted, value.value) or (artefact_classes(wanted) and not none):
             value = value.text if value.value is not None or wanted is annotation else None
         else:
             value = value.value

@@ -26,13 +26,15 @@ from wsssbench.interfaces.artefacts import (
     ScoreMaps,
     TrainedClassifier,
     TrainedSegmenter,
+    photo_of,
 )
 from wsssbench.interfaces.augmentation import Augmentation
+from wsssbench.interfaces.cam import CamInference
 from wsssbench.interfaces.dataset import Dataset
 from wsssbench.interfaces.labelling import Labelling
+from wsssbench.interfaces.loss import SegmentationBatch, SegmentationLoss
 from wsssbench.interfaces.network import (
     Backbone,
-    CamInference,
     Classifier,
     Erasing,
     Objective,
@@ -78,9 +80,12 @@ __all__ = [
     "RunContext",
     "ScoreMaps",
     "Scores",
+    "SegmentationBatch",
     "SegmentationItem",
+    "SegmentationLoss",
     "Segmenter",
     "Stage",
     "TrainedClassifier",
     "TrainedSegmenter",
+    "photo_of",
 ]

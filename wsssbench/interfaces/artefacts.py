@@ -156,6 +156,24 @@ class _ChangedPhoto(Photo):
         return self.original.image if self.pixels is None else self.pixels
 
 
+@dataclass(frozen=True)
+class _PhotoInMemory(Photo):
+    """A photo that has no file."""
+
+    pixels: np.ndarray
+
+    @property
+    def image(self) -> np.ndarray:
+        return self.pixels
+
+
+def photo_of(
+    image: np.ndarray, labels: Sequence[float] | np.ndarray = (), id: str = "photo"
+) -> Photo:
+    """Return a photo in memory, of an `image` (H, W, 3) uint8 RGB with image-level `labels` (K,)."""
+    return _PhotoInMemory(id, Path(id), np.asarray(labels, np.float32), image)
+
+
 class Photos(Sequence[Photo]):
     """The images of one or several splits, each id once, in list order.
 

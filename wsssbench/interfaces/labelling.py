@@ -30,6 +30,9 @@ class Labelling(ABC):
     levels: ClassVar[Mapping[type[Artefact], str]] = {}
     title: ClassVar[str] = ""
 
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.classes = classes
+
     @abstractmethod
     def label(self, photo: Photo, given: Cam | Scores | None) -> np.ndarray:
         """Return the label map of `photo`, (H, W) uint8: 0, the values of its classes, and 255 where it is ignored."""

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wsssbench.interfaces.requirements import need_class_maps, need_features, need_pooled
-from wsssbench.interfaces.values import Batch, Cam, Losses, Output, Pooled
+from wsssbench.interfaces.values import Batch, Losses, Output, Pooled
 
 
 class Pooling(nn.Module, ABC):
@@ -185,11 +184,3 @@ def _convolution(given: int, out: int) -> nn.Conv2d:
     layer = nn.Conv2d(given, out, 1, bias=False)
     nn.init.xavier_uniform_(layer.weight)
     return layer
-
-
-class CamInference(ABC):
-    """Infers the CAMs of one image with a trained classifier. ``__init__(*, ...)``."""
-
-    @abstractmethod
-    def infer(self, classifier: Classifier, image: np.ndarray, labels: np.ndarray) -> Cam:
-        """Return CAMs of `image` (H, W, 3) uint8 RGB for the classes present in `labels` (K,)."""

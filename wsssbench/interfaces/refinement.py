@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
+from wsssbench.interfaces.artefacts import Artefact, Cams, Photo, ScoreMaps
 from wsssbench.interfaces.values import Cam, RunContext, Scores
 
 
@@ -23,18 +22,26 @@ class FitItem:
 
 
 class Refinement(ABC):
-    """Turns a CAM (or scores) into better scores. ``__init__(*, ...)``. Instances must pickle, for worker processes.
+    """Turns a CAM, or scores, into better scores. ``__init__(*, ...)``. Instances must pickle, for worker processes.
 
     A refinement that has to be trained first sets `fitted` and overrides `fit`; the pipeline then runs `fit` once, and
     `load` in every process before `refine`.
+
+    Attributes:
+        takes: what it refines, and is trained from: `Cams`, `ScoreMaps`, or both.
+        gives: `ScoreMaps`, or `Cams` for better CAMs.
+        fitted: it has to be trained.
+        title: what the ladder calls it, e.g. "CRF".
     """
 
+    takes: ClassVar[tuple[type[Artefact], ...]] = (Cams, ScoreMaps)
+    gives: ClassVar[type[Artefact]] = ScoreMaps
     fitted: ClassVar[bool] = False
-    title: ClassVar[str] = ""  # what the ladder calls it, e.g. "CRF"
+    title: ClassVar[str] = ""
 
     @abstractmethod
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        """Refine what an earlier stage made of `image` (H, W, 3) uint8 RGB."""
+    def refine(self, photo: Photo, given: Cam | Scores) -> Cam | Scores:
+        """Refine what an earlier stage made of `photo`."""
 
     def card(self) -> Mapping[str, Any]:
         """Return what it adds to the protocol card, e.g. ``{"crf": ("psa",)}``.

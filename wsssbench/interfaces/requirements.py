@@ -108,6 +108,16 @@ def need_losses(losses: Any, where: str = "", component: str = "") -> None:
         )
 
 
+def need_loss(loss: Any, component: str = "") -> None:
+    """A segmenter's loss: a scalar float tensor."""
+    need(
+        isinstance(loss, Tensor) and loss.shape == () and loss.is_floating_point(),
+        f"forward() returns {described(loss)}",
+        "a scalar float tensor is needed",
+        component,
+    )
+
+
 def need_class_maps(given: Any, maps: Tensor, component: str = "") -> None:
     """The class maps that an objective gives CAM inference, as large as the classifier's `maps`."""
     need(
@@ -119,12 +129,16 @@ def need_class_maps(given: Any, maps: Tensor, component: str = "") -> None:
 
 
 def need_cam(
-    cam: Any, image: tuple[int, int], present: tuple[int, ...], component: str = ""
+    cam: Any,
+    image: tuple[int, int],
+    present: tuple[int, ...],
+    component: str = "",
+    method: str = "infer()",
 ) -> None:
     """The `Cam` of an `image` (H, W) with the `present` classes: maps (K', h, w) float32 in [0, 1]."""
     need(
         isinstance(cam, Cam),
-        f"infer() returns a {type(cam).__name__}",
+        f"{method} returns a {type(cam).__name__}",
         "a wsssbench.interfaces.Cam is needed",
         component,
     )
@@ -141,12 +155,16 @@ def need_cam(
 
 
 def need_scores(
-    scores: Any, image: tuple[int, int], present: tuple[int, ...], component: str = ""
+    scores: Any,
+    image: tuple[int, int],
+    present: tuple[int, ...],
+    component: str = "",
+    method: str = "refine()",
 ) -> None:
     """The `Scores` of an `image` (H, W) with the `present` classes: planes (1 + K', h, w) float32, not negative."""
     need(
         isinstance(scores, Scores),
-        f"refine() returns a {type(scores).__name__}",
+        f"{method} returns a {type(scores).__name__}",
         "a wsssbench.interfaces.Scores is needed",
         component,
     )

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from wsssbench.interfaces import Cam, CamInference, Classifier
+from wsssbench.interfaces import Cam, CamInference, Classifier, Photo
 from wsssbench.models.preprocess import normalise as normalise_image
 from wsssbench.models.preprocess import resize_image
 from wsssbench.ops.cam import normalise, normalise_range
@@ -36,6 +36,7 @@ class MultiScaleCAM(CamInference):
 
     def __init__(
         self,
+        classes: tuple[str, ...] = (),
         *,
         scales: Annotated[tuple[Annotated[float, Field(gt=0, le=8)], ...], Field(min_length=1)] = (
             0.5,
@@ -56,12 +57,13 @@ class MultiScaleCAM(CamInference):
         self.normalisation = normalisation
         self.amp = amp
 
-    def infer(self, classifier: Classifier, image: np.ndarray, labels: np.ndarray) -> Cam:
-        """CAMs of `image` (H, W, 3) uint8 RGB for the classes in `labels` (K,), at full size.
+    def infer(self, classifier: Classifier, photo: Photo) -> Cam:
+        """CAMs of `photo` for the classes in its labels, at full size.
 
         The classifier is left in evaluation mode, and works on the device its parameters are on.
-        Without a class in `labels` the result holds no maps, (0, H, W).
+        Without a class the result holds no maps, (0, H, W).
         """
+        image, labels = photo.image, photo.labels
         size = (image.shape[0], image.shape[1])
         present = np.flatnonzero(np.asarray(labels) > 0)
         if len(present) == 0:

@@ -6,6 +6,8 @@ be no negative, or too few hard triplets.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed
 
@@ -28,6 +30,35 @@ def as_mean_over_ranks(loss: Tensor) -> Tensor:
     """
     others = _world() - 1
     return loss if others == 0 else loss + others * (loss - loss.detach())
+
+
+def maximum_of_all_ranks(values: Tensor) -> Tensor:
+    """Return the largest of the `values` of all ranks; the rank that has it gets the gradient of every rank's loss.
+
+    For a loss of a rank's own images in which that maximum occurs: DistributedDataParallel averages the ranks'
+    gradients, and the result is that of one rank which has all the images.
+    """
+    own = values.max()
+    if _world() == 1:
+        return own
+    everywhere: Tensor = _Everywhere.apply(own)
+    return everywhere.max()
+
+
+class _Everywhere(torch.autograd.Function):
+    """A scalar of each rank, (W,), on all ranks; their gradients add up on the rank that it is of."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        parts = [torch.empty_like(own) for _ in range(_world())]
+        distributed.all_gather(parts, own.contiguous())
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total[distributed.get_rank()]
 
 
 def _world() -> int:

@@ -84,12 +84,14 @@ def components(module: Any) -> dict[str, tuple[str, type]]:
     interfaces = sys.modules.get("wsssbench.interfaces")
     if interfaces is None:  # then nothing here can derive from them
         return {}
+    kinds = {getattr(interfaces, contract): kind for kind, contract in KINDS.items()}
     return {
-        name: (kind, cls)
+        name: (kinds[contracts[0]], cls)
         for name, cls in vars(module).items()
         if isinstance(cls, type) and cls.__module__ == module.__name__ and name[0] != "_"
-        for kind, contract in KINDS.items()
-        if issubclass(cls, getattr(interfaces, contract)) and not inspect.isabstract(cls)
+        # of several contracts the one that says most, such as Erasing, which is an Objective
+        if (contracts := [base for base in cls.__mro__ if base in kinds])
+        and not inspect.isabstract(cls)
     }
 
 

@@ -13,7 +13,17 @@ import torch
 from pydantic import Field
 from torch.nn import functional as F
 
-from wsssbench.interfaces import Cam, FitItem, Refinement, RunContext, Scores
+from wsssbench.interfaces import (
+    Artefact,
+    Cam,
+    Cams,
+    FitItem,
+    Photo,
+    Refinement,
+    RunContext,
+    Scores,
+    photo_of,
+)
 from wsssbench.models.affinity_net import AffinityNet
 from wsssbench.models.classifier import without_weights
 from wsssbench.models.preprocess import normalise
@@ -77,6 +87,7 @@ class AffinityWalk(Refinement):
         ValueError: a parameter out of range. UserError: unknown backbone, wrong schedule.
     """
 
+    takes: ClassVar[tuple[type[Artefact], ...]] = (Cams,)  # its labels are made from CAMs
     fitted: ClassVar[bool] = True
     title = "random walk"
 
@@ -185,7 +196,7 @@ class AffinityWalk(Refinement):
         cam = Cam(np.ones(1, np.uint8), np.full((1, side, side), 0.5, np.float32), (side, side))
         self._device, self._network = context.device, network.eval()
         try:
-            self.refine(tiny_photo(side), cam)
+            self.refine(photo_of(tiny_photo(side)), cam)
         finally:
             self._device, self._network = "cpu", None
 
@@ -196,10 +207,11 @@ class AffinityWalk(Refinement):
         self._device = device
         self._network = task.network.to(device).eval()  # type: ignore[assignment]
 
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
         """Scores after the walk: on the grid if the image is a multiple of it, else full size."""
         if not len(given.classes):
-            return Scores(given.classes, np.ones((1, *image.shape[:2]), np.float32), given.size)
+            return Scores(given.classes, np.ones((1, *given.size), np.float32), given.size)
+        image = photo.image
         planes = start_scores(image, given, self.background_alpha)
         matrix = transition(self._affinities(image), self.offsets, self.beta)
         walked = random_walk(block_mean(planes, self.stride), matrix, self.steps)

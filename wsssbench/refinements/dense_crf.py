@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from wsssbench.errors import unknown
-from wsssbench.interfaces import Cam, Refinement, Scores
+from wsssbench.interfaces import Cam, Photo, Refinement, Scores
 from wsssbench.ops.crf import PRESETS, CrfParameters, dense_crf
 from wsssbench.refinements.score_maps import Background, start_scores
 
@@ -76,8 +75,9 @@ class DenseCRF(Refinement):
         self.preset = preset
         self.parameters = replace(find_preset(preset), **changed)
 
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
         """Posterior of the CRF at the image's size; background alone if no class is present."""
+        image = photo.image
         planes = start_scores(image, given, self.background)
         return Scores(given.classes, dense_crf(image, planes, self.parameters), given.size)
 

@@ -33,6 +33,7 @@ KINDS = {
     "cam": "CamInference",
     "refinement": "Refinement",
     "labelling": "Labelling",
+    "loss": "SegmentationLoss",
     "segmenter": "Segmenter",
     "stage": "Stage",
 }
@@ -146,6 +147,7 @@ class Registries:
     cam: Registry
     refinement: Registry
     labelling: Registry
+    loss: Registry
     segmenter: Registry
     stage: Registry
 

@@ -13,7 +13,7 @@ import torch
 
 from wsssbench.errors import UserError
 from wsssbench.files.artefacts import read_label
-from wsssbench.interfaces import Cam, RunContext, SegmentationItem
+from wsssbench.interfaces import Cam, Cams, RunContext, SegmentationItem, photo_of
 from wsssbench.interfaces.requirements import need_cam
 from wsssbench.ops.label_map import thresholded
 from wsssbench.plugins import load
@@ -62,9 +62,14 @@ class PhotoClassifier:
 
     def __init__(self, run: Run, device: str) -> None:
         config = run.artefacts.node_config(CAM)
-        if _METHOD not in config:
-            raise UserError(f"run {run.directory} has no classifier: its CAMs were imported")
-        self.method = load().registries.cam.build(config[_METHOD])
+        if not has_classifier(run):
+            how = "made without one" if _METHOD in config else "imported"
+            raise UserError(f"run {run.directory} has no classifier: its CAMs were {how}")
+        self.method = load().registries.cam.build(config[_METHOD], run.artefacts.dataset.classes)
+        if self.method.gives is not Cams:
+            raise UserError(
+                f"cam {config[_METHOD]['type']} of run {run.directory} gives scores: only CAMs of new photos are shown"
+            )
         self.name = f"{_METHOD} {config[_METHOD]['type']}"
         self.network = run.classifier().to(device)
 
@@ -77,7 +82,7 @@ class PhotoClassifier:
         with torch.inference_mode():
             scores = self.network(image).logits[0].float().sigmoid().cpu().numpy()
         chosen = (scores >= least if labels is None else labels > 0).astype(np.float32)
-        cam = self.method.infer(self.network.classifier, image, chosen)
+        cam = self.method.infer(self.network.classifier, photo_of(image, chosen))
         present = tuple((np.flatnonzero(chosen) + 1).tolist())
         need_cam(cam, (image.shape[0], image.shape[1]), present, self.name)
         return Seen(scores, chosen, cam)
@@ -90,7 +95,11 @@ def has_stage(run: Run, node: str) -> bool:
 
 def has_classifier(run: Run) -> bool:
     """Did the run infer CAMs with a classifier of its own?"""
-    return has_stage(run, CAM) and _METHOD in run.artefacts.node_config(CAM)
+    if not has_stage(run, CAM):
+        return False
+    method = run.artefacts.node_config(CAM).get(_METHOD)
+    cls: Any = load().registries.cam.get(method["type"]) if method else None
+    return cls is not None and bool(cls.needs_classifier)
 
 
 def has_segmenter(run: Run) -> bool:

@@ -37,6 +37,11 @@ SCAFFOLDS = {
         "--set classifier.objectives={component} --set classifier.erasing=none --until cam",
         "Wang et al., CVPR 2020",
     ),
+    "augmentation": Scaffold(
+        "a random square of each photo is grey",
+        "--set classifier.augment={component} --set classifier.erasing=none --until cam",
+        "DeVries & Taylor, 2017",
+    ),
     "refinement": Scaffold(
         "a background score beside the maps, and all of them smoothed",
         "--set \"+refine.mine={component}(input='cam')\" --until mine",
@@ -45,6 +50,10 @@ SCAFFOLDS = {
         "confident pixels of a CAM, the others are ignored",
         "--set \"label={component}(input='cam')\" --until label",
         "Ahn et al., CVPR 2019",
+    ),
+    "loss": Scaffold(
+        "the cross-entropy, of background and classes in equal parts",
+        "--set segmenter.loss={component}",
     ),
     "segmenter": Scaffold(
         "a small fully convolutional network in plain PyTorch",

@@ -33,7 +33,7 @@ Factor = Annotated[float, Field(gt=0, le=16)]  # on the size of an image
 class DeepLab(Segmenter):
     """DeepLab-LargeFOV (ICLR 2015), v2 (TPAMI 2018) or v3+ (ECCV 2018), by mmsegmentation.
 
-    The loss is the cross-entropy over the pixels that are not 255. Predictions have the size of their image.
+    Predictions have the size of their image.
 
     Args:
         head: ``"largefov"`` (SEAM's and CPN's choice), ``"v2"``, ``"v3plus"``, or ``"dilated"``: two 3 x 3 convolutions
@@ -60,6 +60,8 @@ class DeepLab(Segmenter):
             the paper; only the last layer is new then.
         multi_scale_inputs: the network also sees its input at these scales, in training (with a loss for each, and one
             for the maximum of all logits) and in prediction (the maximum), e.g. (0.5, 0.75).
+        loss: any registered loss, e.g. ``dict(type="MyLoss")``; None: the cross-entropy over the pixels that are not
+            255.
         loss_at: ``"image"``: logits are upsampled to the labels; ``"map"``: labels are reduced to the logits.
         align_corners: how logits are resized.
         init: ``dict(weights="file.pth", trained_on="COCO")`` replaces the backbone's weights, ``part="network"`` also
@@ -95,6 +97,7 @@ class DeepLab(Segmenter):
         dilations: Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1)]
         | None = None,
         multi_scale_inputs: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (),
+        loss: dict[str, Any] | None = None,
         loss_at: Literal["image", "map"] = "image",
         align_corners: bool = False,
         init: dict[str, Any] | None = None,
@@ -111,12 +114,14 @@ class DeepLab(Segmenter):
                 *(crop, resize, flip, photometric, cat_max_ratio),
                 *(resize_step, interpolation, small_images),
             ),
-            LossSettings(loss_at, multi_scale_inputs, align_corners),
+            LossSettings(loss_at, multi_scale_inputs, align_corners, loss),
             None if init is None else InitSettings.from_config(init),
             TestSettings.from_config(test or {}),
         )
         if fc_from_vgg:
             self._check_vgg()
+        if loss is not None:  # what it refuses is told here
+            load().registries.loss.build(loss, where="segmenter.loss")
 
     def train(self, items: Sequence[SegmentationItem], context: RunContext) -> None:
         """Leaves ``weights.pth`` and ``scalars.jsonl``; goes on from the last checkpoint after a kill.

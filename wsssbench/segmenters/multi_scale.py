@@ -13,6 +13,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional as F
 
+from wsssbench.segmenters.loss import HeadLoss
 from wsssbench.segmenters.settings import LossSettings
 
 
@@ -28,9 +29,16 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
     def __init__(self, losses: LossSettings | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.losses = losses or LossSettings()
+        self.progress = 0.0
+
+    def set_progress(self, progress: float) -> None:
+        """Set the share of the schedule that is done."""
+        self.progress = progress
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """The original's losses under ``decode.``, the scales' under ``decode_0.5.``, the maximum's ``decode_max.``."""
+        if isinstance(self.decode_head.loss_decode, HeadLoss):
+            self.decode_head.loss_decode.hand_over(inputs, data_samples, self.progress)
         original, *others = self._logits(inputs)
         terms = self._terms("decode", original, data_samples)
         for scale, logits in zip(self.losses.scales, others, strict=True):

@@ -17,6 +17,7 @@ from wsssbench.parallel import ranks
 from wsssbench.segmenters import backbone as _backbone  # noqa: F401 - registers it
 from wsssbench.segmenters import heads as _heads  # noqa: F401 - registers them
 from wsssbench.segmenters.initial import build_backbone, load_head, load_vgg
+from wsssbench.segmenters.loss import head_loss
 from wsssbench.segmenters.multi_scale import MultiScaleEncoderDecoder
 from wsssbench.segmenters.settings import HeadSettings, InitSettings, LossSettings
 
@@ -46,7 +47,7 @@ def build_network(
         device: where it will run; decides how several ranks normalise batches.
         crop: training images are padded to this side.
         slide: predict in windows of `crop`.
-        losses: input scales and resolution of the loss.
+        losses: the loss, its input scales and its resolution.
         init: replaces the pretrained weights.
         pretrained: False: no pretrained weights, since others are loaded afterwards.
     """
@@ -70,6 +71,8 @@ def build_network(
         test_cfg=_test_mode(crop, slide),
     )
     model.decode_head.init_weights()
+    if losses.component is not None:
+        model.decode_head.loss_decode = head_loss(losses.component)
     if head.last_layer == "kaiming":
         last = model.decode_head.conv_seg
         last.reset_parameters()  # of the bias, PyTorch's own

@@ -28,7 +28,7 @@ from wsssbench.training.engine import seed_everything
 from wsssbench.training.loading import plain_errors, start_method, start_worker
 from wsssbench.training.precision import mixed_precision
 from wsssbench.training.quiet import isolated, log_file, quiet
-from wsssbench.training.rehearsal import check_crop, on_tiny_images, tiny_photo
+from wsssbench.training.rehearsal import PROGRESS, check_crop, on_tiny_images, tiny_photo
 from wsssbench.training.runner import Runner, TrainingJob, fit
 
 
@@ -44,7 +44,9 @@ def train(
         if settings.init is None or settings.init.imagenet_only:
             new = (f"backbone.network.{path}" for path in model.backbone.network.new_layers)
             faster |= dict.fromkeys(new, settings.schedule.new_layers_lr)
-        job = TrainingJob(model, data, pseudo_collate, model.state_dict, faster)
+        job = TrainingJob(
+            model, data, pseudo_collate, model.state_dict, faster, on_progress=model.set_progress
+        )
         fit(job, settings.schedule, context, title="segment")
 
 
@@ -53,6 +55,7 @@ def rehearse(settings: DeepLabSettings, images: int, context: RunContext, pretra
     with isolated():
         start = replace(settings, init=settings.init if pretrained else None)
         model = _network(start, context.device, pretrained).to(context.device)
+        model.set_progress(PROGRESS)
         stride, crop = model.backbone.network.strides[-1], settings.view.crop
         check_crop(crop, stride, "segmenter.crop")
 

@@ -151,7 +151,7 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Where the cross-entropy is taken.
+    """Which loss is taken, and where.
 
     Attributes:
         resolution: ``"image"``: the logits are upsampled to the crop (bilinear); ``"map"``: the labels are reduced to
@@ -160,11 +160,13 @@ class LossSettings:
             and the maximum of all of them and of the original's, have a loss of their own, which are summed; the
             prediction is the maximum.
         align_corners: how logits are resized; True: the outermost values lie on the corners.
+        component: config of a registered loss; None: mmseg's cross-entropy over the pixels that are not 255.
     """
 
     resolution: Literal["image", "map"] = "image"
     scales: tuple[float, ...] = ()
     align_corners: bool = False
+    component: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if any(not 0 < scale < 1 for scale in self.scales) or len(set(self.scales)) < len(

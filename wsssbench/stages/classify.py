@@ -85,7 +85,6 @@ class Classify(StageKind):
 
     name = "classify"
     section = "classifier"
-    required = True
     slots = {"classifier.backbone": "backbone", "classifier.pooling": "pooling"}
     lists = {
         "classifier.erasing": "erasing",
@@ -101,6 +100,8 @@ class Classify(StageKind):
     trains = "classifier"
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
+        if given is None:  # the CAMs' stage asks for it if it needs one
+            return None
         kinds = {place.rpartition(".")[2]: kind for place, kind in self.lists.items()}
         for key in kinds:
             if isinstance(given, Mapping) and isinstance(given.get(key), Mapping):
@@ -124,11 +125,15 @@ class Classify(StageKind):
         return with_short_training(section)
 
     def names(self, nodes: Nodes) -> Iterable[str]:
-        imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
-        return () if imported else (NODE,)
+        return (NODE,) if _is_wanted(nodes.config) else ()
+
+    def lazy_names(self, nodes: Nodes) -> Iterable[str]:
+        config = nodes.config
+        imported = config["import_cams"] or config[IMPORTED_LABELS]
+        return () if imported or not config[self.section] or _is_wanted(config) else (NODE,)
 
     def split_uses(self, config: Mapping[str, Any]) -> Mapping[str, SplitUse]:
-        if config["import_cams"] or config.get(IMPORTED_LABELS):
+        if not _is_wanted(config):
             return {}
         return {"train": SplitUse("trains", trains=True), "val": SplitUse("watched")}
 
@@ -298,3 +303,11 @@ def _mean_average_precision(classifier: Classifier, work: StageWork) -> float | 
         if labels[:, k].any()
     ]
     return 100 * float(np.mean(per_class)) if per_class else None
+
+
+def _is_wanted(config: Mapping[str, Any]) -> bool:
+    """Are CAMs inferred here, by a method that needs a classifier?"""
+    if config["import_cams"] or config.get(IMPORTED_LABELS):
+        return False
+    method: Any = load().registries.cam.get(config["cam"]["type"])
+    return bool(method.needs_classifier)

@@ -13,17 +13,16 @@ from typing import Any, cast
 
 import numpy as np
 
-from wsssbench.errors import CorruptArtefactError, UserError, unknown
+from wsssbench.errors import UserError, unknown
 from wsssbench.files.image_lists import first_few
 from wsssbench.interfaces import Artefact, Dataset, Photos, Stage
-from wsssbench.ops.label_map import label_map
 from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages.evaluate import FORMATS
-from wsssbench.stages.handles import CamFiles, LabelFiles, ScoreFiles, files_of, photos_of
-from wsssbench.stages.infer_cams import heat
+from wsssbench.stages.handles import LabelFiles, files_of, photos_of
+from wsssbench.stages.infer_cams import layer_over
 from wsssbench.stages.label import is_labelling, labellings, resolve_labelling
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
@@ -111,13 +110,7 @@ class Custom(StageKind):
         """Look at the file that the stage left: a label map, a CAM, or scores."""
         if LabelFiles(directory).path(id).is_file():
             return LabelFiles(directory).read(id)
-        if not CamFiles(directory).path(id).is_file():
-            return None
-        try:
-            return heat(CamFiles(directory).read(id))
-        except CorruptArtefactError:
-            scores = ScoreFiles(directory).read(id)
-            return label_map(scores.planes, scores.classes, scores.size)
+        return layer_over(directory, id)
 
 
 def _resolved(section: Any, where: str, registries: Registries) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""infer_cams: a trained classifier -> one CAM artefact ``<id>.npz`` per image.
+"""infer_cams: a trained classifier, if it is needed, -> one artefact of CAM or scores ``<id>.npz`` per image.
 
 Config: cam (component), splits.
 """
@@ -7,21 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from wsssbench.files.artefacts import read_cam, write_cam
-from wsssbench.files.images import read_image
-from wsssbench.interfaces import Cam, Cams, Dataset, TrainedClassifier
-from wsssbench.interfaces.requirements import need_cam
+from wsssbench.errors import CorruptArtefactError, UserError
+from wsssbench.files.artefacts import read_cam, read_scores, write_cam, write_scores
+from wsssbench.files.images import image_size
+from wsssbench.interfaces import (
+    Cam,
+    CamInference,
+    Cams,
+    Dataset,
+    Photo,
+    Scores,
+    TrainedClassifier,
+    photo_of,
+)
+from wsssbench.interfaces.requirements import need_cam, need_scores
+from wsssbench.ops.label_map import label_map
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import classify
-from wsssbench.stages.handles import CamFiles, photos_of
+from wsssbench.stages.handles import CamFiles, ScoreFiles, files_of, photos_of
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
     Node,
@@ -40,35 +51,53 @@ LOOKED_AT = 50  # images, to tell a classifier that sees nothing
 
 
 class CamItem(NamedTuple):
-    """One image: its file, its image-level labels (K,), where its CAM goes."""
+    """One image, and where its CAM goes."""
 
-    image: Path
-    labels: np.ndarray
+    photo: Photo
     target: Path
 
 
 class CamJob(ImageJob[CamItem]):
-    """Infers one image's CAM with a trained classifier."""
+    """Infers one image's CAM, or scores, with a trained classifier or with none.
 
-    def __init__(self, cam: Mapping[str, Any], trained: TrainedClassifier, device: str) -> None:
+    Args:
+        cam: component.
+        classes: K names.
+        trained: None if the component needs no classifier.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(
+        self,
+        cam: Mapping[str, Any],
+        classes: tuple[str, ...],
+        trained: TrainedClassifier | None,
+        device: str,
+    ) -> None:
         self.cam = dict(cam)
+        self.classes = classes
         self.trained = trained
         self.device = device
 
     def prepare(self) -> None:
-        self.method = load().registries.cam.build(self.cam)
-        self.classifier = self.trained.build().to(self.device).eval()
+        self.method = load().registries.cam.build(self.cam, self.classes)
+        trained = self.trained
+        self.classifier = None if trained is None else trained.build().to(self.device).eval()
 
     def valid(self, path: Path) -> None:
-        read_cam(path)
+        (read_cam if _class(self.cam).gives is Cams else read_scores)(path)
 
     def run(self, item: CamItem) -> None:
-        image = read_image(item.image)
-        cam = self.method.infer(self.classifier, image, item.labels)
-        present = tuple((np.flatnonzero(item.labels) + 1).tolist())
-        name = f"cam {self.cam['type']} on image '{item.target.stem}'"
-        need_cam(cam, image.shape[:2], present, name)
-        write_cam(item.target, cam)
+        photo = item.photo
+        made = self.method.infer(self.classifier, photo)
+        size, present = image_size(photo.path), tuple((np.flatnonzero(photo.labels) + 1).tolist())
+        name = f"cam {self.cam['type']} on image '{photo.id}'"
+        if self.method.gives is Cams:
+            need_cam(made, size, present, name)
+            write_cam(item.target, made)
+        else:
+            need_scores(made, size, present, name, "infer()")
+            write_scores(item.target, made)
 
 
 class CamStage(StageKind):
@@ -80,18 +109,19 @@ class CamStage(StageKind):
         usual = " (usual: pseudo-labels are scored where they are made)"
         return {"evaluate": SplitUse("scores pseudo-labels", masks=True, shared=usual)}
 
-    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Cams:
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Any:
         return CamFiles(directory)
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
-        files = CamFiles(directory)
-        return heat(files.read(id)) if files.path(id).is_file() else None
+        return layer_over(directory, id)
 
     def class_pictures(self, directory: Path, id: str) -> Mapping[int, np.ndarray]:
         files = CamFiles(directory)
         if not files.path(id).is_file():
             return {}
-        cam = files.read(id)
+        cam = cam_or_scores(directory, id)
+        if isinstance(cam, Scores):
+            return {}
         return {int(value): heat for value, heat in zip(cam.classes, cam.maps, strict=True)}
 
 
@@ -104,7 +134,10 @@ class InferCams(CamStage):
     slots = {"cam": "cam"}
 
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
-        return registries.cam.resolve(given, self.section)
+        resolved = registries.cam.resolve(given, self.section)
+        if config[classify.Classify.section] is None and _class(resolved).needs_classifier:
+            raise UserError("config: parameter 'classifier' (dict[str, Any]) has to be given")
+        return resolved
 
     def smoke(self, section: Any) -> Any:
         return at_one_scale(section)
@@ -115,51 +148,59 @@ class InferCams(CamStage):
 
     def node(self, name: str, nodes: Nodes) -> Node:
         splits = distinct(nodes.split(key) for key in ("train", "evaluate", "heldout"))
+        cls = _class(nodes.config[self.section])
+        need = {"classifier": classify.NODE} if cls.needs_classifier else {}
         return Node(
             name=name,
             kind=self,
             config={"cam": nodes.config[self.section], "splits": splits},
-            inputs={"classifier": nodes.need(classify.NODE).name},
+            inputs={role: nodes.need(one).name for role, one in need.items()},
             splits=splits,
-            makes=Cams,
+            makes=cls.gives,
             title=self.title,
             scored=nodes.split("evaluate"),
         )
 
     def check(self, node: Node, dataset: Dataset, progress: Progress) -> None:
-        load().registries.cam.build(node.config["cam"], where=self.section)
+        load().registries.cam.build(node.config["cam"], dataset.classes, where=self.section)
 
     def rehearse(self, work: StageWork, pretrained: bool) -> None:
-        """Infer the CAMs of a tiny image."""
-        if work.inputs["classifier"] is None:
+        """Infer the CAMs of a tiny image, if there is a classifier."""
+        if work.inputs.get("classifier") is None:
             return
         classifier = work.inputs["classifier"].build().to(work.context.device).eval()
         stride = classifier.backbone.strides[-1]
-        method = load().registries.cam.build(work.config["cam"])
+        method = load().registries.cam.build(work.config["cam"], work.dataset.classes)
         labels = np.zeros(classifier.num_classes, np.float32)
         labels[0] = 1
         on_tiny_images(
-            lambda side: method.infer(classifier, tiny_photo(side), labels), 32 * stride, stride
+            lambda side: method.infer(classifier, photo_of(tiny_photo(side), labels)),
+            32 * stride,
+            stride,
         )
 
     def run(self, work: StageWork) -> dict[str, Any]:
         """Infer the CAMs of every image of the splits, for the classes in its image-level labels."""
         photos = photos_of(work.dataset, work.config["splits"])
-        items = [
-            CamItem(photo.path, photo.labels, work.directory / f"{photo.id}.npz")
-            for photo in photos
-        ]
-        device = work.context.device
-        job = CamJob(work.config["cam"], work.inputs["classifier"], device)
+        items = [CamItem(photo, work.directory / f"{photo.id}.npz") for photo in photos]
+        device, component = work.context.device, work.config["cam"]
+        job = CamJob(component, work.dataset.classes, work.inputs.get("classifier"), device)
         run_images(job, items, work.context, "cam", in_process=device == "cuda")
         ranks.barrier()
-        looked_at = [item.target for item in items if item.labels.any()][:LOOKED_AT]
-        if looked_at and not any(read_cam(path).maps.any() for path in looked_at):
+        looked_at = [item.target for item in items if item.photo.labels.any()][:LOOKED_AT]
+        if (
+            _class(component).gives is Cams
+            and looked_at
+            and not any(read_cam(path).maps.any() for path in looked_at)
+        ):
             work.context.progress.warn(
                 f"the CAMs of {len(looked_at)} of {len(items)} images are empty: the classifier responds nowhere to "
                 "the classes of its images. Has its training diverged? Its loss is in the report"
             )
         return {"images": len(items)}
+
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Any:
+        return files_of(_class(config["cam"]).gives, directory)
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         cam = node.config["cam"]
@@ -172,3 +213,25 @@ def heat(cam: Cam) -> np.ndarray:
     """Return the largest activation of any class at each place, (h, w) float in [0, 1]."""
     maps = cam.maps
     return maps.max(axis=0) if maps.size else np.zeros((1, 1), np.float32)
+
+
+def cam_or_scores(directory: Path, id: str) -> Cam | Scores:
+    """Read the file ``<id>.npz``, whichever of the two it is; CorruptArtefactError if it is neither."""
+    try:
+        return CamFiles(directory).read(id)
+    except CorruptArtefactError:
+        return ScoreFiles(directory).read(id)
+
+
+def layer_over(directory: Path, id: str) -> np.ndarray | None:
+    """Return the layer over the photo of `id`, see `StageKind.picture`: of a CAM, or of scores."""
+    if not CamFiles(directory).path(id).is_file():
+        return None
+    made = cam_or_scores(directory, id)
+    if isinstance(made, Cam):
+        return heat(made)
+    return label_map(made.planes, made.classes, made.size)
+
+
+def _class(component: Mapping[str, Any]) -> type[CamInference]:
+    return cast(type[CamInference], load().registries.cam.get(component["type"]))

@@ -12,25 +12,25 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from wsssbench.errors import UserError, unknown
-from wsssbench.files.artefacts import read_scores, write_scores
-from wsssbench.files.images import read_image
+from wsssbench.files.artefacts import read_cam, read_scores, write_cam, write_scores
+from wsssbench.files.images import image_size
 from wsssbench.interfaces import (
     Cam,
     Cams,
     Dataset,
     FitItem,
+    Photo,
     Refinement,
     ScoreMaps,
     Scores,
 )
-from wsssbench.interfaces.requirements import need_scores
-from wsssbench.ops.label_map import label_map
+from wsssbench.interfaces.requirements import need_cam, need_scores
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.plugins import load
 from wsssbench.progress import Progress
-from wsssbench.registry import Registries
+from wsssbench.registry import Registries, called
 from wsssbench.stages import infer_cams
-from wsssbench.stages.handles import ScoreFiles, photos_of
+from wsssbench.stages.handles import files_of, photos_of
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
     Input,
@@ -49,10 +49,9 @@ _FIT = "fit."
 
 
 class RefineItem(NamedTuple):
-    """One image: its id and file, where the result goes."""
+    """One image, and where the result goes."""
 
-    id: str
-    image: Path
+    photo: Photo
     target: Path
 
 
@@ -72,15 +71,20 @@ class RefineJob(ImageJob[RefineItem]):
             self.refinement.load(self.fitted, self.device)
 
     def valid(self, path: Path) -> None:
-        read_scores(path)
+        (read_cam if self.refinement.gives is Cams else read_scores)(path)
 
     def run(self, item: RefineItem) -> None:
-        given: Cam | Scores = self.given.read(item.id)
-        image, present = read_image(item.image), tuple(given.classes.tolist())
-        scores = self.refinement.refine(image, given)
-        name = f"refinement {type(self.refinement).__name__} on image '{item.id}'"
-        need_scores(scores, image.shape[:2], present, name)
-        write_scores(item.target, scores)
+        photo = item.photo
+        given: Cam | Scores = self.given.read(photo.id)
+        size, present = image_size(photo.path), tuple(given.classes.tolist())
+        made: Any = self.refinement.refine(photo, given)
+        name = f"refinement {type(self.refinement).__name__} on image '{photo.id}'"
+        if self.refinement.gives is Cams:
+            need_cam(made, size, present, name, "refine()")
+            write_cam(item.target, made)
+        else:
+            need_scores(made, size, present, name)
+            write_scores(item.target, made)
 
 
 class Fit(StageKind):
@@ -178,7 +182,7 @@ class Refine(StageKind):
             config={"refinement": _component(section), "splits": splits},
             inputs=inputs,
             splits=splits,
-            makes=ScoreMaps,
+            makes=cls.gives,
             title=f"{before} + {cls.title or short}".strip(),
             scored=nodes.split("evaluate"),
         )
@@ -189,7 +193,7 @@ class Refine(StageKind):
     def run(self, work: StageWork) -> dict[str, Any]:
         """Refine every image of the splits."""
         photos = photos_of(work.dataset, work.config["splits"])
-        items = [RefineItem(p.id, p.path, work.directory / f"{p.id}.npz") for p in photos]
+        items = [RefineItem(photo, work.directory / f"{photo.id}.npz") for photo in photos]
         refinement = load().registries.refinement.build(work.config["refinement"])
         device = work.context.device
         job = RefineJob(refinement, work.inputs["given"], work.inputs.get("fitted"), device)
@@ -197,8 +201,9 @@ class Refine(StageKind):
         run_images(job, items, work.context, work.name, in_process=on_gpu)
         return {"images": len(items)}
 
-    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> ScoreMaps:
-        return ScoreFiles(directory)
+    def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Any:
+        cls: Any = load().registries.refinement.get(config["refinement"]["type"])
+        return files_of(cls.gives, directory)
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         own = load().registries.refinement.build(node.config["refinement"]).card()
@@ -208,20 +213,19 @@ class Refine(StageKind):
         }
 
     def picture(self, directory: Path, id: str, split: str) -> np.ndarray | None:
-        files = ScoreFiles(directory)
-        if not files.path(id).is_file():
-            return None
-        scores = files.read(id)
-        return label_map(scores.planes, scores.classes, scores.size)
+        return infer_cams.layer_over(directory, id)
 
 
 def _given(source: str, name: str, nodes: Nodes) -> Node:
-    """The node called `source`, which the refinement node `name` reads; UserError if there is nothing to refine."""
-    given = nodes.need(source, by=name)
-    if given.makes not in (Cams, ScoreMaps):
+    """The node called `source`, which the refinement node `name` reads; UserError if it cannot refine that."""
+    given, short = nodes.need(source, by=name), name.rpartition(".")[2]
+    cls = _class(nodes.config, short)
+    if given.makes is None or not issubclass(given.makes, cls.takes):
         made = given.makes.called if given.makes else "nothing to refine"
-        where = f"{_SECTION}.{name.rpartition('.')[2]}.input"
-        raise UserError(f"{where}='{source}' has to make CAMs or scores, but makes {made}")
+        raise UserError(
+            f"{_SECTION}.{short}.input='{source}' has to make {called(cls.takes)}, but makes {made}, which "
+            f"{cls.__name__} does not refine"
+        )
     return given
 
 

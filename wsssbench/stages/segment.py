@@ -58,7 +58,11 @@ class Segment(StageKind):
 
     name = "segment"
     section = _SECTION
-    slots = {"segmenter": "segmenter", "segmenter.backbone": "backbone"}
+    slots = {
+        "segmenter": "segmenter",
+        "segmenter.backbone": "backbone",
+        "segmenter.loss": "loss",
+    }
     plain = {
         "segmenter.schedule": Schedule,
         "segmenter.test": TestSettings,
@@ -209,12 +213,14 @@ class Predict(StageKind):
         test = segmenter.get("test") or {}
         crf = test.get("crf")
         start = {key: segmenter[key] for key in ("backbone", "init") if segmenter.get(key)}
+        loss = {"loss": segmenter["loss"]} if segmenter.get("loss") else {}
         card = {
             **{key: value for key, value in above.items() if key in ("imported", "labels")},
             "scales": tuple(test.get("scales", ())),
             "flip": bool(test.get("flip", False)),
             "crf": (crf,) if crf else (),
             "initial weights": start,
+            **loss,
             "labels_at_inference": False,
         }
         schedule = segmenter.get("schedule") or {}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wsssbench.errors import CorruptArtefactError
+from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.evaluation.confusion import ScoreHistogram, best
 from wsssbench.evaluation.score_files import MaskReader, score_files, threshold_grid
 from wsssbench.evaluation.threshold import otsu
@@ -23,7 +23,7 @@ from wsssbench.files.atomic import write_atomically
 from wsssbench.files.ground_truth import read_mask
 from wsssbench.files.image_lists import first_few
 from wsssbench.files.images import image_size
-from wsssbench.interfaces import Dataset
+from wsssbench.interfaces import Cams, Dataset
 from wsssbench.progress import Progress
 from wsssbench.stages import infer_cams
 from wsssbench.stages.stage import (
@@ -63,11 +63,17 @@ class SelectThreshold(StageKind):
         held = method == "heldout"
         split = nodes.split("heldout" if held else "evaluate")
         config = {"method": method, "split": split}
+        given = nodes.need(infer_cams.NODE)
+        if given.makes is None or not issubclass(given.makes, Cams):
+            raise UserError(
+                f"evaluate.selection='{method}' selects the threshold of CAMs, but {given.name} makes "
+                f"{given.makes.called if given.makes else 'none'}, which need none: leave it out"
+            )
         return Node(
             name=name,
             kind=self,
             config={**config, "thresholds": section["thresholds"]} if held else config,
-            inputs={"given": nodes.need(infer_cams.NODE).name},
+            inputs={"given": given.name},
             splits=(split,),
             masks=(split,) if held else (),
         )

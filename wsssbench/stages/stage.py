@@ -333,11 +333,12 @@ class StageKind(ABC):
 
 
 def with_nested(component: dict[str, Any], where: str, registries: Registries) -> dict[str, Any]:
-    """Return `component` with the defaults of the backbone and the schedule it may have, by these names."""
+    """Return `component` with the defaults of the backbone, the loss and the schedule it may have, by these names."""
     filled = dict(component)
-    backbone, schedule = filled.get("backbone"), filled.get("schedule")
-    if isinstance(backbone, Mapping) and "type" in backbone:
-        filled["backbone"] = registries.backbone.resolve(backbone, f"{where}.backbone")
+    schedule = filled.get("schedule")
+    for kind in ("backbone", "loss"):
+        if isinstance(filled.get(kind), Mapping) and "type" in filled[kind]:
+            filled[kind] = registries[kind].resolve(filled[kind], f"{where}.{kind}")
     if isinstance(schedule, Mapping):
         filled["schedule"] = check_parameters(Schedule, schedule, f"{where}.schedule")
     return filled

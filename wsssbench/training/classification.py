@@ -54,7 +54,7 @@ class ClassificationTask(TrainingTask):
             progress,
             tuple(batch.get("ids", ())),
             batch.get("positions"),
-            batch.get("planes") or {},
+            batch.get("planes", {}),
             self.views,
             self.seed,
         )

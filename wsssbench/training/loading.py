@@ -132,8 +132,11 @@ def plain_errors() -> Iterator[None]:
             raise
         # torch puts the traceback before the message: "wsssbench.errors.UserError: <sentence>"
         raise UserError(lines[-1].partition("Error: ")[2] or lines[-1]) from error
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        # "Caught RuntimeError in DataLoader worker process 0": raised by the data set. A process that is killed while
+        # it hands over an image ends the connection, which shows before torch notices its death.
+        own = isinstance(error, RuntimeError) and "DataLoader worker" not in str(error)
+        if own or str(error).startswith("Caught "):
             raise
         raise UserError(
             "a process that loads images died (out of memory?): give the same command again with fewer workers, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -120,10 +121,11 @@ class AEFTReleased(AEFT):
             return e_al, e_a
         return e_al, scale(mean_below(space, activation, 1.0))
 
-    def choose(self, labels: Tensor, own: int) -> Tensor:
+    def choose(self, labels: Tensor, batch: Batch) -> Tensor:
         if "negative" in self.paper:
-            return super().choose(labels, own)
-        scores = torch.rand(own, len(labels), device=labels.device)
+            return super().choose(labels, batch)
+        rows = [one.random(len(labels)) for one in batch.generators("AEFTReleased")]
+        scores = torch.tensor(np.stack(rows), device=labels.device)
         return random_negatives(labels, of_all_ranks(scores))
 
     def repel_loss(self, e_al: Tensor, e_n: Tensor, chosen: Tensor) -> Tensor:

@@ -136,7 +136,7 @@ class AEFT(Erasing):
                 )
             terms["attract"] = self.attract * loss
         if self.repel:
-            chosen = self.choose(of_all_ranks(batch.labels), len(batch.labels))
+            chosen = self.choose(of_all_ranks(batch.labels), batch)
             e_al, e_n = self.repel_embeddings(
                 self.space(classifier, output), self.activation(maps), batch.labels
             )
@@ -198,12 +198,12 @@ class AEFT(Erasing):
         e_al = embed_low(space, activation, self.t_low) if self.repelled == "low" else e_n
         return e_al, e_n
 
-    def choose(self, labels: Tensor, own: int) -> Tensor:
+    def choose(self, labels: Tensor, batch: Batch) -> Tensor:
         """Each image's negative: its index in the batch, or -1; (N,) int64.
 
         Args:
             labels: of the whole batch, (N, K).
-            own: how many of these images this rank has.
+            batch: this rank's part of it.
         """
         return negatives(labels)
 

@@ -20,6 +20,24 @@ def register(registries: Registries) -> None:
         summary="the erased image has to be classified with the original labels",
         reference="Wei et al., CVPR 2017; Yoon et al., ECCV 2022, Table 3",
     )
+    registries.labelling.add(
+        "PPMG",
+        "wsssbench_baselines.labellings.ppmg:PPMG",
+        summary="a CRF for each class, overlaps to the smaller object (PMM)",
+        reference="Li et al., ICCV 2021",
+    )
+    registries.loss.add(
+        "PretendedUnderfitting",
+        "wsssbench_baselines.losses.pretended_underfitting:PretendedUnderfitting",
+        summary="a limit on the loss of pixels, once the network fits (PMM)",
+        reference="Li et al., ICCV 2021",
+    )
+    registries.erasing.add(
+        "OCCSE",
+        "wsssbench_baselines.erasings.oc_cse:OCCSE",
+        summary="what is erased of a class, an ordinary classifier must not see any more",
+        reference="Kweon et al., ICCV 2021",
+    )
     registries.objective.add(
         "SEAM",
         "wsssbench_baselines.objectives.seam:SEAM",

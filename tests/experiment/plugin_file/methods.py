@@ -17,6 +17,7 @@ from wsssbench.interfaces import (
     Classifier,
     Erasing,
     Losses,
+    Photo,
     Pooled,
     Pooling,
     Refinement,
@@ -105,9 +106,9 @@ class SmallMaps(VectorLoss):
 class FromZero(CamInference):
     """Counts classes from 0."""
 
-    def infer(self, classifier: Classifier, image: np.ndarray, labels: np.ndarray) -> Cam:
-        present = np.flatnonzero(labels).astype(np.uint8)
-        size = image.shape[:2]
+    def infer(self, classifier: Classifier, photo: Photo) -> Cam:
+        present = np.flatnonzero(photo.labels).astype(np.uint8)
+        size = photo.image.shape[:2]
         return Cam(present, np.ones((len(present), *size), np.float32), size)
 
 
@@ -116,7 +117,7 @@ class NotANumber(Refinement):
 
     title = "NaN"
 
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
         return Scores(given.classes, self.planes(given), given.size)
 
     def planes(self, given: Cam | Scores) -> np.ndarray:

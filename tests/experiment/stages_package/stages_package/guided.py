@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from stages_package.stages import Drawn
 from wsssbench.interfaces import (
     Batch,
@@ -13,6 +11,7 @@ from wsssbench.interfaces import (
     Erasing,
     Losses,
     Output,
+    Photo,
     Refinement,
     Scores,
 )
@@ -25,8 +24,8 @@ class GuidedRefinement(Refinement):
     def __init__(self, *, guide: Cams) -> None:
         self.place = guide.path("some")
 
-    def refine(self, image: np.ndarray, given: Cam | Scores) -> Scores:
-        planes = start_scores(image, given, 1.0)
+    def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
+        planes = start_scores(photo.image, given, 1.0)
         return Scores(given.classes, planes, (planes.shape[1], planes.shape[2]))
 
 

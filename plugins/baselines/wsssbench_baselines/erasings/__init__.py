@@ -1,0 +1,1 @@
+"""Erasing methods of the literature, one file each."""

@@ -1,0 +1,1 @@
+"""Published ways to make pseudo-labels of CAMs."""

@@ -1,0 +1,1 @@
+"""Published losses of segmentation networks that learn from pseudo-labels."""
