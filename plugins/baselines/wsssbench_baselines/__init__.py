@@ -98,3 +98,9 @@ def register(registries: Registries) -> None:
         summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
         reference="Chen et al., CVPR 2022",
     )
+    registries.objective.add(
+        "PuzzleCAM",
+        "wsssbench_baselines.objectives.puzzle:PuzzleCAM",
+        summary="the maps of an image's tiles, put together, have to be the maps of the image",
+        reference="Jo & Yu, ICIP 2021",
+    )
