@@ -1,4 +1,4 @@
-"""The plain baseline of the AffinityNet lineage with the network that later methods compare on, DeepLab-v2 on ResNet-101."""
+"""The plain baseline of the AffinityNet lineage, and the network that later methods compare on, DeepLab-v2."""
 
 _base_ = ["psa_resnet38d.py", "segmenters/deeplabv2_resnet101.py"]
 smoke = {
