@@ -48,8 +48,7 @@ class SEAM(Objective):
         equivariance: weight of L_ER. Its mean also counts the absent classes, which are 0: deliberately, says the
             author (issue 1 of the released code).
         cross: weight of L_ECR.
-        hardest: share of the values of each image that L_ECR takes the mean of, the largest ones. The paper's 20 %;
-            1: all.
+        hardest: share of the values of each image that L_ECR takes the mean of, the largest ones; 1: all.
         minimum: weight of L_min, the mean of the quarter of all pixels that belong least to any present class, by their
             v. It is in the released code alone, whose remark is that only the best background threshold changes.
         correction: False leaves PCM out, and L_ECR and L_min with it: ER alone in the paper's ablation.
