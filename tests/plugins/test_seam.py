@@ -62,7 +62,7 @@ def test_hot_keeps_the_strongest_class(seed: int) -> None:
 def test_the_lowest_quarter(seed: int) -> None:
     given, wanted, _ = case("min-pooling", seed)
     v = given["v"].requires_grad_()
-    loss = least(v, given["labels"])
+    loss = least(v, given["labels"], tuple(v.shape[-2:]))
     close(loss, wanted["loss"])
     loss.backward()
     close(v.grad, wanted["grad_v"])
@@ -133,7 +133,7 @@ def test_pixel_correlation_is_the_released_one(seed: int) -> None:
     close(v, wanted["pcm"])
 
     size = given["image"].shape[-2:]
-    f, v = resized(maps, size), resized(v, size)
+    f, v = resized(maps, tuple(size)), resized(v, tuple(size))
     close(f, wanted["f"])
     close(v, wanted["v"])
     ((f * given["cotangent_f"]).sum() + (v * given["cotangent_v"]).sum()).backward()
