@@ -1,7 +1,7 @@
-"""The small scale where parts are all that tells: CAMs under-activate (high precision, low recall).
+"""The small scale where parts tell best: CAMs under-activate (high precision, low recall).
 
-Bodies are shared by all classes, so they say nothing, and grounds hardly anything: what is left is the badge.
+Two classes share a body, so it tells neither for certain; the badge does. Grounds come often, but not always.
 """
 
 _base_ = ["synthetic_small.py"]
-data = dict(classes_per_body=8, context_probability=0.5, context_leak=0.1)
+data = dict(part_size=0.1, classes_per_body=2, context_probability=0.9, context_leak=0.03)

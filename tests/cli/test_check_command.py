@@ -164,7 +164,7 @@ def test_a_second_package_whose_module_has_the_same_name(tmp_path: Path) -> None
 
 def test_names_of_plugins_distributions_and_components() -> None:
     for what, expected in {
-        "baselines": {"GAP", "RigidErasing"},
+        "baselines": {"GAP", "OCCSE", "RigidErasing"},
         "GPP": {"GPP"},
         "wsssbench": {"GAP", "GPP", "DeepLab", "VOC2012"},
     }.items():

@@ -39,6 +39,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "experiment/config.py": {"evaluate": SPLIT},
     "files/artefacts.py": {"cam": FORMAT, "label": FORMAT},
     "files/cam_formats.py": {"cam": FORMAT},
+    "labelling/from_scores.py": {"threshold": FIGURE},
     "models/classifier.py": {"classifier": SENTENCE},
     "pages/gallery.py": {"evaluate": SPLIT},
     "registry/components.py": {"cam": COMPONENT, "segmenter": COMPONENT},

@@ -161,6 +161,11 @@ def test_names_of_other_chains(tmp_path: Path) -> None:
     """With --until and --force, also for short; the last round goes by its number, too."""
     plan = plan_of(tmp_path, CLUSTERED, until="round2.cam")
     assert "round2.cam" in plan and "classify" not in plan and "round2.evaluate.cam" in plan
+    assert "round1.cam" not in plan
+    assert {"round1.cam", "round1.evaluate.cam"} <= set(
+        names(plan_of(tmp_path, CLUSTERED, until="cam"))
+    )
+    assert "round1.cam" not in plan_of(tmp_path, CLUSTERED, until="classify")
     assert "refine.rw" in plan_of(tmp_path, {**TINY, "rounds": 2}, until="round2.rw")
     first = plan_of(tmp_path, {**TINY, "rounds": 2}, until="round1.rw")
     assert "round1.refine.rw" in first

@@ -81,6 +81,13 @@ def test_the_same_work_under_stages_is_the_same_entry(tmp_path: Path) -> None:
     assert {"evaluate.mine", "evaluate.label"} <= {step.node.name for step in plan.steps}
 
 
+def test_it_may_read_the_stages_of_another_round(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "rounds=2", "label=Regions(input=previous.cam, add_to=round1.label)",
+                   "+before.round1.label=Regions(input=cam)")  # fmt: skip
+    inputs = plan["label"].node.inputs
+    assert (inputs["given"], inputs["labelling.add_to"]) == ("round1.cam", "round1.label")
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

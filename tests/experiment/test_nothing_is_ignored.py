@@ -25,6 +25,10 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = {
     "aeft_synthetic.py": {},
     "aeft_voc.py": {"splits.test": "test"},
+    "methods/pmm_synthetic.py": {
+        "label": {"type": "PPMG", "input": "cam"},
+        "segmenter.loss": {"type": "PretendedUnderfitting"},
+    },
 }
 # Which files of a data set a config names counts by their contents; see test_fingerprint.
 CONTENTS = "data"

@@ -1,8 +1,7 @@
-"""The configs of SEAM, ReCAM and Puzzle-CAM: what they share with the plain experiments, and a run of each."""
+"""The shipped experiments with rounds: their first round is the plain experiment, and rounds share their stages."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,64 +10,116 @@ from in_process import call
 
 from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides
-from wsssbench.experiment.plan import Settings, make_plan
+from wsssbench.experiment.plan import Plan, Settings, make_plan
+from wsssbench.experiment.trial import tried
 from wsssbench.progress import Silent
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+# method -> the experiment that its small one begins with
+PLAIN = {"ae_psl": "gap_part", "cda": "gap_context", "sc_cam": "gap_part"}
+WITHOUT = {
+    "ae_psl": [
+        "stages=none",
+        "classifier.augment=none",
+        "cam=MultiScaleCAM(scales=(1.0,))",
+        "label=FromScores(input=cam)",
+        "before=none",
+    ],
+    "cda": ["classifier.augment=none", "classifier.schedule.batch_size=32"],
+    "sc_cam": ["classifier.objectives=none"],
+}
+METHODS = sorted(PLAIN)
 
 
-def hashes(tmp_path: Path, name: str, *overrides: str) -> dict[str, str]:
-    config = resolve(apply_overrides(read_config(CONFIGS / f"{name}.py"), overrides))
-    plan = make_plan(config, Settings(tmp_path, "cpu", 1, Silent()))
-    return {step.node.name: step.entry.key.hash for step in plan.steps}
+def plan_of(work: Path, name: str, *overrides: str) -> Plan:
+    """The plan without pseudo-labels and network, whose rehearsal takes longest, unless the method makes them."""
+    read: dict[str, Any] = apply_overrides(read_config(CONFIGS / f"{name}.py"), overrides)
+    read = {key: value for key, value in read.items() if key != "segmenter"}
+    if read["label"].get("type", "FromScores") == "FromScores":
+        read |= {"label": {"input": "cam"}, "refine": {}}
+    config = resolve(tried(read, read, True, None))
+    return make_plan(config, Settings(work, "cpu", 0, Silent()))
 
 
-def test_recam_starts_from_the_plain_classifier(tmp_path: Path) -> None:
-    """The plain part of the experiment is in the cache already, if the plain experiment is."""
-    plain = hashes(tmp_path, "gap_context")
-    recam = hashes(tmp_path, "methods/recam_synthetic")
-    assert recam["plain.classify"] == plain["classify"] != recam["classify"]
-    none = hashes(
-        tmp_path, "methods/recam_synthetic", "classifier.init=none", "classifier.objectives=none",
-        "classifier.schedule.epochs=20", "classifier.schedule.lr=0.05",
-        "classifier.schedule.new_layers_lr=1.0", "classifier.schedule.warmup_iterations=20",
-    )  # fmt: skip
-    assert none == plain
+def hashes(plan: Plan, chain: str = "") -> dict[str, str]:
+    """Hashes of the stages of a chain, by their names inside it."""
+    return {s.node.local: s.entry.key.hash for s in plan.steps if s.node.chain == chain}
 
 
-@pytest.mark.parametrize("name", ["seam", "puzzle"])
-def test_without_the_objective_it_is_the_plain_experiment(name: str, tmp_path: Path) -> None:
-    off = ("classifier.objectives=none", "cam.normalisation=max")
-    assert hashes(tmp_path, f"methods/{name}_synthetic", *off) == hashes(tmp_path, "gap_part")
+CAMS = ("classify", "cam", "evaluate.cam")
 
 
-def schedule(name: str, *path: str) -> dict[str, Any]:
-    found: Any = resolve(read_config(CONFIGS / f"{name}.py"))
-    for key in path:
-        found = found[key]
-    return {key: found[key] for key in ("batch_size", "epochs", "lr", "momentum", "new_layers_lr")}
+@pytest.mark.parametrize("method", METHODS)
+def test_rounds_are_the_same_work_whatever_their_number_is(method: str, tmp_path: Path) -> None:
+    name = f"methods/{method}_synthetic"
+    plain = hashes(plan_of(tmp_path, PLAIN[method]))
+    three, two = (plan_of(tmp_path, name, f"rounds={n}") for n in (3, 2))
+    for plan in (three, two):
+        assert {stage: hashes(plan, "round1")[stage] for stage in CAMS} == {
+            stage: plain[stage] for stage in CAMS
+        }
+    second = hashes(three, "round2")
+    assert {stage: hashes(two)[stage] for stage in CAMS} == {stage: second[stage] for stage in CAMS}
+    assert len({hashes(three)["cam"], second["cam"], plain["cam"]}) == 3
+    shared = {s.entry.key.hash for s in two.steps}
+    new = [s.node for s in three.steps if s.entry.key.hash not in shared]
+    assert {node.chain for node in new if node.local in CAMS} == {""}
 
 
-def test_the_published_schedules() -> None:
-    """Of the released code: train_SEAM.py; run_sample.py and train_recam.py; train_classification_with_puzzle.py."""
-    seam = {"batch_size": 8, "epochs": 8, "lr": 0.01, "momentum": 5e-4, "new_layers_lr": 10}
-    assert schedule("methods/seam_voc", "classifier", "schedule") == seam
-    irn = {"batch_size": 16, "epochs": 5, "lr": 0.1, "momentum": 1e-4, "new_layers_lr": 10}
-    fine = {**irn, "epochs": 4, "lr": 5e-5}
-    assert schedule("methods/recam_voc", "classifier", "schedule") == fine
-    puzzle = {**irn, "batch_size": 32, "epochs": 15}
-    assert schedule("methods/puzzle_voc", "classifier", "schedule") == puzzle
-    chain = resolve(read_config(CONFIGS / "methods/recam_voc.py"))["before"]["plain"]
-    assert {**fine, **chain["classifier"]["schedule"]} == irn
+@pytest.mark.parametrize("method", METHODS)
+def test_without_the_method_the_plan_is_the_plain_one(method: str, tmp_path: Path) -> None:
+    name = f"methods/{method}_synthetic"
+    plain = hashes(plan_of(tmp_path, PLAIN[method]))
+    without = plan_of(tmp_path, name, *WITHOUT[method], "rounds=1")
+    assert hashes(without) == plain
+
+
+def voc(method: str) -> dict[str, Any]:
+    return resolve(read_config(CONFIGS / "methods" / f"{method}_voc.py"))
+
+
+def test_sc_cam_on_voc_has_the_published_values() -> None:
+    config = voc("sc_cam")
+    assert config["rounds"] == 4
+    assert config["stages"]["clusters"]["k"] == 10
+    assert config["classifier"]["objectives"][0]["weight"] == 5
+    schedule = config["classifier"]["schedule"]
+    assert (schedule["lr"], schedule["batch_size"], schedule["momentum"]) == (0.01, 16, 5e-4)
+    # The released code's poly schedule is one of 61 epochs.
+    for number, epochs in ((2, 31), (3, 41), (4, 51)):
+        changed = config["before"].get(f"round{number}", {}).get("classifier", {})
+        one = {**schedule, **changed.get("schedule", {})}
+        assert one["epochs"] == epochs
+        assert one["epochs"] * one["batch_size"] / one["decay_batch_size"] == pytest.approx(
+            61, 0.03
+        )
+
+
+def test_cda_on_voc_has_the_published_values() -> None:
+    config = voc("cda")
+    (augmentation,) = config["classifier"]["augment"]
+    assert (augmentation["angle"], augmentation["largest"]) == (90, 0.7)
+    assert config["stages"]["bank"]["area"] == (0.1, 0.7)
+    assert config["splits"][config["stages"]["bank"]["photos"]] == "train"
+    plain = config["before"]["round1"]["classifier"]["schedule"]["batch_size"]
+    assert config["classifier"]["schedule"]["batch_size"] * 2 == plain == 16
+
+
+def test_ae_psl_on_voc_erases_in_three_rounds() -> None:
+    config = voc("ae_psl")
+    assert config["rounds"] == 3
+    assert config["stages"]["mined"]["add_to"] == "previous.mined"
+    plain = config["before"]["round1"]["cam"]
+    ours = {key: config["cam"][key] for key in plain if key != "type"}
+    assert {"type": "MultiScaleCAM", **ours} == plain  # the same but for the erasing
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["seam_synthetic", "recam_synthetic", "puzzle_synthetic"])
-def test_a_whole_run(name: str, tmp_path: Path) -> None:
-    arguments = ("run", f"configs/methods/{name}.py", "--smoke", "--work-dir", tmp_path)
+@pytest.mark.parametrize("method", METHODS)
+def test_smoke(method: str, tmp_path: Path) -> None:
+    """Every stage of every round, on a handful of images; again, nothing is left to do."""
+    arguments = ("run", f"configs/methods/{method}_synthetic.py", "--smoke", "--work-dir", tmp_path)
     outcome = call(*arguments)
     assert outcome.code == 0, outcome
-    for rung in ("CAM", "pseudo-label", "DeepLab val"):
-        assert re.search(rf"^ {re.escape(rung)} ", outcome.out, re.MULTILINE), outcome.out
-    again = call(*arguments)
-    assert ": computed" not in again.out + again.err and ": reused" in again.out + again.err
+    assert "round 1: CAM" in outcome.out and "DeepLab val" in outcome.out
+    assert "computed" not in call(*arguments).out

@@ -12,9 +12,15 @@ import torch
 from wsssbench_baselines.labellings.ppmg import PPMG, proportional, smooth
 from wsssbench_baselines.losses.pretended_underfitting import PretendedUnderfitting
 
+from wsssbench.errors import UserError
+from wsssbench.experiment.config import read_config, resolve
+from wsssbench.experiment.overrides import apply_overrides
+from wsssbench.experiment.plan import Settings, make_plan
 from wsssbench.interfaces import Cam, SegmentationBatch, photo_of
+from wsssbench.progress import Silent
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+CONFIG = Path(__file__).parents[2] / "configs" / "methods" / "pmm_synthetic.py"
 RULES = {"clamp": "clamp", "pow": "power", "ignore": "ignore"}
 
 
@@ -115,3 +121,25 @@ def test_the_loss_by_the_formula(rule: str, below: float) -> None:
         logits, SegmentationBatch(labels, torch.zeros(1, 3, 4, 5), ("a",))
     )
     assert loss.item() == pytest.approx(total)
+
+
+def planned(work: Path, *overrides: str) -> dict[str, str]:
+    """The stages of the config -> their hashes."""
+    config = resolve(apply_overrides(read_config(CONFIG), overrides))
+    steps = make_plan(config, Settings(work, "cpu", 1, Silent())).steps
+    return {step.node.name: step.entry.key.hash for step in steps}
+
+
+def test_the_first_network_shares_its_cams_and_vanishes_with_the_cycle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsssbench.experiment.plan.rehearse", lambda *_: {})  # takes seconds
+    whole = planned(tmp_path)
+    assert {"once.label", "once.segment", "once.predict.train", "label", "segment"} <= set(whole)
+    assert whole["once.cam"] == whole["cam"] and whole["once.segment"] != whole["segment"]
+    single = planned(tmp_path, "label=PPMG(input=cam)", "segmenter.loss=PretendedUnderfitting")
+    assert not [name for name in single if name.startswith("once")]
+    for name in ("label", "segment"):
+        assert single[name] == whole[f"once.{name}"]
+    with pytest.raises(UserError, match=r"stage label .* reads what once.predict made from masks"):
+        planned(tmp_path, "label.labels=once.predict")

@@ -12,7 +12,7 @@ from tiny_segmentation import LOSS, SCHEDULE, TinyLoss, context, deeplab, make_i
 from warm_processes import WarmProcess, run_ranks
 
 from wsssbench.errors import UserError
-from wsssbench.interfaces import IGNORE, SegmentationItem
+from wsssbench.interfaces import IGNORE, SegmentationBatch, SegmentationItem
 
 PROGRAM = Path(__file__).with_name("tiny_segmentation.py")
 
@@ -114,3 +114,19 @@ def test_what_cannot_be_meant_gets_one_sentence(loss: dict[str, object], sentenc
         deeplab(loss=loss)
     assert sentence.removeprefix("segmenter.loss: ") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_in_mixed_precision_its_logits_are_float32(
+    tmp_path: Path, items: list[SegmentationItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types = []
+    forward = TinyLoss.forward
+
+    def noting(self: TinyLoss, logits: torch.Tensor, batch: SegmentationBatch) -> torch.Tensor:
+        types.append((logits.dtype, torch.is_autocast_enabled("cpu")))
+        return forward(self, logits, batch)
+
+    monkeypatch.setattr(TinyLoss, "forward", noting)
+    schedule = {"batch_size": 2, "iterations": 1, "lr": 0.01, "amp": "bfloat16"}
+    deeplab(loss={"type": "TinyLoss"}, schedule=schedule).train(items, context(tmp_path))
+    assert types == [(torch.float32, True)] and len(losses(tmp_path)) == 1

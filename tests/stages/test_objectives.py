@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,8 @@ def _guided(directory: Path, guide: ClassifierFile, dies_at: int = -1) -> dict[s
     erasing.dies_at = dies_at
     task = ClassificationTask(Classifier(Thin(), Mean(2), 2, [erasing], dropout=0.5), seed=3)
     context = RunContext(directory, "cpu", 0, 3, Silent())
-    path = train(task, data, SCHEDULE, context, title="tiny", collate=collate_views)
+    schedule = replace(SCHEDULE, checkpoint_every=3)
+    path = train(task, data, schedule, context, title="tiny", collate=collate_views)
     assert erasing.steps == (8 if directory.name == "unbroken" else 2)  # 8 iterations in all
     return torch.load(path, weights_only=True)
 

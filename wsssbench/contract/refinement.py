@@ -125,7 +125,8 @@ def _fitted(subject: Subject) -> Path:
     """Train on a few items, once: the directory with what `load` needs."""
 
     def fit() -> Path:
-        items = write_fit_items(subject.rig.new_directory())
+        takes = subject.cls.takes  # type: ignore[attr-defined]
+        items = write_fit_items(subject.rig.new_directory(), scores=Cams not in takes)
         context = subject.context()
         with attempt(
             f"fit() on {len(items)} images, one of them without a class",

@@ -31,13 +31,21 @@ from wsssbench.contract.checks import (
     reason,
 )
 from wsssbench.contract.package import loaded_package
-from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED, sample_artefact
+from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED, sample_artefact, write_photos
 from wsssbench.errors import UserError
-from wsssbench.interfaces import RunContext
+from wsssbench.interfaces import Artefact, RunContext
 from wsssbench.parallel.jobs import single_thread, worker_pool
 from wsssbench.plugin_files import is_plugin_file
 from wsssbench.progress import Silent
-from wsssbench.registry import Component, Parameter, Registries, artefact_classes, check_value
+from wsssbench.registry import (
+    Component,
+    Parameter,
+    Registries,
+    artefact_classes,
+    check_value,
+    takes_none,
+)
+from wsssbench.stages.handles import files_of
 
 T = TypeVar("T")
 Check = Callable[["Subject"], None]
@@ -227,13 +235,33 @@ class Subject:
         def make() -> dict[str, Any]:
             samples: dict[str, Any] = {}
             for name, parameter in self.registry.parameters(self.name).items():
+                # CAMs are inferred of photos of all sizes, of which no stage has made anything.
+                if self.component.kind == "cam" and takes_none(parameter.annotation):
+                    continue
                 for artefact in artefact_classes(parameter.annotation)[:1]:
                     sample = sample_artefact(artefact, self.rig.new_directory())
+                    sample = self._left_by_a_stage(artefact) if sample is None else sample
                     one = sample if _fits(parameter, sample) else (sample,)
                     samples |= {name: one} if sample is not None and _fits(parameter, one) else {}
             return samples
 
         return self.once("what it reads", make)
+
+    def _left_by_a_stage(self, artefact: type) -> Artefact | None:
+        """What a registered stage that makes a plugin's kind of artefact leaves of the sample photos; None without."""
+        registry = self.rig.registries.stage
+        for component in registry.components.values():
+            try:
+                makes = getattr(registry.get(component.name), "makes", None)
+                if makes is not artefact or component == self.component:
+                    continue
+                maker, context = Subject(self.rig, component), self.context()
+                maker.build().run(write_photos(self.rig.new_directory()), context)
+                parameters = registry.resolve(maker.config(), component.name)
+                return files_of(artefact, context.directory, parameters)
+            except Exception:  # that stage's own checks say what is wrong with it
+                continue
+        return None
 
     def build(self, *supplied: Any, seed: int = 0) -> Any:
         """A new instance, from random weights if it has any; `supplied` replaces what the toolkit gives."""

@@ -159,13 +159,17 @@ def as_scores(cam: Cam) -> Scores:
     return Scores(cam.classes, np.concatenate([background, cam.maps]), cam.size)
 
 
-def write_fit_items(directory: Path) -> list[FitItem]:
-    """Four images of different sizes with their CAM files; the last has no class."""
+def write_fit_items(directory: Path, scores: bool = False) -> list[FitItem]:
+    """Four images of different sizes with their files of CAMs, or of `scores`; the last has no class."""
     items = []
     for seed, (height, width) in enumerate([(48, 64), (65, 50), (64, 64), (49, 51)]):
         item = FitItem(f"image_{seed}", directory / f"{seed}.png", directory / f"{seed}.npz")
         Image.fromarray(make_photo(seed, height, width)[0]).save(item.image)
-        write_cam(item.given, make_cam(seed, height, width, (2, 4) if seed < 3 else ()))
+        cam = make_cam(seed, height, width, (2, 4) if seed < 3 else ())
+        if scores:
+            write_scores(item.given, as_scores(cam))
+        else:
+            write_cam(item.given, cam)
         items.append(item)
     return items
 

@@ -21,12 +21,20 @@ from wsssbench.stages.handles import files_of
 
 
 def declares(subject: Subject) -> None:
-    """`makes` is a class of artefacts, and `splits` are keys of a config's `splits`."""
-    makes, splits = getattr(subject.cls, "makes", None), getattr(subject.cls, "splits", None)
+    """`makes` is a class of artefacts with fields that are parameters, and `splits` are keys of a config's `splits`."""
+    makes: Any = getattr(subject.cls, "makes", None)
+    splits = getattr(subject.cls, "splits", None)
     need(
         isinstance(makes, type) and issubclass(makes, Artefact),
         f"its `makes` is {makes!r}",
         "a class derived from wsssbench.interfaces.Artefact is needed",
+    )
+    parameters = ["directory", *subject.registry.parameters(subject.name)]
+    unknown = [field.name for field in fields(makes) if field.name not in parameters]
+    need(
+        not unknown,
+        f"{makes.__name__}, which it makes, has the field {', '.join(unknown)}",
+        "a field beside `directory` has the value of its parameter of that name",
     )
     keys = [field.name for field in fields(Splits)]
     need(
@@ -44,7 +52,7 @@ def runs(subject: Subject) -> None:
 def results(subject: Subject) -> None:
     """Of every photo there is what `makes` says: a CAM, scores or a label map of its classes and its size."""
     directory = _result(subject)
-    left: Any = files_of(subject.cls.makes, directory)  # type: ignore[attr-defined]
+    left: Any = files_of(subject.cls.makes, directory, _parameters(subject))  # type: ignore[attr-defined]
     for photo in _photos(subject):
         present = tuple((np.flatnonzero(photo.labels) + 1).tolist())
         if isinstance(left, (Cams, ScoreMaps, LabelMaps)):
@@ -83,6 +91,10 @@ def inputs_unchanged(subject: Subject) -> None:
 
 
 CHECKS = (declares, runs, results, runs_again, deterministic, inputs_unchanged)
+
+
+def _parameters(subject: Subject) -> Mapping[str, Any]:
+    return subject.registry.resolve(subject.config(), subject.name)
 
 
 def _photos(subject: Subject) -> Photos:

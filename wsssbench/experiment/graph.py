@@ -101,13 +101,20 @@ class Graph:
 
         The last chain is there as a whole, of a round before it the CAMs, and of all chains what any of these reads.
         """
-        for chain in self.chains.values():
-            if chain.is_round and chain is not self.own and chain.knows(CAM):
-                chain.need(CAM)
+        for name in self._round_cams():
+            self.need(name)
         for kind in STAGES:
             for name in kind.names(self.own):
                 self.own.need(name)
         return self.nodes()
+
+    def round_cams(self, among: Iterable[Node]) -> list[str]:
+        """Return the names of the CAMs of earlier rounds, if those of the last one are `among` these nodes."""
+        return self._round_cams() if any(node.name == CAM for node in among) else []
+
+    def _round_cams(self) -> list[str]:
+        rounds = [c for c in self.chains.values() if c.is_round and c is not self.own]
+        return [chain.qualified(CAM) for chain in rounds if chain.knows(CAM)]
 
     def need(self, name: str) -> Node:
         """Return the node called `name` (or so for short), built if need be; UserError if there is none."""
@@ -293,10 +300,10 @@ def hashed(node: Node) -> Any:
     )
 
 
-def ancestors(nodes: Iterable[Node], last: str) -> list[Node]:
-    """Return the node called `last`, what it needs, and what follows any of those with what that needs."""
+def ancestors(nodes: Iterable[Node], last: Iterable[str]) -> list[Node]:
+    """Return the nodes called `last`, what they need, and what follows any of those with what that needs."""
     by_name = {node.name: node for node in nodes}
-    wanted = set(_needed(by_name, [last]))
+    wanted = set(_needed(by_name, last))
     following = [
         node.name
         for node in by_name.values()

@@ -24,7 +24,8 @@ from wsssbench.interfaces.values import Cam, Output, Scores
 class Artefact:
     """The result of one stage in `directory`. A plugin's own kind of artefact is a class derived from this one.
 
-    Objects are small and pickle to worker processes; they open files when they are asked for something.
+    Objects are small and pickle to worker processes; they open files when they are asked for something. A further field
+    of a plugin's class, which is a frozen dataclass then, has the value of the parameter of that name of the stage.
     """
 
     directory: Path

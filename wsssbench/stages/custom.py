@@ -101,7 +101,7 @@ class Custom(StageKind):
 
     def handle(self, config: Mapping[str, Any], directory: Path, dataset: Dataset) -> Artefact:
         cls = cast(type[Stage], load().registries.stage.get(config["stage"]["type"]))
-        return files_of(cls.makes, directory)
+        return files_of(cls.makes, directory, config["stage"])
 
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         return {**above, "labels_at_inference": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +112,17 @@ _FILES: dict[type[Artefact], type[Artefact]] = {
 }
 
 
-def files_of(makes: type[Artefact], directory: Path) -> Artefact:
-    """Return the artefact of class `makes` in `directory`."""
-    return _FILES.get(makes, makes)(directory)
+def files_of(
+    makes: type[Artefact], directory: Path, parameters: Mapping[str, Any] | None = None
+) -> Artefact:
+    """Return the artefact of class `makes` in `directory`.
+
+    Args:
+        parameters: of the stage that made it; further fields of a plugin's class have the values of those called so.
+    """
+    given = parameters or {}
+    further = {one.name: given[one.name] for one in fields(makes) if one.name in given}
+    return _FILES.get(makes, makes)(directory, **further)
 
 
 class FilePhoto(Photo):

@@ -157,7 +157,7 @@ class Label(StageKind):
     def card(self, node: Node, above: Mapping[str, Any]) -> dict[str, Any]:
         component = node.config["labelling"]
         level = _class(component).levels.get(Cams)
-        card = {"crf": (), "labels_at_inference": True, **above}
+        card = {"crf": (), **above, "labels_at_inference": True}
         if component["type"] != _DEFAULT:
             card["labelling"] = {key: value for key, value in component.items() if key != level}
         if _THRESHOLD in node.inputs:

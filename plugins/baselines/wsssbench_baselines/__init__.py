@@ -1,4 +1,4 @@
-"""What methods are compared with: poolings, erasings and objectives of published methods."""
+"""What methods are compared with: simple poolings and erasings, and published methods, a file each."""
 
 from __future__ import annotations
 
@@ -19,6 +19,54 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.rigid_erasing:RigidErasing",
         summary="the erased image has to be classified with the original labels",
         reference="Wei et al., CVPR 2017; Yoon et al., ECCV 2022, Table 3",
+    )
+    registries.stage.add(
+        "ClusterFeatures",
+        "wsssbench_baselines.methods.sc_cam:ClusterFeatures",
+        summary="sub-categories of each class: clusters of a classifier's features",
+        reference="SC-CAM: Chang et al., CVPR 2020",
+    )
+    registries.objective.add(
+        "SubCategory",
+        "wsssbench_baselines.methods.sc_cam:SubCategory",
+        summary="a second head has to tell sub-categories apart",
+        reference="SC-CAM: Chang et al., CVPR 2020",
+    )
+    registries.stage.add(
+        "InstanceBank",
+        "wsssbench_baselines.methods.cda:InstanceBank",
+        summary="objects cut out of photos whose label maps show one class",
+        reference="CDA: Su et al., ICCV 2021",
+    )
+    registries.augmentation.add(
+        "ContextDecoupling",
+        "wsssbench_baselines.methods.cda:ContextDecoupling",
+        summary="each photo again, with an object pasted of a class that it does not have",
+        reference="CDA: Su et al., ICCV 2021",
+    )
+    registries.labelling.add(
+        "MinedRegions",
+        "wsssbench_baselines.methods.ae_psl:MinedRegions",
+        summary="the most active regions, beside those of earlier rounds",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.labelling.add(
+        "MinedOrBackground",
+        "wsssbench_baselines.methods.ae_psl:MinedOrBackground",
+        summary="mined regions, background where a CAM is low, and the rest ignored",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.augmentation.add(
+        "EraseRegions",
+        "wsssbench_baselines.methods.ae_psl:EraseRegions",
+        summary="photos without the regions that earlier rounds have mined",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.cam.add(
+        "ErasedCAM",
+        "wsssbench_baselines.methods.ae_psl:ErasedCAM",
+        summary="multi-scale CAMs of photos without the regions that earlier rounds have mined",
+        reference="AE-PSL: Wei et al., CVPR 2017",
     )
     registries.labelling.add(
         "PPMG",

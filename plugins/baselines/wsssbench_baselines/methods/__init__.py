@@ -1,0 +1,1 @@
+"""Methods that consist of several kinds of components, one file each."""
