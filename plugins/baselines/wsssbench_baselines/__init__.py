@@ -98,3 +98,9 @@ def register(registries: Registries) -> None:
         summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
         reference="Chen et al., CVPR 2022",
     )
+    registries.erasing.add(
+        "GAIN",
+        "wsssbench_baselines.erasings.gain:GAIN",
+        summary="where a class's attention is erased, that class must not be found any more",
+        reference="Li et al., CVPR 2018",
+    )
