@@ -104,3 +104,9 @@ def register(registries: Registries) -> None:
         summary="the maps of an image's tiles, put together, have to be the maps of the image",
         reference="Jo & Yu, ICIP 2021",
     )
+    registries.erasing.add(
+        "GAIN",
+        "wsssbench_baselines.erasings.gain:GAIN",
+        summary="where a class's attention is erased, that class must not be found any more",
+        reference="Li et al., CVPR 2018",
+    )
