@@ -98,3 +98,15 @@ def register(registries: Registries) -> None:
         summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
         reference="Chen et al., CVPR 2022",
     )
+    registries.labelling.add(
+        "ConfidentSeeds",
+        "wsssbench_baselines.labellings.confident_seeds:ConfidentSeeds",
+        summary="labels on which CRFs with much and with little background agree, 255 elsewhere (IRN)",
+        reference="Ahn et al., CVPR 2019",
+    )
+    registries.refinement.add(
+        "IRNet",
+        "wsssbench_baselines.refinements.irnet:IRNet",
+        summary="learned edges between classes, and a random walk that stops at them; its semantic part",
+        reference="Ahn et al., CVPR 2019",
+    )
