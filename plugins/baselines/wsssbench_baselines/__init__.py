@@ -152,3 +152,15 @@ def register(registries: Registries) -> None:
         summary="BES: places at which a channel of the features is active count more",
         reference="Chen et al., ECCV 2020",
     )
+    registries.labelling.add(
+        "ConfidentSeeds",
+        "wsssbench_baselines.labellings.confident_seeds:ConfidentSeeds",
+        summary="labels on which CRFs with much and with little background agree, 255 elsewhere (IRN)",
+        reference="Ahn et al., CVPR 2019",
+    )
+    registries.refinement.add(
+        "IRNet",
+        "wsssbench_baselines.refinements.irnet:IRNet",
+        summary="learned edges between classes, and a random walk that stops at them; its semantic part",
+        reference="Ahn et al., CVPR 2019",
+    )
