@@ -104,7 +104,7 @@ def test_photos_without_label_maps_are_refused(tmp_path: Path) -> None:
     stage = cda.InstanceBank(
         CLASSES, labels=LabelFiles(tmp_path / "none"), photos=Photos(photos[:1])
     )
-    with pytest.raises(UserError, match="no label maps of image_0: photos has to be a split"):
+    with pytest.raises(UserError, match="no label maps of 'image_0': photos has to be a split"):
         stage.run(photos, context)
 
 
