@@ -37,7 +37,7 @@ _KEYS = "keys"
 _FAMILIES = {
     "high_res": ("IRNet", False),
     "attn_highres": ("CLIP-ES", False),
-    "hr_cam": ("PuzzleCAM", True),
+    "hr_cam": ("Puzzle-CAM", True),
 }
 
 
