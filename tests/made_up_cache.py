@@ -50,8 +50,10 @@ def write_cached_run(work: Path, name: str = "tiny", seed: int = 0, **config: An
         (places["predict"] / part).mkdir()
         for id in ids:
             write_label(places["predict"] / part / f"{id}.png", _label(rng))
+    refinement = {"type": "DenseCRF", "preset": "psa"}
+    config_of_all = {"split": "val", "cam": resolved["cam"], "refinement": refinement}
     for place in places.values():
-        (place / "manifest.json").write_text(json.dumps({"config": {"split": "val"}}))
+        (place / "manifest.json").write_text(json.dumps({"config": config_of_all}))
     return _write_run(work, name, seed, resolved, places, dataset, rng)
 
 

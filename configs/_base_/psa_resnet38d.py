@@ -2,7 +2,8 @@
 
 Values without a remark: https://github.com/jiwoon-ahn/psa (train_cls.py, infer_cls.py, train_aff.py, infer_aff.py and
 its README), which many methods start from; [T] this toolkit's choice. AffinityNet starts from ImageNet here, and from
-the lineage's published classifier of VOC there (res38_cls.pth: --set refine.rw.backbone.weights=FILE).
+the lineage's published classifier of VOC there (res38_cls.pth: --set refine.rw.backbone.weights=FILE). The segmentation
+network is another file's: _base_/segmenters/.
 """
 
 classifier = dict(

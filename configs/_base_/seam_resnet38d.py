@@ -82,7 +82,6 @@ refine = dict(
 )
 label = dict(input="rw")  # [R]
 segmenter = dict(backbone=dict(weights="resnet_38d.params"))  # the authors' recipe, in the base
-evaluate = dict(threshold=0.26)  # [C]
 # --smoke also takes random weights and small crops, so that it needs neither a download nor a GPU.
 smoke = {
     "classifier.backbone.weights": None,

@@ -7,7 +7,7 @@ before = dict(
         classifier=dict(
             init=None,
             objectives=[],
-            schedule=dict(epochs=24, lr=0.05, warmup_iterations=20, new_layers_lr=1.0),
+            schedule=dict(epochs=20, lr=0.05, warmup_iterations=20, new_layers_lr=1.0),
         ),
     )
 )

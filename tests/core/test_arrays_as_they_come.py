@@ -96,6 +96,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "affinity.pair_targets": (affinity.pair_targets, (torch.randint(0, 3, (2, 8, 10)), OFFSETS)),
     "affinity.affinity_loss": (affinity.affinity_loss, (torch.rand(PAIRS[0].shape), *PAIRS)),
     "cam.normalise": (cam.normalise, (FEATURES,)),
+    "cam.normalise_range": (cam.normalise_range, (FEATURES,)),
     "cam.upsample": (cam.upsample, (MAPS, (20, 30))),
     "cam.background_alpha": (cam.background_alpha, (MAPS, 4.0)),
     "crf.dense_crf": (crf.dense_crf, (PHOTO, PLANES, crf.PRESETS["psa"])),

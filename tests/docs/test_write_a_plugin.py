@@ -6,6 +6,7 @@ A ``python`` block that starts with ``# file: PATH`` is a file. A command has to
 
 from __future__ import annotations
 
+import ast
 import csv
 import re
 import shutil
@@ -102,7 +103,12 @@ def follow(folder: Path, environment: dict[str, str], left_out: re.Pattern[str] 
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    assert {language for language, _ in BLOCK.findall(TEXT)} == {"console", "python"}
+    """``py`` is a fragment of a file: nothing runs it, but it is Python."""
+    blocks = BLOCK.findall(TEXT)
+    assert {language for language, _ in blocks} == {"console", "python", "py"}
+    for language, code in blocks:
+        if language == "py":
+            ast.parse(code)
     assert TEXT.count("```") == 2 * len(BLOCK.findall(TEXT))
     commands = [step.line for step in steps() if isinstance(step, Command)]
     for word in ("plugins new", "pip install -e", "plugins check", "plugins describe",

@@ -31,12 +31,12 @@ def smoked(config: dict[str, Any], *overrides: str, said: list[str] | None = Non
 
 
 def schedules(config: Any) -> list[dict[str, Any]]:
-    """Every training schedule of a resolved config."""
+    """Every training schedule of a resolved config; an earlier chain has only what differs, and `test_chains`."""
     found = []
     if isinstance(config, dict):
         found = [config["schedule"]] if isinstance(config.get("schedule"), dict) else []
-        for value in config.values():
-            found += schedules(value)
+        for key, value in config.items():
+            found += schedules(value) if key != "before" else []
     return found
 
 
@@ -45,7 +45,7 @@ def test_every_config_has_tiny_trainings_under_smoke(name: str) -> None:
     resolved = smoked(read_config(CONFIGS / f"{name}.py"))
     assert resolved["name"].endswith("-smoke") and not resolved["reference"]
     trainings = schedules(resolved)
-    assert len(trainings) in (2, 3)
+    assert 1 <= len(trainings) <= 3
     for training in trainings:
         assert Schedule(**training).length(8) <= 5 and training["batch_size"] <= 8
     assert len(resolved["cam"]["scales"]) == 1

@@ -66,6 +66,22 @@ def test_maps_equal_the_naive_sum_over_views(image, scales, flip, relu):
     assert cam.maps.shape == (2, 37, 50)
 
 
+def test_range_stretches_from_the_minimum_to_the_maximum(image):
+    """The sum over views as before, then SEAM's normalisation of each class."""
+    classifier = tiny_classifier(seed=3)
+    with torch.no_grad():
+        classifier.head.weight.abs_()  # of features that are not negative, so that the minimum is above 0
+    photo = photo_of(image, labels(0, 2))
+    summed, cam = (
+        MultiScaleCAM(scales=(0.5, 1.0), normalisation=how).infer(classifier, photo)
+        for how in ("max", "range")
+    )
+    expected = [(m - m.min()) / (m.max() - m.min()) for m in summed.maps]
+    assert summed.maps.min() > 0
+    np.testing.assert_allclose(cam.maps, expected, atol=1e-3)  # 1e-5 of a sum that is not scaled
+    assert cam.maps.min() == 0 and 0.999 < cam.maps.max() < 1
+
+
 def test_relu_after_upsampling_makes_smaller_activations(image):
     """Where negative evidence is near, so the two are different."""
     classifier = tiny_classifier(seed=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,19 @@ from wsssbench.experiment.trial import tried
 from wsssbench.progress import Silent
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-PLAIN = {"sc_cam": "gap_part"}  # method -> the experiment that its small one begins with
-WITHOUT = {"sc_cam": ["classifier.objectives=none"]}
+# method -> the experiment that its small one begins with
+PLAIN = {"ae_psl": "gap_part", "cda": "gap_context", "sc_cam": "gap_part"}
+WITHOUT = {
+    "ae_psl": [
+        "stages=none",
+        "classifier.augment=none",
+        "cam=MultiScaleCAM(scales=(1.0,))",
+        "label=FromScores(input=cam)",
+        "before=none",
+    ],
+    "cda": ["classifier.augment=none", "classifier.schedule.batch_size=32"],
+    "sc_cam": ["classifier.objectives=none"],
+}
 METHODS = sorted(PLAIN)
 
 
@@ -63,6 +75,17 @@ def test_without_the_method_the_plan_is_the_plain_one(method: str, tmp_path: Pat
     assert hashes(without) == plain
 
 
+def test_the_methods_on_the_page_about_rounds_resolve(tmp_path: Path) -> None:
+    text = (CONFIGS.parent / "docs" / "rounds.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 4
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"block{number}.py"
+        path.write_text(f"_base_ = ['{CONFIGS}/gap_synthetic.py']\n{block}")
+        config = resolve(read_config(path))
+        assert config.get("before") or config["rounds"] > 1
+
+
 def voc(method: str) -> dict[str, Any]:
     return resolve(read_config(CONFIGS / "methods" / f"{method}_voc.py"))
 
@@ -82,6 +105,25 @@ def test_sc_cam_on_voc_has_the_published_values() -> None:
         assert one["epochs"] * one["batch_size"] / one["decay_batch_size"] == pytest.approx(
             61, 0.03
         )
+
+
+def test_cda_on_voc_has_the_published_values() -> None:
+    config = voc("cda")
+    (augmentation,) = config["classifier"]["augment"]
+    assert (augmentation["angle"], augmentation["largest"]) == (90, 0.7)
+    assert config["stages"]["bank"]["area"] == (0.1, 0.7)
+    assert config["splits"][config["stages"]["bank"]["photos"]] == "train"
+    plain = config["before"]["round1"]["classifier"]["schedule"]["batch_size"]
+    assert config["classifier"]["schedule"]["batch_size"] * 2 == plain == 16
+
+
+def test_ae_psl_on_voc_erases_in_three_rounds() -> None:
+    config = voc("ae_psl")
+    assert config["rounds"] == 3
+    assert config["stages"]["mined"]["add_to"] == "previous.mined"
+    plain = config["before"]["round1"]["cam"]
+    ours = {key: config["cam"][key] for key in plain if key != "type"}
+    assert {"type": "MultiScaleCAM", **ours} == plain  # the same but for the erasing
 
 
 @pytest.mark.slow

@@ -24,13 +24,14 @@ def test_rounds_line_up() -> None:
     assert [[cell.plain for cell in row] for row in table.rows] == [
         ["round 1", "10.0", "–"],
         ["round 2", "20.0", "–"],
-        ["the experiment itself", "30.0", "40.0"],
+        ["round 3", "30.0", "40.0"],
     ]
 
 
 def test_what_only_an_earlier_chain_has_comes_last() -> None:
     table = chains_table(result(rung("walk", 5.0, "rough"), rung("CAM", 30.0)))
     assert table is not None and [one.title for one in table.columns] == ["chain", "CAM", "walk"]
+    assert [row[0].plain for row in table.rows] == ["rough", "the experiment itself"]
 
 
 def test_one_chain_needs_no_table() -> None:

@@ -14,6 +14,8 @@ from tiny_classification import Noise, run, task
 from warm_processes import run_ranks
 
 from wsssbench.errors import UserError
+from wsssbench.models.classifier import build_classifier
+from wsssbench.progress import Silent
 from wsssbench.stages import classify
 
 PROGRAM = Path(__file__).with_name("tiny_classification.py")
@@ -64,7 +66,9 @@ class Trained(Exception):
     """In place of the training."""
 
 
-def test_what_imagenet_has_not_seen_learns_at_the_rate_of_new_layers(monkeypatch):
+def _rates(monkeypatch, network, inputs):
+    """The factors on the learning rate of each parameter of the classifier, by its name."""
+
     def record(task, data, schedule, context, multipliers, **more):
         raise Trained(task, multipliers)
 
@@ -73,7 +77,7 @@ def test_what_imagenet_has_not_seen_learns_at_the_rate_of_new_layers(monkeypatch
         "classifier": {
             "backbone": {"type": "EfficientNetLite0", "weights": None},
             "pooling": {"type": "GPP", "bins": (2, 4)},
-            "hidden": 8,
+            **network,
         },
         "transform": {"crop": 32},
         "schedule": {"batch_size": 2, "iterations": 1, "lr": 0.1, "new_layers_lr": 7.0},
@@ -88,19 +92,38 @@ def test_what_imagenet_has_not_seen_learns_at_the_rate_of_new_layers(monkeypatch
         labels=lambda split: np.ones((1, 2), np.float32),
         image_path=lambda id: Path(f"{id}.png"),
     )
-    context = SimpleNamespace(seed=0)
+    context = SimpleNamespace(seed=0, progress=Silent())
     with pytest.raises(Trained) as caught:
         classify.Classify().run(
-            SimpleNamespace(config=config, inputs={}, dataset=dataset, context=context)  # type: ignore[arg-type]
+            SimpleNamespace(  # type: ignore[arg-type]
+                config=config, inputs=inputs, dataset=dataset, context=context, name="classify"
+            )
         )
     task, multipliers = caught.value.args
-    factors = {
+    return {
         name: {factor for part, factor in multipliers.items() if part in name}
         for name, _ in task.named_parameters()
     }
+
+
+def test_what_imagenet_has_not_seen_learns_at_the_rate_of_new_layers(monkeypatch):
+    factors = _rates(monkeypatch, {"hidden": 8}, {})
     new = {name for name in factors if not name.startswith("classifier.backbone.")}
     assert {name.split(".")[1] for name in new} == {"hidden", "head", "pooling"}
     assert all(factors[name] == ({7.0} if name in new else set()) for name in factors)
+
+
+def test_of_a_classifier_that_starts_from_another_what_that_has_not_is_new(monkeypatch):
+    """Its head is trained already, so it learns as the backbone does."""
+    config = {
+        "backbone": {"type": "EfficientNetLite0", "weights": None},
+        "pooling": {"type": "GPP", "bins": (2, 4)},
+    }
+    start = SimpleNamespace(build=lambda: build_classifier(config, 2))
+    factors = _rates(monkeypatch, {"objectives": [{"type": "ReCAM"}]}, {classify.INIT: start})
+    assert {name for name, found in factors.items() if found} == {
+        "classifier.objectives.0.head.weight"
+    }
 
 
 def _records(directory: Path) -> list[dict[str, float]]:

@@ -37,7 +37,14 @@ from wsssbench.interfaces import Artefact, RunContext
 from wsssbench.parallel.jobs import single_thread, worker_pool
 from wsssbench.plugin_files import is_plugin_file
 from wsssbench.progress import Silent
-from wsssbench.registry import Component, Parameter, Registries, artefact_classes, check_value
+from wsssbench.registry import (
+    Component,
+    Parameter,
+    Registries,
+    artefact_classes,
+    check_value,
+    takes_none,
+)
 from wsssbench.stages.handles import files_of
 
 T = TypeVar("T")
@@ -228,6 +235,9 @@ class Subject:
         def make() -> dict[str, Any]:
             samples: dict[str, Any] = {}
             for name, parameter in self.registry.parameters(self.name).items():
+                # CAMs are inferred of photos of all sizes, of which no stage has made anything.
+                if self.component.kind == "cam" and takes_none(parameter.annotation):
+                    continue
                 for artefact in artefact_classes(parameter.annotation)[:1]:
                     sample = sample_artefact(artefact, self.rig.new_directory())
                     sample = self._left_by_a_stage(artefact) if sample is None else sample

@@ -35,7 +35,7 @@ def normalise(maps: Tensor) -> Tensor:
 
 
 def normalise_range(maps: Tensor) -> Tensor:
-    """SEAM's normalisation (CVPR 2020): r = ReLU(f), then ReLU(r - min r - e) / (max r - min r + e), e = 1e-5.
+    """The normalisation of SEAM (CVPR 2020): r = ReLU(f), then ReLU(r - min r - e) / (max r - min r + e), e = 1e-5.
 
     Unlike `normalise`, the weakest place of a map is 0: a map that is high everywhere keeps its contrast. A constant
     map, and one that is positive nowhere, is 0. The gradient flows through the minimum and the maximum, too.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from wsssbench.results.formatting import MISSING, number
 from wsssbench.results.run import Evaluation, RunResult
 from wsssbench.results.table import Column, Table, TableCell
@@ -10,7 +13,7 @@ from wsssbench.results.table import Column, Table, TableCell
 def chains_table(result: RunResult) -> Table | None:
     """Return the mIoU of every rung of every chain of a run, in per cent; None if the run is one chain.
 
-    The experiment itself is the last line: its rungs, in their order, are the first columns.
+    The experiment itself, its last round, is the last line: its rungs, in their order, are the first columns.
     """
     chains = dict.fromkeys(one.chain for one in result.evaluations)
     if len(chains) < 2:
@@ -20,12 +23,18 @@ def chains_table(result: RunResult) -> Table | None:
         lines[one.chain].setdefault(_rung(one), one)
     rungs = dict.fromkeys(rung for line in reversed(lines.values()) for rung in line)
     rows = [
-        [TableCell(chain or "the experiment itself"), *(_cell(line.get(rung)) for rung in rungs)]
+        [TableCell(chain or _own(lines)), *(_cell(line.get(rung)) for rung in rungs)]
         for chain, line in lines.items()
     ]
     columns = [Column("chain", number=False), *map(Column, rungs)]
     notes = ["mIoU in per cent, by the threshold of the ladder; what two chains share stands once"]
     return Table(f"{result.name}, by chain", columns, rows, notes)
+
+
+def _own(chains: Iterable[str]) -> str:
+    """Return what the experiment itself is called: the round behind the others, if there are rounds."""
+    rounds = [int(name.split()[1]) for name in chains if re.fullmatch(r"round \d+", name)]
+    return f"round {max(rounds) + 1}" if rounds else "the experiment itself"
 
 
 def _is_last(chain: str) -> bool:

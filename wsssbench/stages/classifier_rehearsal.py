@@ -48,7 +48,7 @@ class TinyBatches:
 
     def __init__(self, work: StageWork, count: int) -> None:
         self.work, self.count = work, count
-        configs = [one for one in work.config["augment"] if not _artefacts(one)]
+        configs = [one for one in work.config["augment"] if not artefacts_of(one)]
         registry = load().registries.augmentation
         self.augment = [registry.build(one, where="classifier.augment") for one in configs]
         lost = [role for role, made in work.inputs.items() if made is None and "augment." in role]
@@ -69,7 +69,7 @@ class TinyBatches:
         """Real ids and labels for objectives that read what a stage has made of these; else one class each."""
         config, dataset = self.work.config, self.work.dataset
         given = [one for key in LISTS for one in config["classifier"][key]]
-        read = [artefact for one in given for artefact in _artefacts(one)]
+        read = [artefact for one in given for artefact in artefacts_of(one)]
         if any(not isinstance(artefact, TrainedClassifier) for artefact in read):
             return list(islice(cycle(photos_of(dataset, (config["split"],))), self.count))
         labels = torch.eye(self.count, len(dataset.classes)).numpy()
@@ -110,10 +110,10 @@ def _cut(side: int) -> TrainTransform:
     return TrainTransform(crop=side, flip=False, jitter_probability=0)
 
 
-def _artefacts(value: Any) -> list[Artefact]:
+def artefacts_of(value: Any) -> list[Artefact]:
     """Return the artefacts in a config."""
     if isinstance(value, Mapping):
-        return [artefact for item in value.values() for artefact in _artefacts(item)]
+        return [artefact for item in value.values() for artefact in artefacts_of(item)]
     if isinstance(value, (list, tuple)):
-        return [artefact for item in value for artefact in _artefacts(item)]
+        return [artefact for item in value for artefact in artefacts_of(item)]
     return [value] if isinstance(value, Artefact) else []

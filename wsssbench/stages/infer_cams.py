@@ -32,6 +32,7 @@ from wsssbench.plugins import load
 from wsssbench.progress import Progress
 from wsssbench.registry import Registries
 from wsssbench.stages import classify
+from wsssbench.stages.classifier_rehearsal import artefacts_of
 from wsssbench.stages.handles import CamFiles, ScoreFiles, files_of, photos_of
 from wsssbench.stages.stage import (
     IMPORTED_LABELS,
@@ -165,8 +166,9 @@ class InferCams(CamStage):
         load().registries.cam.build(node.config["cam"], dataset.classes, where=self.section)
 
     def rehearse(self, work: StageWork, pretrained: bool) -> None:
-        """Infer the CAMs of a tiny image, if there is a classifier."""
-        if work.inputs.get("classifier") is None:
+        """Infer the CAMs of a tiny image, if there is a classifier, and nothing is read that is there of real ones."""
+        read = [one for one in artefacts_of(work.config) if not isinstance(one, TrainedClassifier)]
+        if read or work.inputs.get("classifier") is None:
             return
         classifier = work.inputs["classifier"].build().to(work.context.device).eval()
         stride = classifier.backbone.strides[-1]

@@ -32,6 +32,42 @@ def register(registries: Registries) -> None:
         summary="a second head has to tell sub-categories apart",
         reference="SC-CAM: Chang et al., CVPR 2020",
     )
+    registries.stage.add(
+        "InstanceBank",
+        "wsssbench_baselines.methods.cda:InstanceBank",
+        summary="objects cut out of photos whose label maps show one class",
+        reference="CDA: Su et al., ICCV 2021",
+    )
+    registries.augmentation.add(
+        "ContextDecoupling",
+        "wsssbench_baselines.methods.cda:ContextDecoupling",
+        summary="each photo again, with an object pasted of a class that it does not have",
+        reference="CDA: Su et al., ICCV 2021",
+    )
+    registries.labelling.add(
+        "MinedRegions",
+        "wsssbench_baselines.methods.ae_psl:MinedRegions",
+        summary="the most active regions, beside those of earlier rounds",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.labelling.add(
+        "MinedOrBackground",
+        "wsssbench_baselines.methods.ae_psl:MinedOrBackground",
+        summary="mined regions, background where a CAM is low, and the rest ignored",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.augmentation.add(
+        "EraseRegions",
+        "wsssbench_baselines.methods.ae_psl:EraseRegions",
+        summary="photos without the regions that earlier rounds have mined",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
+    registries.cam.add(
+        "ErasedCAM",
+        "wsssbench_baselines.methods.ae_psl:ErasedCAM",
+        summary="multi-scale CAMs of photos without the regions that earlier rounds have mined",
+        reference="AE-PSL: Wei et al., CVPR 2017",
+    )
     registries.labelling.add(
         "PPMG",
         "wsssbench_baselines.labellings.ppmg:PPMG",
@@ -61,6 +97,18 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.objectives.recam:ReCAM",
         summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
         reference="Chen et al., CVPR 2022",
+    )
+    registries.objective.add(
+        "PuzzleCAM",
+        "wsssbench_baselines.objectives.puzzle:PuzzleCAM",
+        summary="the maps of an image's tiles, put together, have to be the maps of the image",
+        reference="Jo & Yu, ICIP 2021",
+    )
+    registries.erasing.add(
+        "GAIN",
+        "wsssbench_baselines.erasings.gain:GAIN",
+        summary="where a class's attention is erased, that class must not be found any more",
+        reference="Li et al., CVPR 2018",
     )
     registries.refinement.add(
         "PAMR",
@@ -103,4 +151,16 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.poolings.attention_pooling:AttentionPooling",
         summary="BES: places at which a channel of the features is active count more",
         reference="Chen et al., ECCV 2020",
+    )
+    registries.labelling.add(
+        "ConfidentSeeds",
+        "wsssbench_baselines.labellings.confident_seeds:ConfidentSeeds",
+        summary="labels on which CRFs with much and with little background agree, 255 elsewhere (IRN)",
+        reference="Ahn et al., CVPR 2019",
+    )
+    registries.refinement.add(
+        "IRNet",
+        "wsssbench_baselines.refinements.irnet:IRNet",
+        summary="learned edges between classes, and a random walk that stops at them; its semantic part",
+        reference="Ahn et al., CVPR 2019",
     )
