@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from golden import golden
 from tiny_classifier import K, TinyBackbone, batch, recorder
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,15 +15,13 @@ from wsssbench_baselines.objectives.puzzle import PuzzleCAM, cut, put_together
 
 from wsssbench.interfaces import Backbone, Batch, Classifier, Output
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
 def case(name: str, seed: int) -> tuple[dict[str, Tensor], Any]:
-    """Arrays, by their names without `in.` and `out.`, and parameters of a case of the released code."""
-    file = np.load(GOLDEN / f"puzzle-{name}-{seed}.npz")
-    arrays = {key.partition(".")[2]: torch.from_numpy(file[key]) for key in file if "." in key}
-    return arrays, json.loads(str(file["parameters"]))
+    """Inputs and outputs together, as tensors, and parameters of a case of the released code."""
+    given, wanted, parameters = golden(f"puzzle-{name}-{seed}")
+    return {k: torch.from_numpy(v) for k, v in (given | wanted).items()}, parameters
 
 
 @SEEDS
