@@ -188,6 +188,7 @@ BROKEN = [
     ("segmenter", "Overwrites", "keeps predictions", "writes PNGs again"),
     ("segmenter", "NeedsTruth", "images without masks", "predict() of 1 image"),
     ("stage", "MakesText", "declares", "its `makes` is 'cams'"),
+    ("stage", "UnknownField", "declares", "Powers, which it makes, has the field base"),
     ("stage", "OtherSplit", "declares", "its `splits` are ('training',)"),
     ("stage", "NeedsClass", "runs", "run() on 4 photos, one of them without a class raised"),
     ("stage", "ReturnsArray", "runs", "as JSON raised TypeError"),
