@@ -65,6 +65,27 @@ def batch_of_one(subject: Subject) -> None:
     )
 
 
+def every_stage(subject: Subject) -> None:
+    """`stage_features` end with the maps of forward(), and are as `stage_channels` and `stage_strides` say."""
+    backbone, images = subject.shared().eval(), make_images(1, 33, 43)
+    with torch.no_grad(), attempt("stage_features()", "by default it returns what forward() does"):
+        maps, last = backbone.stage_features(images), _features(backbone, images)
+    declared = zip(backbone.stage_channels, backbone.stage_strides, strict=True)
+    expected: list[tuple[int, ...]] = [(1, c, -(-33 // s), -(-43 // s)) for c, s in declared]
+    shapes: list[tuple[int, ...]] = [tuple(one.shape) for one in maps]
+    need(
+        shapes == expected,
+        f"of images (N, 3, 33, 43) stage_features() are {_listed(shapes)}",
+        f"by stage_channels and stage_strides they have to be {_listed(expected)}, sizes rounded up",
+    )
+    need(
+        len(maps) >= len(last)
+        and all(torch.equal(a, b) for a, b in zip(maps[-len(last) :], last, strict=True)),
+        "the last of stage_features() are not the maps of forward()",
+        "they are the same network's",
+    )
+
+
 def gradients(subject: Subject) -> None:
     """In training, finite gradients reach every parameter that is not frozen."""
     backbone = subject.build().train()
@@ -130,6 +151,7 @@ CHECKS = (
     shapes,
     odd_sizes,
     batch_of_one,
+    every_stage,
     gradients,
     deterministic,
     inputs_unchanged,
