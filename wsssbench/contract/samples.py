@@ -70,6 +70,7 @@ _TRAINED: dict[str, Any] = {
 QUICK: dict[str, dict[str, Any]] = {
     "dataset": {"train_images": 8, "val_images": 4},
     "backbone": {"weights": None, "pretrained": False},
+    "erasing": {"width": 8},  # of hidden layers
     "refinement": _TRAINED,
     "segmenter": _TRAINED,
 }
