@@ -216,7 +216,7 @@ def cam_of(photo: Photo) -> Cam:
 class SampleClassifier(TrainedClassifier):
     """A classifier as `make_classifier` makes it."""
 
-    def build(self) -> Classifier:
+    def build(self, trained: bool = True) -> Classifier:
         return make_classifier(Attention())
 
     def frozen(self) -> Callable[[Tensor], Output]:

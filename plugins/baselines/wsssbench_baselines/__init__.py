@@ -116,3 +116,9 @@ def register(registries: Registries) -> None:
         summary="erased features, with the background's sign turned and no class in the rest; without saliency",
         reference="Hou et al., NeurIPS 2018",
     )
+    registries.erasing.add(
+        "NOC",
+        "wsssbench_baselines.erasings.noc:NOC",
+        summary="as OCCSE, with a guide that learns to find the class in what is left (P-NOC with Puzzle-CAM)",
+        reference="David et al., 2023",
+    )
