@@ -15,6 +15,7 @@ from wsssbench.contract.modules import (
     need_equal,
     need_finite,
     need_gradients,
+    need_new_layers,
     need_repeatable,
     need_unchanged,
 )
@@ -65,6 +66,27 @@ def batch_of_one(subject: Subject) -> None:
     )
 
 
+def every_stage(subject: Subject) -> None:
+    """`stage_features` end with the maps of forward(), and are as `stage_channels` and `stage_strides` say."""
+    backbone, images = subject.shared().eval(), make_images(1, 33, 43)
+    with torch.no_grad(), attempt("stage_features()", "by default it returns what forward() does"):
+        maps, last = backbone.stage_features(images), _features(backbone, images)
+    declared = zip(backbone.stage_channels, backbone.stage_strides, strict=True)
+    expected: list[tuple[int, ...]] = [(1, c, -(-33 // s), -(-43 // s)) for c, s in declared]
+    shapes: list[tuple[int, ...]] = [tuple(one.shape) for one in maps]
+    need(
+        shapes == expected,
+        f"of images (N, 3, 33, 43) stage_features() are {_listed(shapes)}",
+        f"by stage_channels and stage_strides they have to be {_listed(expected)}, sizes rounded up",
+    )
+    need(
+        len(maps) >= len(last)
+        and all(torch.equal(a, b) for a, b in zip(maps[-len(last) :], last, strict=True)),
+        "the last of stage_features() are not the maps of forward()",
+        "they are the same network's",
+    )
+
+
 def gradients(subject: Subject) -> None:
     """In training, finite gradients reach every parameter that is not frozen."""
     backbone = subject.build().train()
@@ -100,19 +122,7 @@ def half_precision(subject: Subject) -> None:
 
 def new_layers(subject: Subject) -> None:
     """`new_layers` is a tuple of the first parts of names, each of parameters that are trained."""
-    declared = subject.shared().new_layers
-    need(
-        isinstance(declared, tuple) and all(isinstance(path, str) for path in declared),
-        f"new_layers={declared!r}",
-        "it has to be a tuple of texts, empty if every layer has pretrained weights",
-    )
-    trained = [f"{n}." for n, p in subject.shared().named_parameters() if p.requires_grad]
-    for path in declared:
-        need(
-            any(name.startswith(f"{path}.") for name in trained),
-            f"new_layers has '{path}', but no parameter that is trained is called so",
-            "it names what learns at the rate of new layers",
-        )
+    need_new_layers(subject.shared(), subject.shared().new_layers)
 
 
 def state(subject: Subject) -> None:
@@ -130,6 +140,7 @@ CHECKS = (
     shapes,
     odd_sizes,
     batch_of_one,
+    every_stage,
     gradients,
     deterministic,
     inputs_unchanged,

@@ -161,12 +161,12 @@ def as_scores(cam: Cam) -> Scores:
 
 
 def write_fit_items(directory: Path, scores: bool = False) -> list[FitItem]:
-    """Four images of different sizes with their files of CAMs, or of `scores`; the last has no class."""
+    """The images of `write_photos` with their files of CAMs, or of `scores`; the last has no class."""
     items = []
-    for seed, (height, width) in enumerate([(48, 64), (65, 50), (64, 64), (49, 51)]):
+    for seed, ((height, width), classes) in enumerate(_PHOTOS):
         item = FitItem(f"image_{seed}", directory / f"{seed}.png", directory / f"{seed}.npz")
         Image.fromarray(make_photo(seed, height, width)[0]).save(item.image)
-        cam = make_cam(seed, height, width, (2, 4) if seed < 3 else ())
+        cam = make_cam(seed, height, width, classes)
         if scores:
             write_scores(item.given, as_scores(cam))
         else:

@@ -85,6 +85,24 @@ class Backbone(nn.Module, ABC):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return feature maps (N, C_i, h_i, w_i) of `images` (N, 3, H, W), h_i = ceil(H / stride_i), coarse last."""
 
+    @property
+    def stage_channels(self) -> tuple[int, ...]:
+        """Channels of each map of `stage_features`; by default `channels`."""
+        return self.channels
+
+    @property
+    def stage_strides(self) -> tuple[int, ...]:
+        """Stride of each map of `stage_features` w.r.t. the image; by default `strides`."""
+        return self.strides
+
+    def stage_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the map of every stage, the stem's first, and those of `forward` last; by default these alone.
+
+        For methods that read edges and texture, which the coarser maps have lost. Shapes are as in `forward`.
+        """
+        features: tuple[Tensor, ...] = self(images)
+        return features
+
 
 class Classifier(nn.Module):
     """A multi-label classifier. Its class maps f are the result of the last convolution.

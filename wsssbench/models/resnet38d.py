@@ -58,6 +58,8 @@ class ResNet38d(Backbone):
 
     channels = (256, 512, 1024, 4096)
     strides = (4, 8, 8, 8)
+    stage_channels = (64, 128, *channels)
+    stage_strides = (1, 2, *strides)
 
     def __init__(
         self,
@@ -108,12 +110,16 @@ class ResNet38d(Backbone):
             self.add_module(f"{name}_{i}", _Unit(out, inner, out, 1, (dilation, dilation)))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.stage_features(images)[2:]
+
+    def stage_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return what units b2 and b3 read after their first ReLU, and the maps of `forward`."""
         x = self.conv1a(images)
         features = []
         for name in (name for stage in _STAGES[1:-1] for name in stage):
             unit = cast(_PreActivated, self.get_submodule(name))
             activated = unit.activate(x)
-            if name in ("b4", "b5", "b6"):
+            if name in ("b2", "b3", "b4", "b5", "b6"):
                 features.append(activated)
             x = unit.from_activated(activated, x)
         features.append(F.relu(self.bn7(self.b7(x))))

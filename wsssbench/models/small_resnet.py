@@ -54,19 +54,34 @@ class SmallResNet(Backbone):
         self.groups = nn.ModuleList(groups)
         self.channels = tuple(channels[1:])
         self.strides = tuple(strides[1:])
+        self._stage_channels = (width, *channels)
+        self._stage_strides = (2, *strides)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         self.to(memory_format=torch.channels_last)
 
+    @property
+    def stage_channels(self) -> tuple[int, ...]:
+        return self._stage_channels
+
+    @property
+    def stage_strides(self) -> tuple[int, ...]:
+        return self._stage_strides
+
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        x = self.stem(images.contiguous(memory_format=torch.channels_last))
-        features = []
-        for group in self.groups:
-            x = group(x)
-            features.append(x)
         # Poolings and erasing methods may count on the usual format, e.g. call `view`.
-        return tuple(feature.contiguous() for feature in features[1:])
+        return tuple(feature.contiguous() for feature in self._features(images)[2:])
+
+    def stage_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the maps of the stem and of the four groups."""
+        return tuple(feature.contiguous() for feature in self._features(images))
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        features = [self.stem(images.contiguous(memory_format=torch.channels_last))]
+        for group in self.groups:
+            features.append(group(features[-1]))
+        return features
 
 
 class _Block(nn.Module):

@@ -46,31 +46,43 @@ class StagedBackbone(Backbone):
 
     def _probe(self, output_stride: int) -> None:
         """Find channels and strides, and make sure that maps are ceil(size / stride) large."""
-        first = len(self.stages)
         modes = [(part, part.training) for part in self.modules()]
         self.eval()
-        x = torch.zeros(1, 3, *_PROBE)
-        taps: list[tuple[int, int]] = []  # channels, stride
+        self._pooled_stem = False
         with torch.no_grad():
-            for i, stage in enumerate(self.stages):
-                x = stage(x)
-                stride = _matching_stride(x, output_stride)
-                if stride >= _FINEST:
-                    first = min(first, i)
-                    taps.append((x.shape[1], stride))
+            probe = torch.zeros(1, 3, *_PROBE)
+            strides = [_matching_stride(x, output_stride) for x in self.stage_features(probe)]
+            self._first_tap = sum(stride < _FINEST for stride in strides)
+            self._pooled_stem = self._first_tap > 0 and _begins_with_pooling(self.stages[1:])
+            maps = self.stage_features(probe)
         for part, mode in modes:
             part.training = mode
-        self._first_tap = first
-        self.channels = tuple(channels for channels, _ in taps)
-        self.strides = tuple(stride for _, stride in taps)
+        self._stage_channels = tuple(x.shape[1] for x in maps)
+        self._stage_strides = tuple(_matching_stride(x, output_stride) for x in maps)
+        self.channels = self._stage_channels[self._first_tap :]
+        self.strides = self._stage_strides[self._first_tap :]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.stage_features(images)[self._first_tap :]
+
+    @property
+    def stage_channels(self) -> tuple[int, ...]:
+        return self._stage_channels
+
+    @property
+    def stage_strides(self) -> tuple[int, ...]:
+        return self._stage_strides
+
+    def stage_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the map of every stage; that of the stem is taken behind the pooling that follows it, if one does."""
         x = images
-        features = []
+        features: list[Tensor] = []
         for i, stage in enumerate(self.stages):
+            if i == 1 and self._pooled_stem:
+                x = features[0] = stage[0](x)  # type: ignore[index]
+                stage = stage[1:]  # type: ignore[index]
             x = stage(x)
-            if i >= self._first_tap:
-                features.append(x)
+            features.append(x)
         return tuple(features)
 
     def train(self, mode: bool = True) -> StagedBackbone:
@@ -78,6 +90,11 @@ class StagedBackbone(Backbone):
         super().train(mode)
         keep_frozen_in_eval(self)
         return self
+
+
+def _begins_with_pooling(stages: nn.ModuleList) -> bool:
+    first = next(iter(stages), None)
+    return isinstance(first, nn.Sequential) and isinstance(first[0], (nn.MaxPool2d, nn.AvgPool2d))
 
 
 def _matching_stride(x: Tensor, output_stride: int) -> int:

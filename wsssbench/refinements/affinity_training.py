@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,13 @@ from wsssbench.ops.crf import CrfParameters, dense_crf
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
 from wsssbench.refinements.score_maps import Background, start_scores
+from wsssbench.training.rehearsal import (
+    images_per_step,
+    on_tiny_images,
+    tiny_photo,
+    training_step,
+)
+from wsssbench.training.schedule import Schedule
 from wsssbench.training.task import TrainingTask
 
 
@@ -83,16 +91,20 @@ class LabelMaker(ImageJob[LabelItem]):
 
 
 def make_labels(
-    items: Sequence[FitItem], maker: LabelMaker, directory: Path, context: RunContext
+    items: Sequence[FitItem],
+    maker: ImageJob[LabelItem],
+    directory: Path,
+    context: RunContext,
+    title: str = "affinity labels",
 ) -> list[Path]:
-    """Write the affinity labels of all `items` that are not there and whole; shared among ranks.
+    """Write the labels of all `items` that are not there and whole; shared among ranks.
 
     Returns:
         One PNG per item, in their order.
     """
     directory.mkdir(parents=True, exist_ok=True)
     jobs = [LabelItem(item.image, item.given, directory / f"{item.id}.png") for item in items]
-    run_images(maker, jobs, context, "affinity labels")
+    run_images(maker, jobs, context, title)
     ranks.barrier()
     return [job.target for job in jobs]
 
@@ -173,16 +185,23 @@ class AffinityTask(TrainingTask):
     Args:
         network: (N, 3, H, W) -> (N, C, h, w) on the labels' grid.
         offsets: of the pairs, as of `ops.affinity.pair_offsets`.
+        affinities: what the network returns, and the offsets -> affinities (N, P, h, w) in [0, 1].
     """
 
-    def __init__(self, network: nn.Module, offsets: Sequence[Offset]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        offsets: Sequence[Offset],
+        affinities: Callable[[Tensor, Sequence[Offset]], Tensor] = pair_affinities,
+    ) -> None:
         super().__init__()
         self.network = network
         self.offsets = tuple(offsets)
+        self.affinities = affinities
 
     def forward(self, batch: Mapping[str, Any], progress: float) -> Losses:
         """`batch`: images (N, 3, H, W), labels (N, h, w) uint8."""
-        affinities = pair_affinities(self.network(batch["images"]), self.offsets)
+        affinities = self.affinities(self.network(batch["images"]), self.offsets)
         targets = pair_targets(batch["labels"], self.offsets)
         background, same, different = (
             term * share
@@ -193,6 +212,37 @@ class AffinityTask(TrainingTask):
         return Losses(
             {"loss_background": background, "loss_same": same, "loss_different": different}
         )
+
+
+def rehearse_pairs(
+    task: AffinityTask,
+    schedule: Schedule,
+    *,
+    crop: int,
+    stride: int,
+    coarsest: int,
+    device: str,
+    where: str,
+) -> None:
+    """Do one training step of `task` on tiny images with random labels of `stride`.
+
+    Args:
+        crop: side of the training crops, on which it is tried if it fails on tiny ones.
+        coarsest: stride of the network.
+        where: what the schedule is called in messages.
+
+    Raises:
+        Exception: whatever stops the step.
+    """
+    images = images_per_step(schedule, device, where)
+
+    def attempt(side: int) -> None:
+        pixels = torch.from_numpy(np.stack([normalise(tiny_photo(side))] * images))
+        cells = torch.randint(0, 3, (images, *[-(-side // stride)] * 2))
+        batch = {"images": pixels, "labels": cells.to(torch.uint8)}
+        training_step(task, batch, schedule, device)
+
+    on_tiny_images(attempt, crop, math.lcm(stride, coarsest))
 
 
 def _shares_of_pairs(targets: Sequence[Tensor]) -> Tensor:

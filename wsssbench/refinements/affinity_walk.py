@@ -38,17 +38,13 @@ from wsssbench.refinements.affinity_training import (
     AffinityTask,
     LabelMaker,
     make_labels,
+    rehearse_pairs,
 )
 from wsssbench.refinements.dense_crf import find_preset
 from wsssbench.refinements.score_maps import start_scores
 from wsssbench.training.checkpoints import load_weights
 from wsssbench.training.engine import seed_everything, train
-from wsssbench.training.rehearsal import (
-    images_per_step,
-    on_tiny_images,
-    tiny_photo,
-    training_step,
-)
+from wsssbench.training.rehearsal import tiny_photo
 from wsssbench.training.schedule import Schedule, precision_of
 from wsssbench.training.transforms import Side
 
@@ -179,19 +175,17 @@ class AffinityWalk(Refinement):
 
     def rehearse(self, context: RunContext, pretrained: bool) -> None:
         """Do one training step on random labels, and a walk."""
-        where = "AffinityWalk: schedule"
-        images = images_per_step(self.schedule, context.device, where)
         network = self._build(pretrained)
+        rehearse_pairs(
+            AffinityTask(network, self.offsets),
+            self.schedule,
+            crop=self.crop,
+            stride=self.stride,
+            coarsest=network.backbone.strides[-1],
+            device=context.device,
+            where="AffinityWalk: schedule",
+        )
         stride = math.lcm(self.stride, network.backbone.strides[-1])
-
-        def attempt(side: int) -> None:
-            pixels = torch.from_numpy(np.stack([normalise(tiny_photo(side))] * images))
-            cells = torch.randint(0, 3, (images, *[-(-side // self.stride)] * 2))
-            batch = {"images": pixels, "labels": cells.to(torch.uint8)}
-            task = AffinityTask(network, self.offsets)
-            training_step(task, batch, self.schedule, context.device)
-
-        on_tiny_images(attempt, self.crop, stride)
         side = 4 * stride
         cam = Cam(np.ones(1, np.uint8), np.full((1, side, side), 0.5, np.float32), (side, side))
         self._device, self._network = context.device, network.eval()

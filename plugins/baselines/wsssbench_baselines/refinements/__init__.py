@@ -1,0 +1,1 @@
+"""Published refinements of CAMs, one file each."""
