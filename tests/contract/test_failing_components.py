@@ -78,6 +78,7 @@ BROKEN = [
     ("erasing", "NamelessRefusal", "poolings", "raised the error 'no attention'"),
     ("erasing", "NeedsAttention", "poolings", "AttributeError: 'NoneType'"),
     ("erasing", "NeverActs", "poolings", "it has no loss at progress 0, 0.5 or"),
+    ("erasing", "UnknownNewLayer", "new layers", "has 'fcator', but no parameter"),
     ("erasing", "BareDict", "poolings", "losses() returns dict"),
     ("erasing", "VectorLoss", "losses", "the loss 'energy' is torch.float32 of shape (3,)"),
     ("erasing", "VectorLog", "losses", "the logged 'all' is torch.float32 of shape (3,)"),
