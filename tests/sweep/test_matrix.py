@@ -9,6 +9,7 @@ import pytest
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides
+from wsssbench.plugins import load
 from wsssbench.sweep.matrix import parse_grid, read_matrix, split_values
 
 REPOSITORY = Path(__file__).parents[2]
@@ -155,6 +156,19 @@ def test_the_matrix_of_the_regimes_fits_both(base: str) -> None:
         assert resolved["data"] == data
         assert resolved["evaluate"]["selection"] == "heldout"
         assert resolved["classifier"]["backbone"]["type"] == "SmallResNet"
+
+
+def test_the_matrix_of_poolings_has_every_one_of_ours() -> None:
+    matrix = read_matrix(REPOSITORY / "configs" / "ablations" / "poolings_part.py")
+    resolved = [resolve(apply_overrides(read_config(matrix.base), r.set)) for r in matrix.rows]
+    ours = {
+        name
+        for name, component in load().registries.pooling.components.items()
+        if component.plugin in ("aeft", "baselines")
+    }
+    assert {one["classifier"]["pooling"]["type"] for one in resolved} == ours
+    for one in resolved:
+        assert one["evaluate"]["selection"] == "heldout" and one["refine"]["pamr"]["alpha"] == 1.2
 
 
 def test_the_tables_hold_the_papers_numbers() -> None:
