@@ -2,11 +2,10 @@
 
 Values without a remark: https://github.com/jiwoon-ahn/psa (train_cls.py, infer_cls.py, train_aff.py, infer_aff.py and
 its README), which many methods start from; [T] this toolkit's choice. AffinityNet starts from ImageNet here, and from
-the lineage's published classifier of VOC there (res38_cls.pth: --set refine.rw.backbone.weights=FILE). The network is
-what later methods compare on, DeepLab-v2 on ResNet-101; PSA's own is on ResNet38.
+the lineage's published classifier of VOC there (res38_cls.pth: --set refine.rw.backbone.weights=FILE). The segmentation
+network is another file's: _base_/segmenters/.
 """
 
-_base_ = ["segmenters/deeplabv2_resnet101.py"]
 classifier = dict(
     backbone=dict(
         type="ResNet38d",
@@ -74,8 +73,4 @@ smoke = {
     "refine.rw.backbone.frozen_norm": False,
     "refine.rw.crop": 96,
     "refine.rw.schedule.batch_size": 2,
-    "segmenter.backbone.pretrained": False,
-    "segmenter.backbone.frozen_norm": False,
-    "segmenter.crop": 96,
-    "segmenter.schedule.batch_size": 4,
 }

@@ -6,7 +6,7 @@ give round 1 that method, before=dict(round1=dict(classifier=dict(...))), or hav
 before=dict(seam=dict(...)), rounds=1 and bank="seam.bank".
 """
 
-_base_ = ["../_base_/voc12.py", "../_base_/psa_resnet38d.py"]
+_base_ = ["../_base_/voc12.py", "../_base_/psa_deeplabv2.py"]
 name = "cda_voc"
 rounds = 2  # [C]
 # [C] of train, which is 1,464 images

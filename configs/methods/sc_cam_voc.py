@@ -5,7 +5,7 @@ The released code trains for 61 epochs of a poly schedule each time, but takes t
 them: decay_batch_size stretches the decay accordingly. Its DeepLab starts from MS-COCO.
 """
 
-_base_ = ["../_base_/voc12.py", "../_base_/psa_resnet38d.py"]
+_base_ = ["../_base_/voc12.py", "../_base_/psa_deeplabv2.py"]
 name = "sc_cam_voc"
 rounds = 4  # [C]
 stages = dict(clusters=dict(type="ClusterFeatures", classifier="classify", k=10))  # [C]

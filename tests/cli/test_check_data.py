@@ -147,7 +147,13 @@ def test_mistakes_are_one_sentence(config: Path, tmp_path: Path) -> None:
 
 def test_what_each_split_is_for() -> None:
     splits = {"train": "aug", "evaluate": "train", "val": "val", "test": "test", "heldout": ""}
-    config = {"splits": splits, "segmenter": {"type": "DeepLab"}, "import_cams": None, "stages": {}}
+    config: dict[str, Any] = {
+        "splits": splits,
+        "cam": {"type": "MultiScaleCAM"},
+        "segmenter": {"type": "DeepLab"},
+        "import_cams": None,
+        "stages": {},
+    }
     assert texts(config) == {
         "aug": ["trains"],
         "train": ["scores pseudo-labels"],

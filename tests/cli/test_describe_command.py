@@ -80,8 +80,11 @@ def component_in(config: dict[str, Any], kind: str) -> Any:
         return config["refine"]["mine"]
     if kind == "loss":
         return config["segmenter"]["loss"]
-    slot = config["classifier"][kind]
-    return slot[0] if kind == "erasing" else slot
+    if kind == "stage":
+        return config["stages"]["mine"]
+    lists = {"erasing": "erasing", "objective": "objectives", "augmentation": "augment"}
+    section = config["classifier"]
+    return section[lists[kind]][0] if kind in lists else section[kind]
 
 
 SECTIONED = '''

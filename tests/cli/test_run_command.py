@@ -15,6 +15,7 @@ from in_process import call, refused
 from mini_devkit import experiment_on, make_devkit, write_config
 from PIL import Image
 
+from wsssbench.datasets import check as data_check
 from wsssbench.experiment import plan as planning
 from wsssbench.experiment import run as pipeline
 from wsssbench.files import atomic
@@ -168,7 +169,9 @@ def test_class_lists_of_another_length(run: Callable[..., str], root: Path) -> N
 def test_masks_are_looked_through_once(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only before a training: what is planned beside a trained classifier starts at once."""
     looked: list[str] = []
-    monkeypatch.setattr(planning, "check_masks", lambda _, split, *more: looked.append(split) or [])
+    monkeypatch.setattr(
+        data_check, "check_masks", lambda _, split, *more: looked.append(split) or []
+    )
     monkeypatch.setattr(planning, "state_of", lambda entry, contents: ("reused", ""))
     arguments = ("run", config, "--dry-run", "--work-dir", config.parent / "work")
     assert call(*arguments).code == 0 and looked == []

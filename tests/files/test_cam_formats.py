@@ -104,7 +104,7 @@ def test_one_class_that_lost_its_axis(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("array", [np.array, torch.tensor, list])
 def test_the_families_on_top_of_irnet(tmp_path: Path, array: Any) -> None:
-    """The maps as PuzzleCAM (a key of the background, then class index + 1) and CLIP-ES (half precision) save them."""
+    """The maps as Puzzle-CAM (a key of the background, then class index + 1) and CLIP-ES (half precision) save them."""
     expected = irn_file(tmp_path / "x.npy", "arrays", "f2")
     maps = np.load(tmp_path / "x.npy", allow_pickle=True).item()["high_res"]
     puzzle = {"keys": array([0, 15, 1]), "cam": torch.zeros(2, 10, 13), "hr_cam": maps}
@@ -122,7 +122,7 @@ EMPTY = {
         "cam": torch.zeros(0, 3, 4),
         "high_res": np.zeros((0, 9, 9)),
     },
-    "PuzzleCAM": {"keys": np.array([0]), "hr_cam": np.zeros((0, *SIZE), np.float32)},
+    "Puzzle-CAM": {"keys": np.array([0]), "hr_cam": np.zeros((0, *SIZE), np.float32)},
     "CLIP-ES": {"keys": np.zeros(0, int), "attn_highres": np.zeros((0, *SIZE), np.float16)},
 }
 
@@ -251,7 +251,7 @@ ONES = np.ones((2, 3), np.float32)
             {"keys": np.array([0]), "cam": ONES, "high_res": ONES[None]},
             "the IRNet family.*format irn",
         ),
-        ({"keys": np.array([0, 1]), "hr_cam": ONES[None]}, "the PuzzleCAM family.*format irn"),
+        ({"keys": np.array([0, 1]), "hr_cam": ONES[None]}, "the Puzzle-CAM family.*format irn"),
     ],
 )
 def test_affinitynet_dicts_of_another_kind(tmp_path: Path, content: Any, sentence: str) -> None:
@@ -273,8 +273,8 @@ def irn(keys: Any, maps: Any, **more: Any) -> dict[str, Any]:
         ({"keys": np.array([0, 1]), "IS_CAM": np.stack([ONES] * 2)}, "SIPE.*format png"),
         ({"keys": np.array([0]), "maps": ONES[None]}, "its own keys are: keys, maps"),
         ({"keys": np.array([])}, "holds no class map"),
-        ({"keys": np.array([1, 2]), "hr_cam": np.stack([ONES] * 2)}, "not those of PuzzleCAM"),
-        ({"keys": np.array([0, 2]), "hr_cam": np.stack([ONES] * 2)}, "not those of PuzzleCAM"),
+        ({"keys": np.array([1, 2]), "hr_cam": np.stack([ONES] * 2)}, "not those of Puzzle-CAM"),
+        ({"keys": np.array([0, 2]), "hr_cam": np.stack([ONES] * 2)}, "not those of Puzzle-CAM"),
         ({"keys": np.array([0, 0]), "hr_cam": ONES[None]}, r"not in 0\.\.253"),
         (irn([0.5], ONES[None]), "keys are float64"),
         (irn([0, 1], ONES[None]), r"shape \(1, 2, 3\) for 2 classes"),

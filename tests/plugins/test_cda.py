@@ -99,6 +99,15 @@ def test_instances_are_no_larger_than_the_share_of_the_photo() -> None:
         assert (np.array(small.shape) <= np.maximum(1, 0.7 * size)).all()
 
 
+def test_photos_without_label_maps_are_refused(tmp_path: Path) -> None:
+    photos, context = write_photos(tmp_path), RunContext(tmp_path, "cpu", 0, 0, Silent())
+    stage = cda.InstanceBank(
+        CLASSES, labels=LabelFiles(tmp_path / "none"), photos=Photos(photos[:1])
+    )
+    with pytest.raises(UserError, match="no label maps of 'image_0': photos has to be a split"):
+        stage.run(photos, context)
+
+
 def test_instances_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     config = {"type": "ContextDecoupling", "bank": cda.Instances(tmp_path), "rescale": (1.0, 1.5)}
     with pytest.raises(UserError, match=r"rescale=\(1.0, 1.5\) has to be a range"):

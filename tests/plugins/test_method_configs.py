@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,17 @@ def test_without_the_method_the_plan_is_the_plain_one(method: str, tmp_path: Pat
     plain = hashes(plan_of(tmp_path, PLAIN[method]))
     without = plan_of(tmp_path, name, *WITHOUT[method], "rounds=1")
     assert hashes(without) == plain
+
+
+def test_the_methods_on_the_page_about_rounds_resolve(tmp_path: Path) -> None:
+    text = (CONFIGS.parent / "docs" / "rounds.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 4
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"block{number}.py"
+        path.write_text(f"_base_ = ['{CONFIGS}/gap_synthetic.py']\n{block}")
+        config = resolve(read_config(path))
+        assert config.get("before") or config["rounds"] > 1
 
 
 def voc(method: str) -> dict[str, Any]:

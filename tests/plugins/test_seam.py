@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from golden import golden
 from tiny_classifier import K, batch, recorder
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,18 +18,14 @@ from wsssbench.interfaces import Batch, Output
 from wsssbench.ops.cam import normalise_range
 from wsssbench.plugins import load
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
 def case(name: str, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor], Any]:
-    """Inputs, outputs and parameters of a case of the released code."""
-    file = np.load(GOLDEN / f"seam-{name}-{seed}.npz")
-    given, wanted = (
-        {key[len(side) :]: torch.from_numpy(file[key]) for key in file if key.startswith(side)}
-        for side in ("in.", "out.")
-    )
-    return given, wanted, json.loads(str(file["parameters"]))
+    """Inputs, outputs and parameters of a case of the released code, as tensors."""
+    given, wanted, parameters = golden(f"seam-{name}-{seed}")
+    given, wanted = ({k: torch.from_numpy(v) for k, v in one.items()} for one in (given, wanted))
+    return given, wanted, parameters
 
 
 def close(seen: Tensor | None, wanted: Tensor) -> None:
@@ -62,7 +56,7 @@ def test_hot_keeps_the_strongest_class(seed: int) -> None:
 def test_the_lowest_quarter(seed: int) -> None:
     given, wanted, _ = case("min-pooling", seed)
     v = given["v"].requires_grad_()
-    loss = least(v, given["labels"])
+    loss = least(v, given["labels"], tuple(v.shape[-2:]))
     close(loss, wanted["loss"])
     loss.backward()
     close(v.grad, wanted["grad_v"])
@@ -133,7 +127,7 @@ def test_pixel_correlation_is_the_released_one(seed: int) -> None:
     close(v, wanted["pcm"])
 
     size = given["image"].shape[-2:]
-    f, v = resized(maps, size), resized(v, size)
+    f, v = resized(maps, tuple(size)), resized(v, tuple(size))
     close(f, wanted["f"])
     close(v, wanted["v"])
     ((f * given["cotangent_f"]).sum() + (v * given["cotangent_v"]).sum()).backward()

@@ -1,4 +1,4 @@
-"""The configs of SEAM and ReCAM: what they share with the plain experiments, and a run of each."""
+"""The configs of SEAM, ReCAM and Puzzle-CAM: what they share with the plain experiments, and a run of each."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def test_recam_starts_from_the_plain_classifier(tmp_path: Path) -> None:
     assert none == plain
 
 
-def test_without_the_objective_seam_is_the_plain_experiment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["seam", "puzzle"])
+def test_without_the_objective_it_is_the_plain_experiment(name: str, tmp_path: Path) -> None:
     off = ("classifier.objectives=none", "cam.normalisation=max")
-    assert hashes(tmp_path, "methods/seam_synthetic", *off) == hashes(tmp_path, "gap_part")
+    assert hashes(tmp_path, f"methods/{name}_synthetic", *off) == hashes(tmp_path, "gap_part")
 
 
 def schedule(name: str, *path: str) -> dict[str, Any]:
@@ -49,18 +50,20 @@ def schedule(name: str, *path: str) -> dict[str, Any]:
 
 
 def test_the_published_schedules() -> None:
-    """Of the released code: train_SEAM.py; run_sample.py and train_recam.py."""
+    """Of the released code: train_SEAM.py; run_sample.py and train_recam.py; train_classification_with_puzzle.py."""
     seam = {"batch_size": 8, "epochs": 8, "lr": 0.01, "momentum": 5e-4, "new_layers_lr": 10}
     assert schedule("methods/seam_voc", "classifier", "schedule") == seam
     irn = {"batch_size": 16, "epochs": 5, "lr": 0.1, "momentum": 1e-4, "new_layers_lr": 10}
     fine = {**irn, "epochs": 4, "lr": 5e-5}
     assert schedule("methods/recam_voc", "classifier", "schedule") == fine
+    puzzle = {**irn, "batch_size": 32, "epochs": 15}
+    assert schedule("methods/puzzle_voc", "classifier", "schedule") == puzzle
     chain = resolve(read_config(CONFIGS / "methods/recam_voc.py"))["before"]["plain"]
     assert {**fine, **chain["classifier"]["schedule"]} == irn
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["seam_synthetic", "recam_synthetic"])
+@pytest.mark.parametrize("name", ["seam_synthetic", "recam_synthetic", "puzzle_synthetic"])
 def test_a_whole_run(name: str, tmp_path: Path) -> None:
     arguments = ("run", f"configs/methods/{name}.py", "--smoke", "--work-dir", tmp_path)
     outcome = call(*arguments)

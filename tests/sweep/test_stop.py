@@ -241,6 +241,7 @@ def _take_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
 
 
 def test_a_sweep_under_nohup_outlives_its_terminal(sweep: Sweep) -> None:

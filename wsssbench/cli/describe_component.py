@@ -14,7 +14,7 @@ import typer
 
 from wsssbench.cli import complete
 from wsssbench.cli.console import make_console
-from wsssbench.cli.docstrings import argument_texts, paragraphs, parse
+from wsssbench.cli.docstrings import argument_texts, as_written, paragraphs, parse
 from wsssbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _parts(component: Component, registries: Registries, width: int) -> Iterator
             yield paragraphs(f"{error}: {when}", width, "  ")
     for header, text in documentation.sections.items():
         if header not in _SHOWN:
-            yield f"\n{header.lower()}\n{textwrap.indent(text, '  ')}"
+            yield f"\n{header.lower()}\n{as_written(text, width, '  ')}"
     yield "\n" + _contract(component.kind, width)
     yield "\n" + _usage(component, parameters, registries, width)
 

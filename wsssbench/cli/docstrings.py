@@ -66,12 +66,12 @@ def argument_texts(cls: type) -> dict[str, str]:
 
 
 def paragraphs(text: str, width: int, indent: str = "") -> str:
-    """Return `text` filled to `width`, paragraph by paragraph; indented lines and lists stay as they are."""
+    """Return `text` filled to `width`, paragraph by paragraph; indented lines and lists keep their lines."""
     filled = []
     for paragraph in re.split(r"\n\s*\n", text):
         lines = paragraph.splitlines()
         if any(line.startswith((" ", "* ", "- ")) for line in lines):
-            filled.append(textwrap.indent(paragraph, indent))
+            filled.append(as_written(paragraph, width, indent))
         else:
             filled.append(
                 textwrap.fill(" ".join(lines), width, initial_indent=indent,
@@ -79,3 +79,22 @@ def paragraphs(text: str, width: int, indent: str = "") -> str:
                               break_on_hyphens=False)
             )  # fmt: skip
     return "\n\n".join(filled)
+
+
+def as_written(text: str, width: int, indent: str = "") -> str:
+    """Return `text` with its own lines, of which those that are wider than `width` are broken."""
+    lines = []
+    for line in text.splitlines():
+        inner = line.lstrip()
+        start = indent + " " * (len(line) - len(inner))
+        hanging = start + "  " * inner.startswith(("* ", "- "))
+        short = len(start + inner) <= width
+        lines.append(
+            start + inner
+            if short
+            else textwrap.fill(
+                inner, width, initial_indent=start, subsequent_indent=hanging,
+                break_long_words=False, break_on_hyphens=False,
+            )
+        )  # fmt: skip
+    return "\n".join(lines)

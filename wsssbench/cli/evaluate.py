@@ -14,7 +14,7 @@ from wsssbench.errors import UserError
 
 EXAMPLES = """Formats: png = label maps (0 background, 1..K, 255 ignored); cam = our CAM artefacts (.npz);
 psa = AffinityNet-style .npy dicts of class index 0..K-1 -> float map (background = the threshold);
-irn = IRNet-style .npy dicts, of which high_res is scored (or attn_highres of CLIP-ES, hr_cam of PuzzleCAM).
+irn = IRNet-style .npy dicts, of which high_res is scored (or attn_highres of CLIP-ES, hr_cam of Puzzle-CAM).
 
 Examples:
 

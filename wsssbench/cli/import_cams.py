@@ -10,7 +10,7 @@ import typer
 from wsssbench.cli.importing import run_import
 
 EXAMPLES = """Formats: psa = AffinityNet family, one .npy dict per image of class index 0..K-1 -> (H, W) map in [0, 1];
-irn = IRNet family, one .npy dict per image of keys and high_res (or attn_highres of CLIP-ES, hr_cam of PuzzleCAM).
+irn = IRNet family, one .npy dict per image of keys and high_res (or attn_highres of CLIP-ES, hr_cam of Puzzle-CAM).
 Tensors are read, other objects are refused.
 
 Example:

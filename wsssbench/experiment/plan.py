@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from wsssbench.datasets.check import check_dataset, check_masks
 from wsssbench.datasets.subset import Trial
-from wsssbench.errors import MissingWeightsError, UserError, unknown
-from wsssbench.experiment.cache import Entry, Key, canonical
-from wsssbench.experiment.chains import OWN
+from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.cache import Entry, Key
+from wsssbench.experiment.checks import (
+    Once,
+    check_components,
+    check_data,
+    check_images,
+    check_masks,
+    check_splits,
+    check_taint,
+    tell_unscored,
+    tell_unused,
+    tell_unused_reference,
+)
 from wsssbench.experiment.fingerprint import data_fingerprint, with_checksums
-from wsssbench.experiment.graph import Graph, ancestors, hashed, unscored_splits
+from wsssbench.experiment.graph import Graph, ancestors, hashed
 from wsssbench.experiment.provenance import code_version
 from wsssbench.experiment.references import Reference, components, replaced
 from wsssbench.experiment.rehearsal import rehearse
-from wsssbench.experiment.weight_files import Missing, missing_weights
-from wsssbench.files.ground_truth import allow_masks
-from wsssbench.files.image_lists import first_few
-from wsssbench.interfaces import Dataset, Photos
+from wsssbench.experiment.weight_files import Missing
+from wsssbench.interfaces import Dataset
 from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.progress import Progress
 from wsssbench.stages.generate import build_dataset, data_of, located
 from wsssbench.stages.handles import photos_of
-from wsssbench.stages.stage import ONE_EACH, Node
+from wsssbench.stages.stage import Node
 
 FORCED = "forced"  # the reason of a stage that is computed again on request
-MANY = 5000  # masks whose check takes long enough to show
 MEMORY = "contents"  # the folder that remembers what is in data sets, beside the cache
 State = Literal["reused", "resumed", "computed"]
 
@@ -153,11 +160,11 @@ def make_plan(
     memory = settings.work_dir / MEMORY
     graph = Graph(config, dataset, memory)
     nodes = _wanted(graph, settings)
-    _check_taint(nodes)
-    _check_splits(nodes, dataset)
-    _check_images(nodes, dataset)
-    once = _Once(set() if checked is None else checked)
-    missing = _check_components(nodes, config, dataset, settings.progress, once)
+    check_taint(nodes)
+    check_splits(nodes, dataset)
+    check_images(nodes, dataset)
+    once = Once(set() if checked is None else checked)
+    missing = check_components(nodes, config, dataset, settings.progress, once)
     on_data = {
         "dataset": data_of(config),
         "splits": config["splits"],
@@ -165,13 +172,19 @@ def make_plan(
     }
     if not dataset.generated:
         scored = [n.config for n in nodes if n.masks]
-        once(lambda: _check_data(nodes, dataset, settings), {**on_data, "scored": scored})
-    _tell_unscored(nodes, dataset, settings)
+        once(
+            lambda: check_data(nodes, dataset, settings.workers, settings.progress),
+            {**on_data, "scored": scored},
+        )
+    tell_unscored(nodes, dataset, settings.until, settings.progress)
     steps = _steps(nodes, dataset, settings, {graph.full_name(name) for name in settings.force})
     computed = [s.node.makes for s in steps if s.state == "computed"]
     # Masks that cannot be read have to show before the hours that these take.
     if not dataset.generated and any(made and made.slow for made in computed):
-        once(lambda: _check_masks(nodes, dataset, settings), {**on_data, "masks": True})
+        once(
+            lambda: check_masks(nodes, dataset, settings.workers, settings.progress),
+            {**on_data, "masks": True},
+        )
     directories = {step.node.name: step.entry.directory for step in steps}
     placed = located(dataset, directories) or dataset
     plan = Plan({**config, **graph.config}, placed, steps, missing)
@@ -192,8 +205,8 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
             if not graph.knows(name):
                 raise UserError(f"{option}: {unknown('stage', name, graph.names())}")
     last = graph.need(settings.until) if settings.until else None
-    _tell_unused(graph, settings.progress)
-    _check_reference(graph, settings)
+    tell_unused(graph, settings.progress)
+    tell_unused_reference(graph, settings.progress)
     if last is None:
         return nodes
     wanted = ancestors(graph.nodes(), [last.name])
@@ -207,37 +220,6 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
                 f"two out (what is made: {', '.join(names)})"
             )
     return wanted
-
-
-def _tell_unused(graph: Graph, progress: Progress) -> None:
-    """Tell what the config says without an effect on this experiment, and what a first round has to leave out."""
-    for name in graph.unused():
-        if name in graph.chains:
-            progress.warn(f"before.{name}: no stage reads anything of it, so nothing of it is made")
-        else:
-            progress.warn(
-                f"stage '{name}' is read by no other stage, so it is not made; --until {name} makes it"
-            )
-    for name in graph.unused_rounds:
-        progress.warn(f"before.{name} has no effect, since the last round is {graph.last_round}")
-    made = {node.chain for node in graph.nodes()}
-    for name, chain in graph.chains.items():
-        for text in chain.left_out if name in made else ():
-            if name == OWN:
-                progress.warn(f"{text}. That is the experiment itself: give rounds=2 or more")
-            else:
-                progress.say(f"{name}: {text}")
-
-
-def _check_reference(graph: Graph, settings: Settings) -> None:
-    """Tell of published numbers that belong to no evaluation of the experiment, so they would not be shown."""
-    scored = [node for node in graph.nodes() if node.scored]
-    titles = {replace(node, title=node.scored_title or node.title).heading for node in scored}
-    for title in graph.config["reference"]:
-        if title not in titles:
-            settings.progress.warn(
-                f"reference: {unknown('evaluation', title, titles)}; its number is not shown"
-            )
 
 
 def _steps(
@@ -313,141 +295,3 @@ def state_of(entry: Entry, contents: Mapping[str, str | None]) -> tuple[State, s
             return "resumed", f"{len(damaged)} damaged files are made again, e.g. {damaged[0]}"
         return "reused", ""
     return "computed", entry.reason()
-
-
-class _Once:
-    """Runs a check unless `passed` says that the same one has passed before."""
-
-    def __init__(self, passed: set[str]) -> None:
-        self.passed = passed
-
-    def __call__(self, check: Callable[[], None], of: Any) -> None:
-        text = canonical(of)
-        if text not in self.passed:
-            check()
-            self.passed.add(text)
-
-
-def _check_taint(nodes: Sequence[Node]) -> None:
-    """Refuse a stage that may not see masks but descends from one that used some."""
-    tainted: dict[str, str] = {}  # node -> the stage above it that used masks
-    for node in nodes:
-        sources = [tainted[name] for name in node.inputs.values() if name in tainted]
-        if sources and not node.masks:
-            raise UserError(
-                f"stage {node.name} has to do with image-level labels, but reads what {sources[0]} made from "
-                "masks: no such stage may descend from one that used masks"
-            )
-        if node.masks and node.kind.taints:
-            tainted[node.name] = node.name
-        elif sources:
-            tainted[node.name] = sources[0]
-
-
-def _check_splits(nodes: Sequence[Node], dataset: Dataset) -> None:
-    """Let the data set complain about a split that it does not have, or that is empty."""
-    for split in dict.fromkeys(split for node in nodes for split in node.splits):
-        if dataset.generated:  # it has no lists yet
-            dataset.at(Path("not-made-yet")).mask_path("any", split)
-        else:
-            dataset.ids(split)
-
-
-def _check_images(nodes: Sequence[Node], dataset: Dataset) -> None:
-    """What is refined, labelled or scored has to be there of every image; a stage of a plugin has its own splits."""
-    made = {node.name: node for node in nodes}
-    for node in nodes:
-        given = made.get(node.inputs.get(ONE_EACH, ""))
-        if given is None or set(node.splits) <= set(given.splits):
-            continue
-        missing = sorted(set(node.splits) - set(given.splits))
-        if not dataset.generated:  # otherwise no image is in two splits, and there may be none yet
-            there = {id for split in given.splits for id in dataset.ids(split)}
-            missing = [id for split in missing for id in dataset.ids(split) if id not in there]
-        if missing:
-            raise UserError(
-                f"{node.name} needs the splits {', '.join(node.splits)}, but {given.name}, which it reads, is made for "
-                f"{', '.join(given.splits)}: it lacks {first_few(missing)}"
-            )
-
-
-def _check_components(
-    nodes: Sequence[Node],
-    config: Mapping[str, Any],
-    dataset: Dataset,
-    progress: Progress,
-    once: _Once,
-) -> Missing:
-    """Build everything once: a wrong parameter shows before any work. Return the weight files that are missing."""
-    missing = missing_weights(nodes)
-    made = {node.name: node for node in nodes}
-
-    def blank(node: Node) -> Node:
-        """Return `node` with objects that know a place only where it refers to stages: nothing is made yet."""
-
-        def handle(reference: Reference) -> Any:
-            if reference.is_photos:
-                return Photos(())
-            target = blank(made[node.inputs[reference.path]])
-            return target.kind.handle(target.config, Path("not-made-yet"), dataset)
-
-        return replace(node, config=replaced(node.config, handle))
-
-    for node in nodes:
-        of = {"kind": node.kind.name, "config": node.config, "dataset": data_of(config)}
-        try:
-            once(partial(node.kind.check, blank(node), dataset, progress), of)
-        except MissingWeightsError as error:  # nothing else can be said about this one then
-            missing.setdefault(error.file, (node.name,))
-    return missing
-
-
-def _check_data(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
-    labelled = {split for node in nodes if node.labels for split in node.splits}
-    others = {split for node in nodes for split in node.splits} - labelled
-    workers, progress = settings.workers, settings.progress
-    problems = check_dataset(dataset, sorted(labelled), False, workers, progress=progress)
-    problems += check_dataset(dataset, sorted(others), False, workers, False, progress)
-    by_name = {node.name: node for node in nodes}
-    for node in nodes:
-        problems += node.kind.check_data(node, by_name, dataset, settings.progress)
-    if not problems:
-        splits = sorted(_masked(nodes))
-        problems = check_dataset(dataset, splits, True, settings.workers, labels=False)
-    _raise_first(problems)
-
-
-def _tell_unscored(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
-    """Say which splits have no masks; refuse an experiment that would end without a number by mistake."""
-    without = unscored_splits(nodes, dataset)
-    for split in without:
-        settings.progress.say(f"split '{split}' has no masks: it is not scored")
-    if without and {node.scored for node in nodes if node.scored} == set(without):
-        what = f"nothing would be scored: no masks of {' or '.join(map(repr, without))} are known"
-        there = any(directory.is_dir() for directory in dataset.mask_directories())
-        if there and settings.until is None:
-            raise UserError(
-                f"{what}, though the data set has masks of other splits: name those in splits.evaluate or splits.val, "
-                "or give --until and the last stage that is wanted"
-            )
-        settings.progress.warn(what)
-
-
-def _check_masks(nodes: Sequence[Node], dataset: Dataset, settings: Settings) -> None:
-    """Decode every mask that will be opened, before a training whose results could not be scored."""
-    problems = []
-    with allow_masks("the check of the masks"):
-        for split in sorted(set(_masked(nodes))):
-            shown = settings.progress if len(dataset.ids(split)) > MANY else None
-            problems += check_masks(dataset, split, settings.workers, shown)
-    _raise_first(problems)
-
-
-def _masked(nodes: Sequence[Node]) -> Iterator[str]:
-    yield from dict.fromkeys(split for node in nodes for split in node.masks)
-
-
-def _raise_first(problems: Sequence[str]) -> None:
-    if problems:
-        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
-        raise UserError(problems[0] + more)

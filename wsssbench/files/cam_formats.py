@@ -5,7 +5,7 @@ irn: a dict of ``keys`` and maps of these classes at the image's size, (K', H, W
 
 * ``high_res``: IRNet and what is built on it (AdvCAM, RIB, ReCAM, LPCAM, AMN ...); keys are class indices 0..K-1.
 * ``attn_highres``: CLIP-ES; keys likewise.
-* ``hr_cam``: PuzzleCAM, P-NOC; keys are 0 for the background, which has no map, then class index + 1.
+* ``hr_cam``: Puzzle-CAM, P-NOC; keys are 0 for the background, which has no map, then class index + 1.
 
 IRNet's small maps ``cam`` (K', ceil(H/4), ceil(W/4)) are written, and not read. An image without any class has no maps,
 and may have nothing but empty ``keys``. Arrays may be torch tensors, ``keys`` a list of numbers, too.
@@ -37,7 +37,7 @@ _KEYS = "keys"
 _FAMILIES = {
     "high_res": ("IRNet", False),
     "attn_highres": ("CLIP-ES", False),
-    "hr_cam": ("PuzzleCAM", True),
+    "hr_cam": ("Puzzle-CAM", True),
 }
 
 
@@ -197,10 +197,10 @@ def _whole(keys: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _without_background(keys: np.ndarray, maps: np.ndarray, path: Path) -> np.ndarray:
-    """Turn PuzzleCAM's keys, 0 for the background and class index + 1, into class indices."""
+    """Turn Puzzle-CAM's keys, 0 for the background and class index + 1, into class indices."""
     if keys.size and (keys[0] != 0 or len(keys) == len(maps)):
         raise UserError(
-            f"{path}: its keys {keys.tolist()} for {len(maps)} maps are not those of PuzzleCAM: 0 for the background, "
+            f"{path}: its keys {keys.tolist()} for {len(maps)} maps are not those of Puzzle-CAM: 0 for the background, "
             "which has no map, then class index + 1 of each map"
         )
     return keys[1:] - 1

@@ -98,6 +98,60 @@ def register(registries: Registries) -> None:
         summary="a second head with softmax over the classes of an image, whose weights re-activate the CAMs",
         reference="Chen et al., CVPR 2022",
     )
+    registries.objective.add(
+        "PuzzleCAM",
+        "wsssbench_baselines.objectives.puzzle:PuzzleCAM",
+        summary="the maps of an image's tiles, put together, have to be the maps of the image",
+        reference="Jo & Yu, ICIP 2021",
+    )
+    registries.erasing.add(
+        "GAIN",
+        "wsssbench_baselines.erasings.gain:GAIN",
+        summary="where a class's attention is erased, that class must not be found any more",
+        reference="Li et al., CVPR 2018",
+    )
+    registries.refinement.add(
+        "PAMR",
+        "wsssbench_baselines.refinements.pamr:PAMR",
+        summary="scores move along pixels of alike colours: nothing is learned, no CRF library",
+        reference="Araslanov & Roth, CVPR 2020",
+    )
+    registries.pooling.add(
+        "NGWP",
+        "wsssbench_baselines.poolings.ngwp:NGWP",
+        summary="each pixel belongs to classes softly, and these pool their own ones; with the size-focal term",
+        reference="Araslanov & Roth, CVPR 2020",
+    )
+    registries.cam.add(
+        "NGWPMasks",
+        "wsssbench_baselines.poolings.ngwp:NGWPMasks",
+        summary="the masks of NGWP, with a background of their own, over scales and flips",
+        reference="Araslanov & Roth, CVPR 2020",
+    )
+    registries.pooling.add(
+        "MaxPooling",
+        "wsssbench_baselines.poolings.max_pooling:MaxPooling",
+        summary="global max pooling (GMP): the most active place alone counts",
+        reference="Oquab et al., CVPR 2015",
+    )
+    registries.pooling.add(
+        "LogSumExp",
+        "wsssbench_baselines.poolings.log_sum_exp:LogSumExp",
+        summary="log-sum-exp pooling (LSE): a smooth maximum",
+        reference="Pinheiro & Collobert, CVPR 2015",
+    )
+    registries.pooling.add(
+        "WILDCAT",
+        "wsssbench_baselines.poolings.wildcat:WILDCAT",
+        summary="top-k pooling: the places that speak most for a class, and most against it",
+        reference="Durand et al., CVPR 2017",
+    )
+    registries.pooling.add(
+        "AttentionPooling",
+        "wsssbench_baselines.poolings.attention_pooling:AttentionPooling",
+        summary="BES: places at which a channel of the features is active count more",
+        reference="Chen et al., ECCV 2020",
+    )
     registries.labelling.add(
         "ConfidentSeeds",
         "wsssbench_baselines.labellings.confident_seeds:ConfidentSeeds",

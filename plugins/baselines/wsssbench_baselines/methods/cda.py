@@ -36,7 +36,9 @@ from PIL import Image
 from pydantic import Field
 from scipy import ndimage
 
+from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_atomically, write_json
+from wsssbench.files.image_lists import first_few
 from wsssbench.files.reading import reading_artefact
 from wsssbench.files.records import checked, parse_json
 from wsssbench.interfaces import (
@@ -93,6 +95,7 @@ class InstanceBank(Stage):
 
     Raises:
         ValueError: `area` is not a range.
+        UserError: there is no label map of one of the photos.
     """
 
     makes = Instances
@@ -114,6 +117,12 @@ class InstanceBank(Stage):
         """Write every instance, and which classes they are of."""
         bank: dict[int, list[str]] = {}
         looked_at = photos if self.photos is None else self.photos
+        missing = [id for id in looked_at.ids if not self.labels.path(id).is_file()]
+        if missing:
+            raise UserError(
+                f"InstanceBank: there are no label maps of {first_few(missing)}: photos has to be a split that label "
+                "maps are made of, 'train' or 'evaluate'"
+            )
         with context.progress.track("instances", total=len(looked_at)) as task:
             for photo in looked_at:
                 label = self.labels.read(photo.id)
@@ -168,8 +177,9 @@ class ContextDecoupling(Augmentation):
         absent = [value for value in self.bank.by_class if not photo.labels[value - 1]]
         if not absent:
             return photo, photo
-        value = int(random.choice(absent))
-        cutout, mask = self.bank.read(str(random.choice(self.bank.by_class[value])))
+        value = absent[random.integers(len(absent))]
+        ids = self.bank.by_class[value]
+        cutout, mask = self.bank.read(ids[random.integers(len(ids))])
         degree = int(random.integers(-self.angle, self.angle, endpoint=True))
         image = photo.image
         cutout, mask = prepared(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -14,6 +15,7 @@ from wsssbench.ops.cam import normalise_range
 
 EPS = 1e-5
 
+Size = tuple[int, ...]
 Weight = Annotated[float, Field(ge=0, le=1000)]
 Channels = Annotated[int, Field(ge=1, le=4096)]
 
@@ -46,8 +48,7 @@ class SEAM(Objective):
         equivariance: weight of L_ER. Its mean also counts the absent classes, which are 0: deliberately, says the
             author (issue 1 of the released code).
         cross: weight of L_ECR.
-        hardest: share of the values of each image that L_ECR takes the mean of, the largest ones. The paper's 20 %;
-            1: all.
+        hardest: share of the values of each image that L_ECR takes the mean of, the largest ones; 1: all.
         minimum: weight of L_min, the mean of the quarter of all pixels that belong least to any present class, by their
             v. It is in the released code alone, whose remark is that only the best background threshold changes.
         correction: False leaves PCM out, and L_ECR and L_min with it: ER alone in the paper's ablation.
@@ -83,41 +84,28 @@ class SEAM(Objective):
 
     def losses(self, classifier: Classifier, batch: Batch, output: Output) -> Losses:
         """The terms ``cls``, ``er``, and with PCM ``ecr`` and ``min``."""
-        height, width = (max(1, int(n * self.scale)) for n in batch.images.shape[-2:])
-        again: Output = classifier(resized(batch.images, (height, width)), batch.labels)
-        logits = again.logits.to(batch.labels.dtype)
-        loss = F.binary_cross_entropy_with_logits(logits, batch.labels)
+        labels, passes = batch.labels, [output]
+        size = tuple(max(1, int(n * self.scale)) for n in batch.images.shape[-2:])
+        passes.append(classifier(resized(batch.images, size), labels))
+        loss = F.binary_cross_entropy_with_logits(passes[1].logits.to(labels.dtype), labels)
         terms = {"cls": self.classification_weight * loss}
-        first, second = self.view(output), self.view(again)
-        a1, a2 = (activation(view.maps, batch.labels, (height, width)) for view in (first, second))
+        a1, a2 = (activation(one.maps, labels, size_of(one), size) for one in passes)
         terms["er"] = self.equivariance * (a1 - a2).abs().mean()
-        if first.corrected is not None and second.corrected is not None:
-            labels = F.pad(batch.labels, (1, 0), value=1)  # the background is in every image
+        if self.pcm is not None:
+            corrected = [self.pcm(one) for one in passes]
+            present = F.pad(labels, (1, 0), value=1)  # the background is in every image
             v1, v2 = (
-                activation(v, labels, (height, width)) for v in (first.corrected, second.corrected)
+                activation(v, present, size_of(one), size)
+                for v, one in zip(corrected, passes, strict=True)
             )
             terms["ecr"] = self.cross * cross_loss(a1, v1, a2, v2, self.hardest)
-            low = (least(v, batch.labels) for v in (first.corrected, second.corrected))
-            terms["min"] = self.minimum * sum(low, torch.zeros_like(loss)) / 2
+            low = [least(v, labels, size_of(one)) for v, one in zip(corrected, passes, strict=True)]
+            terms["min"] = self.minimum * (low[0] + low[1]) / 2
         return Losses(terms)
 
     def maps(self, classifier: Classifier, output: Output) -> Tensor:
         """v of the K classes, (N, K, h, w); f without PCM."""
         return output.maps if self.pcm is None else self.pcm(output)[:, 1:]
-
-    def view(self, output: Output) -> View:
-        """The maps of one pass of the classifier, at the size of its images."""
-        assert output.images is not None  # the classifier was given images
-        size = output.images.shape[-2:]
-        corrected = None if self.pcm is None else resized(self.pcm(output), size)
-        return View(resized(output.maps, size), corrected)
-
-
-class View(NamedTuple):
-    """Class maps f, (N, K, H, W), and v with the background in front, (N, 1 + K, H, W), or None without PCM."""
-
-    maps: Tensor
-    corrected: Tensor | None
 
 
 class PixelCorrelation(nn.Module):
@@ -148,7 +136,7 @@ class PixelCorrelation(nn.Module):
     def forward(self, output: Output) -> Tensor:
         """v of the background and the classes, (N, 1 + K, h, w), for the class maps f (N, K, h, w) of `output`."""
         assert output.images is not None
-        size = output.maps.shape[-2:]
+        size = tuple(output.maps.shape[-2:])
         with torch.autocast(output.maps.device.type, enabled=False):
             parts = [resized(output.images, size)]
             for layer, features in zip(self.reduce, output.features[self.first : -1], strict=True):
@@ -180,9 +168,20 @@ def hot(planes: Tensor) -> Tensor:
     return torch.cat([1 - strongest, torch.where(planes == strongest, planes, 0)], dim=1)
 
 
-def activation(maps: Tensor, labels: Tensor, size: tuple[int, int]) -> Tensor:
-    """A or V: `maps` (N, C, H, W) normalised, then resized to `size`, and 0 for classes not in `labels` (N, C)."""
-    return resized(normalise_range(maps), size) * labels[:, :, None, None]
+def activation(maps: Tensor, labels: Tensor, image: Size, size: Size) -> Tensor:
+    """A or V of `maps` (N, C, h, w): normalised at the size of the `image`, then resized to `size`; else 0."""
+    return of_present(maps, labels, lambda m: resized(normalise_range(resized(m, image)), size))
+
+
+def of_present(maps: Tensor, labels: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """`change` of the `maps` (N, C, h, w) of classes in `labels` (N, C), and 0 for the others, which are most of them.
+
+    Args:
+        change: a function of maps (P, 1, h, w), each for itself.
+    """
+    present = labels > 0
+    changed = change(maps[present][:, None])[:, 0]  # (P, H, W)
+    return changed.new_zeros(*labels.shape, *changed.shape[1:]).index_put((present,), changed)
 
 
 def cross_loss(a1: Tensor, v1: Tensor, a2: Tensor, v2: Tensor, hardest: float) -> Tensor:
@@ -200,18 +199,25 @@ def largest(values: Tensor, share: float) -> Tensor:
     return flat.topk(max(1, int(flat.shape[1] * share)), dim=1).values.mean()
 
 
-def least(corrected: Tensor, labels: Tensor) -> Tensor:
-    """L_min of v (N, 1 + K, H, W): the mean of ReLU(max_k v_k y_k) over the lowest quarter of each image's pixels."""
-    most = (corrected[:, 1:] * labels[:, :, None, None]).amax(dim=1).flatten(1)  # (N, HW)
+def least(corrected: Tensor, labels: Tensor, image: Size) -> Tensor:
+    """L_min of v (N, 1 + K, h, w): the mean of ReLU(max_k v_k y_k) over the lowest quarter of each `image`'s pixels."""
+    planes = of_present(corrected[:, 1:], labels, lambda m: resized(m, image))
+    most = planes.amax(dim=1).flatten(1)  # (N, HW)
     return most.topk(max(1, most.shape[1] // 4), dim=1, largest=False).values.relu().mean()
 
 
-def resized(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+def size_of(output: Output) -> Size:
+    """(H, W) of the images that `output` was made of."""
+    assert output.images is not None  # the classifier was given images, not features
+    return tuple(output.images.shape[-2:])
+
+
+def resized(maps: Tensor, size: Size) -> Tensor:
     """`maps` (N, C, h, w) at `size`, bilinear, at least in float32; the corner pixels stay in the corners."""
     maps = at_least_float32(maps)
-    if maps.shape[-2:] == tuple(size):
+    if maps.shape[-2:] == size:
         return maps
-    return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=True)
+    return F.interpolate(maps, size, mode="bilinear", align_corners=True)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

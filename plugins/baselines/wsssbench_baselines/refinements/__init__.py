@@ -1,1 +1,1 @@
-"""Published refinements of CAMs."""
+"""Published refinements of CAMs, one file each."""

@@ -1,0 +1,1 @@
+"""Published poolings, one file each."""
