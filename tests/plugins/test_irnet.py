@@ -315,6 +315,27 @@ def test_edges_lie_on_outlines_and_the_cam_fills_the_object(fitted: Path) -> Non
     np.testing.assert_array_equal(copy.refine(photo_of(image), cam).planes, scores.planes)
 
 
+def test_a_training_that_was_stopped_goes_on(
+    fitted: Path, items: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def stopping(*given: Any) -> torch.Tensor:
+        calls.append(given)
+        if len(calls) == 13:
+            raise KeyboardInterrupt
+        return edge_affinities(*given)
+
+    monkeypatch.setattr(irnet, "edge_affinities", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        tiny_irnet.run(items, tmp_path)
+    (tmp_path / "seeds" / "i1.png").unlink()
+    weights = torch.load(tiny_irnet.run(items, tmp_path), weights_only=True)
+    assert len(calls) == 13 + 20 - 8  # from its checkpoint on
+    for name, value in torch.load(fitted / "weights.pth", weights_only=True).items():
+        assert torch.equal(value, weights[name]), name
+
+
 def test_given_seeds_give_the_same_network(fitted: Path, items: Path, tmp_path: Path) -> None:
     """Those that a stage made are read from there; its own are the labelling's."""
     for k in range(len(SIZES)):

@@ -53,7 +53,7 @@ def register() -> None:
         backbones.add("FixedFilters", "tiny_irnet:FixedFilters", summary="for tests")
 
 
-SCHEDULE = {"batch_size": 4, "iterations": 20, "lr": 0.3, "momentum": 0.9, "checkpoint_every": 20}
+SCHEDULE = {"batch_size": 4, "iterations": 20, "lr": 0.3, "momentum": 0.9, "checkpoint_every": 8}
 PARAMETERS = {
     "backbone": {"type": "FixedFilters"},
     "channels": 8,
