@@ -113,6 +113,8 @@ BROKEN = [
     ("backbone", "ReturnsList", "shapes", "forward() returns a list"),
     ("backbone", "RoundsDown", "odd sizes", "(N, 3, 33, 43) the feature maps are"),
     ("backbone", "StandardisedBatch", "batch of one", "has other features than in a"),
+    ("backbone", "OtherStages", "every stage", "are not the maps of forward()"),
+    ("backbone", "UndeclaredStem", "every stage", "stage_features() are (N, 3, 33, 43) and"),
     ("backbone", "IdleParameter", "gradients", "'third.weight' gets no gradient"),
     ("backbone", "RandomInEval", "deterministic", "differs from call to call"),
     ("backbone", "InPlace", "inputs unchanged", "it changes the images in place"),
