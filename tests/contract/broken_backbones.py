@@ -25,6 +25,17 @@ class Good(Backbone):
         return fine, self.second(fine)
 
 
+class OtherStages(Good):
+    def stage_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        fine, coarse = self(images)
+        return fine, coarse + 1
+
+
+class UndeclaredStem(Good):
+    def stage_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        return images, *self(images)
+
+
 class NoStrides(Good):
     strides = ()
 

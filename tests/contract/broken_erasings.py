@@ -140,3 +140,7 @@ class WithLambda(Good):
     def __init__(self, num_classes: int, channels: tuple[int, ...], *, weight: float = 1.0) -> None:
         super().__init__(num_classes, channels, weight=weight)
         self.activation = lambda x: x
+
+
+class UnknownNewLayer(Good):
+    new_layers = ("factor", "fcator")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from wsssbench.files.artefacts import write_cam
 from wsssbench.interfaces import (
+    Artefact,
     Cam,
     Cams,
     LabelMaps,
@@ -58,6 +59,18 @@ class Good(Stage):
 
 class MakesText(Good):
     makes = "cams"  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Powers(Artefact):
+    """It knows a parameter of the stage that makes it, and one that the stage does not have."""
+
+    exponent: float
+    base: float
+
+
+class UnknownField(Good):
+    makes = Powers
 
 
 class OtherSplit(Good):

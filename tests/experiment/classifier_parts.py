@@ -38,7 +38,7 @@ class Mirrored(Augmentation):
         return [photo.changed(planes=planes[0]), second]
 
 
-class EraseRegions(Augmentation):
+class BlankRegions(Augmentation):
     """Erases what another stage has marked.
 
     Args:
@@ -148,7 +148,7 @@ class WithNetwork(Objective):
 @hookimpl
 def register(registries: Any) -> None:
     for registry, classes in (
-        (registries.augmentation, (Mirrored, EraseRegions)),
+        (registries.augmentation, (Mirrored, BlankRegions)),
         (registries.objective, (Halves, Recalling, WithNetwork)),
         (registries.erasing, (Asking, AskingForMaps)),
     ):

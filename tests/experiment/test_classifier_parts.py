@@ -171,7 +171,7 @@ def test_regions_of_the_round_before_reach_the_crops(tmp_path: Path) -> None:
                 {"type": "Halves", "plane": "region"},
                 {"type": "Recalling", "cams": "previous.cam"},
             ],
-            "augment": [{"type": "EraseRegions", "regions": "previous.mined"}],
+            "augment": [{"type": "BlankRegions", "regions": "previous.mined"}],
         },
     }
     plan = plan_of(tmp_path, config, until="classify")

@@ -42,7 +42,8 @@ def test_resnet_equals_torchvision_s_own_dilation(tmp_path, output_stride, repla
     with torch.no_grad():
         expected = dilated.maxpool(dilated.relu(dilated.bn1(dilated.conv1(x))))
         backbone = TorchvisionBackbone(weights=path, output_stride=output_stride).eval().double()
-        features = backbone(x)
+        stem, *features = backbone.stage_features(x)
+        torch.testing.assert_close(stem, expected)
         for name, got in zip(("layer1", "layer2", "layer3", "layer4"), features, strict=True):
             expected = getattr(dilated, name)(expected)
             torch.testing.assert_close(got, expected)

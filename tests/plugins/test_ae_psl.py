@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from wsssbench.files.images import write_label
 from wsssbench.interfaces import Cam, Photo
 from wsssbench.models.multiscale_cam import MultiScaleCAM
 from wsssbench.stages.handles import LabelFiles
+from wsssbench.stages.infer_cams import InferCams
 
 RANDOM = np.random.default_rng(0)
 CLASSES_OF = np.array([2, 4], np.uint8)  # of the first sample photo
@@ -76,6 +78,13 @@ def test_its_cams_are_those_of_the_erased_photo(tmp_path: Path, photo: Photo) ->
     for given, shown in ((earlier, photo.changed(image=image)), (None, photo)):
         ours = ErasedCAM(scales=(1.0,), regions=given).infer(classifier, photo)
         np.testing.assert_array_equal(ours.maps, plain.infer(classifier, shown).maps)
+
+
+def test_a_rehearsal_shows_it_no_photo_of_which_nothing_was_mined(tmp_path: Path) -> None:
+    """The classifier of a plan whose first round is in the cache: it is not even built."""
+    component = {"type": "ErasedCAM", "regions": LabelFiles(tmp_path)}
+    work = SimpleNamespace(config={"cam": component}, inputs={"classifier": object()})
+    InferCams().rehearse(work, pretrained=True)  # type: ignore[arg-type]
 
 
 def test_pseudo_labels_are_regions_background_or_ignored(tmp_path: Path, photo: Photo) -> None:

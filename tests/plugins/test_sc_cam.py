@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from wsssbench_baselines.methods import sc_cam
 
+from wsssbench.contract import Rig, Subject
 from wsssbench.contract.samples import CLASSES, SampleClassifier, write_photos
 from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_json
@@ -88,6 +89,15 @@ def test_the_loss_and_its_gradients_are_the_released_codes(seed: int, tmp_path: 
     (term + F.multilabel_soft_margin_loss(first, batch.labels)).backward()
     np.testing.assert_allclose(output.features[-1].grad, wanted["grad_maps"], atol=1e-7)
     np.testing.assert_allclose(objective.head.weight.grad, wanted["grad_weight_sub"], atol=1e-7)
+
+
+def test_the_contract_checks_read_what_the_stage_leaves() -> None:
+    registries = load().registries
+    with Rig(registries) as rig:
+        subject = Subject(rig, registries.objective.components["SubCategory"])
+        assert not subject.missing()
+        clusters = subject.config()["clusters"]
+        assert clusters.k == 10 and set(clusters.of_images) == {f"image_{i}" for i in range(4)}
 
 
 def test_without_scikit_learn_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

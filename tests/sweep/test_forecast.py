@@ -55,6 +55,19 @@ def test_rows_that_share_stages_share_them_in_the_tree(base: Path) -> None:
     assert ("cam", 2, 2, 2) in branches
 
 
+def test_a_round_is_one_stage_whatever_it_is_called(base: Path, tiny: dict[str, Any]) -> None:
+    """The last round of a row is the first one of another."""
+    tiny["before"] = {"round1": {"classifier": {"pooling": {"type": "GAP"}}}}
+    base.write_text(config_text(tiny))
+    found = planned(base, "rounds=1,2", until="cam", seeds=(0,))
+    ahead = forecast(found.sweep, found.plans, "cpu")
+    uses = [(stage.node, len(stage.cells)) for stage in ahead.stages.values()]
+    assert sorted(uses) == [
+        ("cam", 1), ("cam", 2), ("classify", 1), ("classify", 2), ("data", 2),
+        ("evaluate.cam", 1), ("evaluate.cam", 2),
+    ]  # fmt: skip
+
+
 def test_the_plan_as_it_is_shown(base: Path) -> None:
     text = shown(planned(base, "refine.rw.steps=2,4", until="cam"))
     assert "tiny-steps on" in text and "2 rows, 4 cells" in text

@@ -15,6 +15,7 @@ from wsssbench.contract.modules import (
     need_equal,
     need_finite,
     need_gradients,
+    need_new_layers,
     need_repeatable,
     need_unchanged,
 )
@@ -121,19 +122,7 @@ def half_precision(subject: Subject) -> None:
 
 def new_layers(subject: Subject) -> None:
     """`new_layers` is a tuple of the first parts of names, each of parameters that are trained."""
-    declared = subject.shared().new_layers
-    need(
-        isinstance(declared, tuple) and all(isinstance(path, str) for path in declared),
-        f"new_layers={declared!r}",
-        "it has to be a tuple of texts, empty if every layer has pretrained weights",
-    )
-    trained = [f"{n}." for n, p in subject.shared().named_parameters() if p.requires_grad]
-    for path in declared:
-        need(
-            any(name.startswith(f"{path}.") for name in trained),
-            f"new_layers has '{path}', but no parameter that is trained is called so",
-            "it names what learns at the rate of new layers",
-        )
+    need_new_layers(subject.shared(), subject.shared().new_layers)
 
 
 def state(subject: Subject) -> None:

@@ -39,6 +39,23 @@ def need_gradients(module: nn.Module, what: str = "parameter") -> None:
         need_finite(gradient, f"the gradient of {what} '{name}'")
 
 
+def need_new_layers(module: nn.Module, declared: object) -> None:
+    """`declared` is a tuple of the first parts of names, each of parameters of `module` that are trained."""
+    need(
+        isinstance(declared, tuple) and all(isinstance(path, str) for path in declared),
+        f"new_layers={declared!r}",
+        "it has to be a tuple of texts, empty if every layer has pretrained weights",
+    )
+    assert isinstance(declared, tuple)
+    trained = [f"{n}." for n, p in module.named_parameters() if p.requires_grad]
+    for path in declared:
+        need(
+            any(name.startswith(f"{path}.") for name in trained),
+            f"new_layers has '{path}', but no parameter that is trained is called so",
+            "it names what learns at the rate of new layers",
+        )
+
+
 def check_state(module: nn.Module, fresh: nn.Module, result: Callable[[nn.Module], Tensor]) -> None:
     """`fresh`, of other random weights, gives the same `result` once it has the state of `module`."""
     state = module.state_dict()

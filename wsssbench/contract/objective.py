@@ -16,6 +16,7 @@ from wsssbench.contract.modules import (
     check_state,
     need_finite,
     need_gradients,
+    need_new_layers,
     need_unchanged,
 )
 from wsssbench.contract.objective_passes import (
@@ -130,6 +131,13 @@ def classification_weight(subject: Subject) -> None:
     )
 
 
+def new_layers(subject: Subject) -> None:
+    """`new_layers` is None, or a tuple of the first parts of names, each of parameters that are trained."""
+    declared = subject.shared().new_layers
+    if declared is not None:
+        need_new_layers(subject.shared(), declared)
+
+
 def inputs_unchanged(subject: Subject) -> None:
     """The batch it is given stays as it is."""
     for classifier, progress in cases(subject):
@@ -179,6 +187,7 @@ CHECKS = (
     deterministic,
     cam_maps,
     classification_weight,
+    new_layers,
     inputs_unchanged,
     half_precision,
     state,

@@ -70,6 +70,7 @@ _TRAINED: dict[str, Any] = {
 QUICK: dict[str, dict[str, Any]] = {
     "dataset": {"train_images": 8, "val_images": 4},
     "backbone": {"weights": None, "pretrained": False},
+    "erasing": {"width": 8},  # of hidden layers
     "refinement": _TRAINED,
     "segmenter": _TRAINED,
 }
@@ -215,7 +216,7 @@ def cam_of(photo: Photo) -> Cam:
 class SampleClassifier(TrainedClassifier):
     """A classifier as `make_classifier` makes it."""
 
-    def build(self) -> Classifier:
+    def build(self, trained: bool = True) -> Classifier:
         return make_classifier(Attention())
 
     def frozen(self) -> Callable[[Tensor], Output]:

@@ -42,8 +42,12 @@ class TrainedClassifier(Artefact):
     slow: ClassVar[bool] = True
 
     @abstractmethod
-    def build(self) -> Classifier:
-        """Return a new classifier with the trained weights, on the CPU, in training mode."""
+    def build(self, trained: bool = True) -> Classifier:
+        """Return a new classifier with the trained weights, on the CPU, in training mode.
+
+        Without `trained` it has random ones, and nothing is read: for a component that trains it further, and is built
+        to load what it has saved.
+        """
 
     @abstractmethod
     def frozen(self) -> Callable[[Tensor], Output]:

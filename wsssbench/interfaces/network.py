@@ -37,15 +37,18 @@ class Objective(nn.Module, ABC):
     """Adds a training objective beside the classification loss. ``__init__(num_classes, channels, *, ...)``.
 
     `channels` are those of the backbone's feature maps, coarse last. Its own parameters are trained and saved with the
-    classifier, at the rate of new layers. It may run the classifier again, on other images or from
-    ``classifier.classify(features)``.
+    classifier, at the rate of new layers unless `new_layers` says otherwise. It may run the classifier again, on other
+    images or from ``classifier.classify(features)``.
 
     Attributes:
         classification_weight: of the classification loss, not negative; those of several objectives multiply. Of a
             class, or a parameter of this name; ``__init__`` keeps a parameter's value in the attribute.
+        new_layers: first parts of the dotted names of its parameters that no pretraining has seen, as of a backbone;
+            None: all are new. The others learn at the rate of the backbone.
     """
 
     classification_weight: float = 1.0
+    new_layers: tuple[str, ...] | None = None
 
     @abstractmethod
     def losses(self, classifier: Classifier, batch: Batch, output: Output) -> Losses:
@@ -189,8 +192,13 @@ class Classifier(nn.Module):
 
     def new_layers(self) -> tuple[str, ...]:
         """Return the first parts of the names of parameters that no pretraining has seen; they learn faster."""
-        of_backbone = (f"backbone.{path}" for path in self.backbone.new_layers)
-        return ("hidden", "head", "pooling", "erasing", "objectives", *of_backbone)
+        paths = ["hidden", "head", "pooling"]
+        paths += [f"backbone.{path}" for path in self.backbone.new_layers]
+        for key in ("erasing", "objectives"):
+            for i, one in enumerate(getattr(self, key)):
+                new = one.new_layers
+                paths += [f"{key}.{i}"] if new is None else [f"{key}.{i}.{path}" for path in new]
+        return tuple(paths)
 
 
 def _name(kind: str, component: object) -> str:

@@ -29,8 +29,8 @@ class Rehearsed(TrainedClassifier):
 
     classifier: Classifier
 
-    def build(self) -> Classifier:
-        return self.classifier
+    def build(self, trained: bool = True) -> Classifier:
+        return copy.deepcopy(self.classifier)
 
     def frozen(self) -> Callable[[Tensor], Output]:
         classifier = copy.deepcopy(self.classifier).requires_grad_(False).eval()

@@ -76,9 +76,10 @@ class ClassifierFile(TrainedClassifier):
     architecture: Mapping[str, Any]
     num_classes: int
 
-    def build(self) -> Classifier:
+    def build(self, trained: bool = True) -> Classifier:
         classifier = build_classifier(self.architecture, self.num_classes, pretrained=False)
-        load_weights(classifier, self.directory / WEIGHTS, prefix="classifier.")
+        if trained:
+            load_weights(classifier, self.directory / WEIGHTS, prefix="classifier.")
         return classifier
 
     def frozen(self) -> Callable[[Tensor], Output]:

@@ -81,14 +81,16 @@ def forecast(sweep: Sweep, plans: Mapping[str, Plan], device: str) -> Forecast:
             key = _key(step)
             if key not in stages:
                 stages[key] = _stage(plan, step, device)
-            stages[key].cells.append(id)
+            if id not in stages[key].cells:  # two chains may have it in common
+                stages[key].cells.append(id)
     row_of = {cell.id: cell.row for cell in sweep.cells}
     order = [row.name for row in sweep.rows]
     return Forecast(stages, tuple(_branches(stages, row_of, order)))
 
 
 def _key(step: Step) -> str:
-    return f"{step.node.name} {step.entry.key.hash}"
+    """Return what is the same for the same work, whatever its name: one row's last round is another one's second."""
+    return step.entry.key.hash
 
 
 def _stage(plan: Plan, step: Step, device: str) -> StageForecast:

@@ -110,6 +110,24 @@ def register(registries: Registries) -> None:
         summary="where a class's attention is erased, that class must not be found any more",
         reference="Li et al., CVPR 2018",
     )
+    registries.erasing.add(
+        "ACoL",
+        "wsssbench_baselines.erasings.acol:ACoL",
+        summary="a second head learns from the features that the first does not rely on",
+        reference="Zhang et al., CVPR 2018",
+    )
+    registries.erasing.add(
+        "SeeNet",
+        "wsssbench_baselines.erasings.seenet:SeeNet",
+        summary="erased features, with the background's sign turned and no class in the rest; without saliency",
+        reference="Hou et al., NeurIPS 2018",
+    )
+    registries.erasing.add(
+        "NOC",
+        "wsssbench_baselines.erasings.noc:NOC",
+        summary="as OCCSE, with a guide that learns to find the class in what is left (P-NOC with Puzzle-CAM)",
+        reference="David et al., 2023",
+    )
     registries.refinement.add(
         "PAMR",
         "wsssbench_baselines.refinements.pamr:PAMR",

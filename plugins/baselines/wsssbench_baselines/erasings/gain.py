@@ -22,7 +22,7 @@ class GAIN(Erasing):
     of c given I*_c, then over the images, of which those without a class count as 0. The loss is L_cls + weight L_am.
     No gradient stops: it passes the mask, so that the attention grows until nothing of c is left.
 
-    The attention is the paper's Grad-CAM of what the head reads. Behind global average pooling and a linear head that is
+    The attention is the paper's Grad-CAM of what the head reads. Behind global average pooling and a linear head it is
     the class map times a positive constant, which the division takes out again; behind another pooling the class map
     itself is taken, which is no Grad-CAM then. There is no extra supervision: the variant GAIN_ext, which learns from
     masks as well, is not part of this.

@@ -11,8 +11,9 @@ The regions of the object are the union of F_1, ..., F_T; of a pixel that severa
 counts, and in a round the largest activation. No code was released.
 
 Verified: the loop, the mean pixel as filling, three rounds. Not verified [?]: `top`, a top 20 % in the paper, is read
-as 20 % of the peak's value, so from 0.8 on; the other reading is that of Zhou et al. (CVPR 2016), from 0.2 on
-(``top=0.8``); the mean pixel is ImageNet's here; which class has a pixel that several claim.
+as 20 % of the peak's value, so from 0.8 on, since its abstract begins with a small region; the other reading is that of
+Zhou et al. (CVPR 2016), from 0.2 on (``top=0.8``); that the mean pixel is ImageNet's; which class has a pixel that
+several claim.
 
 What is not the paper's:
 

@@ -169,12 +169,17 @@ def hot(planes: Tensor) -> Tensor:
 
 
 def activation(maps: Tensor, labels: Tensor, image: Size, size: Size) -> Tensor:
-    """A or V of `maps` (N, C, h, w): normalised at the size of the `image`, then resized to `size`; else 0."""
+    """A or V of `maps` (N, C, h, w): normalised at the size of the `image`, and then resized to `size`.
+
+    Classes that are not in `labels` (N, C) are 0.
+    """
     return of_present(maps, labels, lambda m: resized(normalise_range(resized(m, image)), size))
 
 
 def of_present(maps: Tensor, labels: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """`change` of the `maps` (N, C, h, w) of classes in `labels` (N, C), and 0 for the others, which are most of them.
+    """`change` of the `maps` (N, C, h, w) of the classes in `labels` (N, C), and 0 for the others.
+
+    Most classes are absent: leaving them out saves most of the memory that maps at the size of images take.
 
     Args:
         change: a function of maps (P, 1, h, w), each for itself.

@@ -47,7 +47,7 @@ from wsssbench_baselines.refinements.edge_walk import walk_between_edges
 Radius = Annotated[int, Field(ge=2, le=40)]
 Factor = Annotated[float, Field(gt=0, le=8)]
 _WHERE = "IRNet: backbone"
-_SEEDS = (0.30, 0.05)
+_CONFIDENCE = (0.30, 0.05)  # the released code's
 # The released code's; momentum is what its optimiser really has (see Schedule).
 IRN_SCHEDULE: dict[str, Any] = {
     "batch_size": 32,
@@ -81,7 +81,7 @@ class IRNet(Refinement):
             of it learns.
         seeds: a stage that makes label maps of the same images, e.g. a `ConfidentSeeds` under ``stages``, which several
             methods may share; None: made here, of what is refined.
-        confidence: `foreground` and `background` of `ConfidentSeeds` then.
+        confidence: `foreground` and `background` of `ConfidentSeeds` then; 0.30 and 0.05 if None.
         stride: pixels per cell of the grid of edges, a power of 2.
         channels: of what is read from each stage of the backbone, a multiple of 4.
         radius: in training and in the walk: only cells closer than this are paired.
@@ -107,7 +107,7 @@ class IRNet(Refinement):
         *,
         backbone: dict[str, Any],
         seeds: LabelMaps | None = None,
-        confidence: tuple[Constant, Constant] = _SEEDS,
+        confidence: tuple[Constant, Constant] | None = None,
         stride: Annotated[int, Field(ge=1, le=32)] = 4,
         channels: Annotated[int, Field(ge=4, le=1024, multiple_of=4)] = 32,
         radius: tuple[Radius, Radius] = (10, 5),
@@ -130,11 +130,12 @@ class IRNet(Refinement):
             )
         if scales[0] > scales[1]:
             raise ValueError(f"scales={scales} has to be (low, high)")
-        if seeds is not None and tuple(confidence) != _SEEDS:
+        if seeds is not None and confidence is not None:
             raise ValueError(
                 f"confidence={confidence} has no effect, since seeds are given: leave one of the two out"
             )
-        self.labelling = ConfidentSeeds((), foreground=confidence[0], background=confidence[1])
+        much, little = confidence or _CONFIDENCE
+        self.labelling = ConfidentSeeds((), foreground=much, background=little)
         self.learned, self.walked = (pair_offsets(one) for one in radius)
         self.schedule = Schedule.from_config(schedule, "IRNet: schedule")
         self.backbone = load_plugins().registries.backbone.resolve(backbone, _WHERE)
