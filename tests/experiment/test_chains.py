@@ -295,3 +295,11 @@ def test_the_predictions_of_an_earlier_segmenter(tmp_path: Path) -> None:
         assert (copies.read(id) == plan.artefact("once.predict.train").read(id)).all()
     scores = (plan["once.evaluate.predict.train"].entry.manifest() or {})["result"]
     assert scores["chosen"]["miou"] >= 0
+
+
+def test_pictures_of_what_chains_share_are_shown_once(tmp_path: Path) -> None:
+    from wsssbench.results.run_artefacts import RunArtefacts
+
+    shown = RunArtefacts.of_plan(plan_of(tmp_path, CYCLIC)).shown()
+    assert "cam" in shown and "once.cam" not in shown
+    assert "once.predict.train" in shown and "predict" in shown

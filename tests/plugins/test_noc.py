@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tiny_noc
 import torch
 from golden import golden
 from tiny_classifier import K, batch, recorder
 from torch import Tensor, nn
 from torch.nn import functional as F
+from warm_processes import run_ranks
 from wsssbench_baselines.erasings import noc
 from wsssbench_baselines.erasings.noc import NOC, chosen_activation, hard_masked, soft_masked
 from wsssbench_baselines.gap import GAP
@@ -188,7 +191,7 @@ def test_images_without_a_class_erase_nothing() -> None:
     assert terms["others"] == 0 and all(torch.equal(seen, given.images) for seen in judge.seen)
 
 
-def test_a_saved_classifier_needs_no_file_of_its_judge(tmp_path) -> None:
+def test_a_saved_classifier_needs_no_file_of_its_judge(tmp_path: Path) -> None:
     """CAM inference builds the network from its config and loads the judge with all the rest."""
     plain = {"backbone": {"type": "EfficientNetLite0", "weights": None}, "pooling": {"type": "GAP"}}
     gone = ClassifierFile(tmp_path / "gone", plain, K)
@@ -196,3 +199,13 @@ def test_a_saved_classifier_needs_no_file_of_its_judge(tmp_path) -> None:
     classifier = build_classifier(config, K, pretrained=False)
     assert any(name.startswith("erasing.0.judge.backbone") for name in classifier.state_dict())
     assert "erasing.0.judge.head" in classifier.new_layers()
+
+
+@pytest.mark.slow
+def test_two_ranks_learn_what_one_does(tmp_path: Path) -> None:
+    """Classifier and judge, also through the maximum of the whole batch, which one of them has."""
+    run_ranks(2, Path(tiny_noc.__file__), tmp_path / "two", output=tmp_path)
+    one = torch.load(tiny_noc.run(tmp_path / "one"), weights_only=True)
+    two = torch.load(tmp_path / "two" / "weights.pth", weights_only=True)
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-6, msg=name)

@@ -135,6 +135,9 @@ class RunArtefacts:
     def shown(self) -> list[str]:
         """The nodes that have pictures of their own."""
         doubled = {n for kind in self.kinds.values() for n in kind.stands_for(self.config)}
+        # What two chains have in common is shown once, by the shorter name: the experiment's own.
+        first = {self.directories[name]: name for name in sorted(self.kinds, key=len, reverse=True)}
+        doubled |= {name for name in self.kinds if first[self.directories[name]] != name}
         return [
             node for node, kind in self.kinds.items() if kind.has_picture and node not in doubled
         ]
