@@ -258,6 +258,13 @@ def test_an_override_of_a_chain_knows_the_last_round_and_rounds_as_a_file_may_ha
     assert hidden == {"round2.classify": 0, "classify": 8}
 
 
+def test_a_stage_of_an_earlier_chain_that_is_not_made_cannot_be_forced(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--force ordinary.cam has no effect, since nothing reads"):
+        plan_of(tmp_path, GUIDED, force=("ordinary.cam",))
+    forced = plan_of(tmp_path, GUIDED, force=("ordinary.cam",), until="ordinary.cam")
+    assert forced["ordinary.cam"].forced
+
+
 def test_a_class_of_artefacts_without_words_is_called_by_its_name() -> None:
     class Points(Artefact):
         pass
