@@ -259,7 +259,7 @@ def test_an_override_of_a_chain_knows_the_last_round_and_rounds_as_a_file_may_ha
 
 
 def test_a_stage_of_an_earlier_chain_that_is_not_made_cannot_be_forced(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--force ordinary.cam has no effect, since nothing reads"):
+    with pytest.raises(UserError, match=r"--force ordinary\.cam has no effect, since nothing"):
         plan_of(tmp_path, GUIDED, force=("ordinary.cam",))
     forced = plan_of(tmp_path, GUIDED, force=("ordinary.cam",), until="ordinary.cam")
     assert forced["ordinary.cam"].forced
