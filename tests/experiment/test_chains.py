@@ -17,6 +17,7 @@ from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.run import execute
 from wsssbench.experiment.trial import tried
+from wsssbench.interfaces import Artefact
 from wsssbench.plugins import GROUP, loaded_with
 from wsssbench.progress import Silent
 
@@ -197,13 +198,37 @@ def test_the_images_of_a_split(tmp_path: Path) -> None:
         (GUIDED, ["classifier.erasing.0.guide=ordinry.classify"], ["did you mean ordinary.classify"]),
         (GUIDED, ["classifier.erasing.0.guide=classify"], ["stage classify reads itself: classify -> classify"]),
         (GUIDED, ["before.ordinary.classifier.erasing=Guided(guide=classify)"],
-         ["classify reads itself", "ordinary.classify"]),
+         ["classify reads itself", "ordinary has all that the experiment has: change in before.ordinary"]),
         (GUIDED, ["before.ordinary={'data': {'type': 'VOC2012'}}"], ["'data' is the same in all chains"]),
         (GUIDED, ["before.ordinary={'name': 'x'}"], ["before.ordinary.name", "the same in all chains"]),
         (GUIDED, ["before.ordinary=3"], ["before.ordinary=3 has to be dict(...)"]),
         (GUIDED, ["before={'previous': {}}"], ["a chain cannot be called 'previous'"]),
         (GUIDED, ["before={'cam': {}}"], ["a chain cannot be called 'cam', as a stage is"]),
+        (GUIDED, ["before={'evaluate': {}}"], ["a chain cannot be called 'evaluate', as a stage is"]),
+        *((GUIDED, [f"before={{'{name}': {{}}}}"], [f"cannot be called '{name}', since rounds are called round1"])
+          for name in ("round0", "round01", "round٣")),
+        (GUIDED, ["before.ordinary._delete_=True"], ["before.ordinary: _delete_ empties a section, not a chain"]),
+        (GUIDED, ["before.ordinary={'classifier': {'_delete_': 'no'}}"], ["unknown parameter '_delete_'"]),
         (GUIDED, ["before.ordinary={'classifer': {}}"], ["did you mean classifier"]),
+        (GUIDED, ["before.ordinary.classifer.hidden=3"], ["before.ordinary: unknown", "did you mean classifier"]),
+        (GUIDED, ["before.ordinary.before.x=3"], ["before.ordinary.before: 'before' is the same in all chains"]),
+        (GUIDED, ["before..classifier.hidden=3"], ["a chain cannot be called ''"]),
+        (GUIDED, ["before.ordinary.stages.x=Copy(labels=label)"], ["write +before.ordinary.stages.x=... to add"]),
+        (CLUSTERED, ["+stages.round3=Cluster(classifier=classify)"],
+         ["stages.round3: a stage cannot be called 'round3', as a round is"]),
+        (CLUSTERED, ["classifier.erasing.0.clusters=previous.clustres"],
+         ["did you mean previous.clusters", "known: previous.cam, previous.classify"]),
+        (CLUSTERED, ["classifier.erasing.0.clusters=previous.cam"],
+         ["has to be the name of a stage that makes clusters, but round1.cam makes CAMs"]),
+        *(({**GUIDED, "rounds": 2, **wrong}, ["before.round1.classifier.hidden=3"], [words])
+          for wrong, words in (({"rounds": "x"}, "rounds='x' has to be"), ({"rounds": None}, "rounds=None has to be"),
+                               ({"rounds": [3]}, "rounds=[3] has to be"), ({"before": "x"}, "before='x' has to be"),
+                               ({"before": [1]}, "before=[1] has to be"),
+                               ({"before": {"round1": [1]}}, "before.round1=[1] has to be dict(...)"))),
+        *((with_erasing() | {"classifier": {**PLAIN["classifier"], "erasing": wrong}},
+           ["classifier.erasing.0=RigidErasing"], ["classifier.erasing"]) for wrong in (3, "RigidErasing")),
+        *((with_erasing(wrong), ["classifier.erasing=[RigidErasing(), 3]"], ["has to be a list of components"])
+          for wrong in ({"threshold": 3}, {"type": [1]})),
         (GUIDED, ["before.ordinary.classifier.pooling=GAPP"], ["before.ordinary", "unknown pooling 'GAPP'"]),
         (GUIDED, ["before.once.classifier.pooling=GAP"], ["unknown chain 'once'", "ordinary"]),
         (CLUSTERED, ["rounds=0"], ["rounds=0"]),
@@ -221,6 +246,39 @@ def test_what_cannot_be_meant(
     for word in words:
         assert word in str(error.value)
     assert not (tmp_path / "cache").exists()
+
+
+def test_an_override_of_a_chain_knows_the_last_round_and_rounds_as_a_file_may_have_them(
+    tmp_path: Path,
+) -> None:
+    changed = plan_of(tmp_path, {**CLUSTERED, "rounds": "3"}, "before.round3.classifier.hidden=8")
+    hidden = {
+        n: changed[n].node.config["classifier"]["hidden"] for n in ("round2.classify", "classify")
+    }
+    assert hidden == {"round2.classify": 0, "classify": 8}
+
+
+def test_a_stage_of_an_earlier_chain_that_is_not_made_cannot_be_forced(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--force ordinary\.cam has no effect, since nothing"):
+        plan_of(tmp_path, GUIDED, force=("ordinary.cam",))
+    forced = plan_of(tmp_path, GUIDED, force=("ordinary.cam",), until="ordinary.cam")
+    assert forced["ordinary.cam"].forced
+
+
+def test_a_class_of_artefacts_without_words_is_called_by_its_name() -> None:
+    class Points(Artefact):
+        pass
+
+    class Clouds(Artefact):
+        called = "clouds of points"
+
+    assert (Points.called, Clouds.called) == ("Points", "clouds of points")
+
+
+def test_a_stage_with_a_number_for_a_name_is_no_item_of_a_list(tmp_path: Path) -> None:
+    numbered = {**PLAIN, "stages": {"1": {"type": "Cluster", "classifier": "previous.classify"}}}
+    with pytest.raises(UserError, match=r"stages\.1\.classifier='previous\.classify' means"):
+        plan_of(tmp_path, numbered, "rounds=2")
 
 
 @pytest.mark.parametrize("config", [GUIDED, CLUSTERED, MINED, CYCLIC])

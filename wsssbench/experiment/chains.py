@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wsssbench.errors import UserError
-from wsssbench.experiment.merging import component_kind, merged
+from wsssbench.experiment.merging import kind_in, merged
 from wsssbench.experiment.references import Plain, Reference, references
+from wsssbench.stages import places
 
 OWN = ""  # the name of the last chain, which runs whole
 PREVIOUS = "previous"
@@ -50,6 +51,21 @@ def round_number(name: str) -> int | None:
     digits = name.removeprefix(_ROUND)
     plain = name.startswith(_ROUND) and digits.isascii() and digits.isdigit()
     return int(digits) if plain and not digits.startswith("0") else None
+
+
+def refuse_chain_name(name: str, where: str) -> None:
+    """Refuse a name under ``before`` that no chain can have; UserError whose sentence begins with `where`."""
+    if not name.isidentifier():
+        raise UserError(f"{where}: a chain cannot be called '{name}': take letters, digits and _")
+    if name == PREVIOUS:
+        raise UserError(
+            f"{where}: a chain cannot be called '{name}', which is the round before: give it another name"
+        )
+    if name.removeprefix(_ROUND).isdigit() and round_number(name) is None:
+        raise UserError(
+            f"{where}: a chain cannot be called '{name}', since rounds are called {round_name(1)}, {round_name(2)} and "
+            "so on: give it another name"
+        )
 
 
 def of_chain(config: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -152,7 +168,7 @@ def _list_item(path: str) -> str:
     """Return the place of the component of a list in which the reference `path` stands; empty if it is in none."""
     parts = path.split(".")
     for i in range(1, len(parts)):
-        if parts[i].isdigit() and component_kind(".".join(parts[: i + 1])):
+        if kind_in(places("lists"), ".".join(parts[:i])):
             return ".".join(parts[: i + 1])
     return ""
 

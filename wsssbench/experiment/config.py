@@ -17,7 +17,13 @@ from pydantic import Field
 
 from wsssbench.datasets.subset import Trial
 from wsssbench.errors import UserError, unknown
-from wsssbench.experiment.chains import OWN, PREVIOUS, chain_names, last_round, of_chain
+from wsssbench.experiment.chains import (
+    OWN,
+    chain_names,
+    last_round,
+    of_chain,
+    refuse_chain_name,
+)
 from wsssbench.experiment.config_file import load_config_file
 from wsssbench.experiment.graph import STAGES
 from wsssbench.experiment.merging import DELETE, difference
@@ -129,7 +135,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"splits.{use} is empty, but has to name a split")
     common = {"name": name, "splits": splits, **trial}
     written = {"seed": top["seed"], **{key: config[key] for key in config if key in SECTIONS}}
-    given = _entries(top["before"] or {})
+    given = entries_checked(top["before"] or {})
     sections = {**written, "before": given, "rounds": top["rounds"]}
     last = last_round(sections)
     resolved = _chain(of_chain(sections, last), common)
@@ -147,6 +153,14 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     more = {"rounds": top["rounds"], "before": before}
     more = {key: value for key, value in more.items() if value not in (1, {})}
     return {**resolved, "reference": top["reference"] or {}, **more}
+
+
+def with_chains_checked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `config`, of a file, with ``rounds`` and ``before`` as they have to be; UserError if they are not."""
+    top = signature_parameters(Top)
+    rounds = check_value(top["rounds"], config.get("rounds", top["rounds"].default), "config")
+    before = check_value(top["before"], config.get("before"), "config")
+    return {**config, "rounds": rounds, "before": entries_checked(before or {})}
 
 
 def on_every_chain(
@@ -173,15 +187,12 @@ def _chain(written: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, A
     return resolved
 
 
-def _entries(before: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def entries_checked(before: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Check what stands under ``before``; UserError for a name or a key that cannot be there."""
     known = [key for key in ("seed", *SECTIONS) if key not in _COMMON]
     for name, entry in before.items():
         where = f"before.{name}"
-        if not name.isidentifier() or name == PREVIOUS:
-            raise UserError(
-                f"{where}: a chain cannot be called '{name}': take letters, digits and _"
-            )
+        refuse_chain_name(name, where)
         if not isinstance(entry, Mapping):
             raise UserError(
                 f"{where}={entry!r} has to be dict(...) of what differs from the experiment itself"
@@ -192,7 +203,12 @@ def _entries(before: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
                     f"{where}.{key}: '{key}' is the same in all chains of an experiment: give it at the top, or "
                     "make it an experiment of its own"
                 )
-            if key not in known and key != DELETE:
+            if key == DELETE:
+                raise UserError(
+                    f"{where}: {DELETE} empties a section, not a chain: give it inside of one, "
+                    f"classifier=dict({DELETE}=True, ...)"
+                )
+            if key not in known:
                 raise UserError(f"{where}: {unknown('parameter', key, known)}")
     return dict(before)
 

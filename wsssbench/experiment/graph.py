@@ -14,6 +14,7 @@ from wsssbench.experiment.chains import (
     ChainConfig,
     chains,
     last_round,
+    round_number,
     unused_rounds,
 )
 from wsssbench.experiment.references import Reference, components, references, replaced
@@ -90,8 +91,18 @@ class Graph:
         self.own = self.chains[OWN]
         self.config = self.own.config
         self.last_round = last_round(config)
+        for name in self.config[Custom.section]:
+            if round_number(name) or name == PREVIOUS:
+                raise UserError(
+                    f"{Custom.section}.{name}: a stage cannot be called '{name}', as a round is: give it another name"
+                )
+        # Of the stages that are made later on, `evaluate.cam`, the kind's name is known.
+        stages = {
+            stage.partition(".")[0]
+            for stage in (*self.own.names(), *(kind.name for kind in STAGES))
+        }
         for name in self.chains:
-            if any(name == stage.partition(".")[0] for stage in self.own.names()):
+            if name in stages:
                 raise UserError(
                     f"before.{name}: a chain cannot be called '{name}', as a stage is: give it another name"
                 )
@@ -237,9 +248,17 @@ class Chain:
             return graph.made[full]
         if full in graph.making:
             circle = " -> ".join([*graph.making[graph.making.index(full) :], full])
-            raise UserError(f"stage {full} reads itself: {circle}")
+            has = (
+                f"; {self.name} has all that the experiment has: change in before.{self.name} what it is not to read"
+                if self.name != OWN
+                else ""
+            )
+            raise UserError(f"stage {full} reads itself: {circle}{has}")
         if local not in self._owners:
+            head = asked.removesuffix(name) if asked.endswith(f".{name}") else ""
             known = dict.fromkeys([*self._owners, *self.full_names(), *graph.names()])
+            if head:  # of the chain that was asked, as it was asked
+                known = dict.fromkeys(f"{head}{stage}" for stage in self._owners)
             raise UserError(f"{by or 'the experiment'}: {unknown('stage', asked, known)}")
         graph.making.append(full)
         node = replace(self._owners[local].node(local, self), name=full, chain=self.name)

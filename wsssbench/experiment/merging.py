@@ -18,14 +18,14 @@ DELETE = "_delete_"
 def merged(there: Any, value: Any, path: str) -> Any:
     """Return the new content of the place `path`, which had `there` and is given `value`; see the module."""
     if kind_in(places("lists"), path) is not None:
-        return _merged_list(there or [], value, path)
+        return _merged_list(there if isinstance(there, (list, tuple)) else [], value, path)
     if component_kind(path) is not None and isinstance(value, str):
         default = kind_in(places("default_types"), path)
         same = isinstance(there, Mapping) and there.get("type", default) == value
         return there if same else {"type": value}
     if not isinstance(value, Mapping):
         return value
-    if value.get(DELETE):
+    if value.get(DELETE) is True:
         return {key: item for key, item in value.items() if key != DELETE}
     if "type" in value:
         return value
@@ -43,7 +43,8 @@ def _merged_list(there: Sequence[Any], value: Any, path: str) -> list[Any]:
     if value is None:
         return []
     items = value if isinstance(value, (list, tuple)) else [value]
-    by_type = {item["type"]: item for item in there if isinstance(item, Mapping)}
+    typed = [item for item in there if isinstance(item, Mapping) and "type" in item]
+    by_type = {item["type"]: item for item in typed if isinstance(item["type"], str)}
     return [
         merged(by_type.get(item) if isinstance(item, str) else None, item, f"{path}.{i}")
         for i, item in enumerate(items)

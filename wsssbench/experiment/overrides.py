@@ -11,8 +11,14 @@ from pathlib import PurePath
 from typing import Any
 
 from wsssbench.errors import UserError, unknown
-from wsssbench.experiment.chains import chain_names, of_chain
-from wsssbench.experiment.config import PLAIN, SECTIONS, Top
+from wsssbench.experiment.chains import OWN, chain_names, last_round, of_chain
+from wsssbench.experiment.config import (
+    PLAIN,
+    SECTIONS,
+    Top,
+    entries_checked,
+    with_chains_checked,
+)
 from wsssbench.experiment.merging import (
     component_kind,
     difference,
@@ -117,46 +123,46 @@ def _chain_of(path: str) -> tuple[str, str]:
 
 def _assign_in_chain(config: dict[str, Any], chain: str, path: str, value: Any, add: bool) -> None:
     """Change `path` of the earlier chain: it keeps what it has, and what differs from the experiment itself."""
-    before = dict(config.get("before") or {})
-    if chain not in before and not add and chain not in chain_names(config):
-        known = [*before, *(name for name in chain_names(config) if name)]
+    entries_checked({chain: {path.partition(".")[0]: None}})
+    checked = with_chains_checked(config)  # a file may say anything
+    before = dict(checked["before"])
+    known = [name for name in (*before, *chain_names(checked), last_round(checked)) if name]
+    if chain not in known and not add:
         raise UserError(
             f"--set before.{chain}.{path}: {unknown('chain', chain, known)}; write +before.{chain}.{path}=... to add "
             "one"
         )
-    changed: dict[str, Any] = _unshared(of_chain(config, chain))
-    try:
-        _assign(changed, path, value, add)
-    except UserError as error:
-        raise UserError(f"before.{chain}: {error.whole}") from error
-    pinned = before.get(chain) or {}
-    before[chain] = difference(changed, of_chain(config, ""), pinned)
+    changed: dict[str, Any] = _unshared(of_chain(checked, chain))
+    _assign(changed, path, value, add, within=f"before.{chain}.")
+    before[chain] = difference(changed, of_chain(checked, OWN), before.get(chain))
     config["before"] = before
 
 
-def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
+def _assign(config: dict[str, Any], path: str, value: Any, add: bool, within: str = "") -> None:
+    """Change `path` of `config`, which is the experiment itself, or the chain `within`, ``before.NAME.``."""
     *parents, last = path.split(".")
+    asked = f"{within}{path}"
     if not all((*parents, last)):
         raise UserError(
-            f"--set {path}: a part of the key is empty, but it is names with dots between"
+            f"--set {asked}: a part of the key is empty, but it is names with dots between"
         )
     node: Any = config
     for depth, part in enumerate(parents):
-        node = _child(node, part, ".".join(parents[:depth]), path, add)
+        node = _child(node, part, ".".join(parents[:depth]), asked, add)
     here = ".".join(parents)
     if last == "type" and not add and component_kind(here):
-        _assign(config, here, value, add)  # another type is another component
+        _assign(config, here, value, add, within)  # another type is another component
         return
     if isinstance(value, str) and set("(=)") & set(value) and _is_component_place(path):
         raise UserError(
-            f"--set {path}={value}: is neither the name of a component nor of the form Name(key=value, ...), with a "
+            f"--set {asked}={value}: is neither the name of a component nor of the form Name(key=value, ...), with a "
             "text in quotes"
         )
     value = settled(value, _annotation(config, path.split(".")), path, _parameters)
     if isinstance(node, list):
         of_components = kind_in(places("lists"), here) is not None
         emptied = of_components and value is None
-        index = _index(node, last, here, path, append=of_components and not emptied)
+        index = _index(node, last, here, asked, append=of_components and not emptied)
         there = node[index] if index < len(node) else None
         node[index : index + 1] = [] if emptied else [merged(there, value, path)]
         return
@@ -164,8 +170,8 @@ def _assign(config: dict[str, Any], path: str, value: Any, add: bool) -> None:
         declared = _declared(node, here)
         allowed = {*node, *declared}
         if last not in allowed:  # where keys are declared, no other one would be accepted
-            hint = "" if declared else f"; write +{path}=... to add a new one"
-            raise UserError(f"--set {path}: {unknown('key', last, allowed)}{hint}")
+            hint = "" if declared else f"; write +{asked}=... to add a new one"
+            raise UserError(f"--set {asked}: {unknown('key', last, allowed)}{hint}")
     if value is None and last in node and is_named(path):
         del node[last]
     else:

@@ -208,6 +208,13 @@ def _wanted(graph: Graph, settings: Settings) -> list[Node]:
     tell_unused(graph, settings.progress)
     tell_unused_reference(graph, settings.progress)
     if last is None:
+        made = [node.name for node in nodes]
+        for name in settings.force:
+            if graph.full_name(name) not in made:
+                raise UserError(
+                    f"--force {name} has no effect, since nothing reads that stage, so it is not made: --until {name} "
+                    "makes it"
+                )
         return nodes
     wanted = ancestors(graph.nodes(), [last.name])
     # The rounds of a run with CAMs can be compared, however far it goes.

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -29,10 +29,15 @@ class Artefact:
     """
 
     directory: Path
-    # In sentences: "ordinary.cam makes CAMs".
-    called: ClassVar[str] = "artefacts of a plugin"
+    # In sentences: "ordinary.cam makes CAMs"; by default the name of the class.
+    called: ClassVar[str] = "artefacts"
     # Takes hours to make, so masks that will be opened later are read before.
     slow: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.called == Artefact.called:
+            cls.called = cls.__name__
 
 
 class TrainedClassifier(Artefact):

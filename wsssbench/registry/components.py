@@ -111,7 +111,7 @@ class Registry:
         """
         if not isinstance(config, Mapping) or not isinstance(config.get("type"), str):
             raise UserError(
-                f"{where} is {config!r}, but has to be dict(type='Name', ...) with a {self.kind} of: "
+                f"{where} is {config!r}, but has to be dict(type='Name', ...) with one of these as {self.kind}: "
                 f"{', '.join(sorted(self.components))}"
             )
         name = config["type"]

@@ -144,7 +144,8 @@ class Run:
             return ReadyClassifier(trained.build())
         except UserError as error:  # a parameter of another version of its components
             raise UserError(
-                f"the classifier of run {self.directory} cannot be built any more ({error}); run it again"
+                f"the classifier of run {self.directory} cannot be built any more ({error}); "
+                "give the plugin that it was made with (--plugin FILE.py for one in a file), or run it again"
             ) from None
 
     def _artefact(self, node: str, makes: type[Artefact]) -> Any:

@@ -104,9 +104,12 @@ class Classify(StageKind):
             return None
         kinds = {place.rpartition(".")[2]: kind for place, kind in self.lists.items()}
         for key in kinds:
-            if isinstance(given, Mapping) and isinstance(given.get(key), Mapping):
+            there = given.get(key, ()) if isinstance(given, Mapping) else ()
+            if not isinstance(there, (list, tuple)) or not all(
+                isinstance(i, Mapping) for i in there
+            ):
                 raise UserError(
-                    f"classifier.{key} is a dict, but has to be a list: [dict(type='Name', ...)]"
+                    f"classifier.{key}={there!r} has to be a list of components: [dict(type='Name', ...)]"
                 )
         checked = check_parameters(ClassifierSection, given, "classifier")
         for slot in ("backbone", "pooling"):

@@ -50,7 +50,9 @@ class Custom(StageKind):
     def resolve(self, given: Any, config: Mapping[str, Any], registries: Registries) -> Any:
         for name in given:
             if not str(name).replace("_", "").isalnum():
-                raise UserError(f"{_SECTION}.{name}: a stage cannot be called '{name}'")
+                raise UserError(
+                    f"{_SECTION}.{name}: a stage cannot be called '{name}': take letters, digits and _"
+                )
         return {
             name: _resolved(item, f"{_SECTION}.{name}", registries) for name, item in given.items()
         }

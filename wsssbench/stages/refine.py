@@ -145,8 +145,14 @@ class Refine(StageKind):
         previous = infer_cams.NODE
         for name, section in given.items():
             where = f"{_SECTION}.{name}"
-            if name in (*others, "label") or not name.replace("_", "").isalnum():
-                raise UserError(f"{where}: a refinement cannot be called '{name}'")
+            if name in (*others, "label"):
+                raise UserError(
+                    f"{where}: a refinement cannot be called '{name}', as a stage is: give one of them another name"
+                )
+            if not name.replace("_", "").isalnum():
+                raise UserError(
+                    f"{where}: a refinement cannot be called '{name}': take letters, digits and _"
+                )
             if not isinstance(section, Mapping):
                 raise UserError(f"{where} is {section!r}, but has to be dict(type='Name', ...)")
             source = section.get("input", previous)
