@@ -312,6 +312,14 @@ def test_overrides_reach_every_chain_but_what_it_pins(tmp_path: Path) -> None:
     assert again["before"]["wide"]["classifier"] == {"hidden": 0}
 
 
+def test_a_section_of_a_chain_that_nothing_reads_is_told(tmp_path: Path) -> None:
+    heard = Heard()
+    plan_of(tmp_path, GUIDED, "before.ordinary.cam.flip=False", heard=heard)
+    assert heard.warnings == [
+        "before.ordinary.cam has no effect, since no stage reads what it would change"
+    ]
+
+
 def test_smoke_reaches_every_chain(tmp_path: Path) -> None:
     config = {**CLUSTERED, "before": {"round1": {"classifier": {"schedule": {"epochs": 7}}}}}
     small = plan_of(tmp_path, tried(config, config, True, None))

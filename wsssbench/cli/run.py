@@ -143,13 +143,18 @@ def _show_artefacts(run: Run, console: Console) -> None:
         console.print(f"  {what:<{wide}}  {path}", markup=False)
 
 
+_WIDE = 100  # columns of a terminal that has room for what a stage reads, too
+
+
 def _show_plan(plan: Plan, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
     title = f"{plan.config['name']}, seed {plan.config['seed']}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("stage", "reads", "would be", "why", "cache"):
+    wide = console.width >= _WIDE
+    columns = ("stage", "reads", "would be", "why", "cache")
+    for column in columns if wide else [c for c in columns if c != "reads"]:
         table.add_column(column, overflow="fold", no_wrap=column == "cache")
     longest = max(len(step.node.name) for step in plan.steps)
     table.columns[0].min_width = min(longest, 30)  # a name breaks before it is cut
@@ -158,7 +163,8 @@ def _show_plan(plan: Plan, console: Console) -> None:
             table.add_row()
         for step in steps:
             reads = ", ".join(dict.fromkeys(step.node.inputs.values()))
-            table.add_row(step.node.name, reads, step.state, step.reason, step.entry.key.hash)
+            first = [step.node.name, *([reads] if wide else [])]
+            table.add_row(*first, step.state, step.reason, step.entry.key.hash)
     console.print(table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from wsssbench.datasets import check as data_check
 from wsssbench.errors import MissingWeightsError, UserError, unknown
 from wsssbench.experiment.cache import canonical
 from wsssbench.experiment.chains import OWN
-from wsssbench.experiment.graph import Graph, unscored_splits
+from wsssbench.experiment.graph import Graph, hashed, unscored_splits
 from wsssbench.experiment.references import Reference, replaced
 from wsssbench.experiment.weight_files import Missing, missing_weights
 from wsssbench.files.ground_truth import allow_masks
@@ -41,8 +42,29 @@ def tell_unused(graph: Graph, progress: Progress) -> None:
         for text in chain.left_out if name in made else ():
             if name == OWN:
                 progress.warn(f"{text}. That is the experiment itself: give rounds=2 or more")
-            else:
+            elif chain.is_round:
                 progress.say(f"{name}: {text}")
+
+
+def tell_idle_entries(
+    config: Mapping[str, Any], dataset: Dataset, nodes: Sequence[Node], progress: Progress
+) -> None:
+    """Tell of sections of earlier chains that change nothing of what is made: no stage of theirs is read."""
+    made, used = _work(nodes), {node.chain for node in nodes}
+    before = config.get("before") or {}
+    for chain, entry in before.items():
+        for key in entry if chain in used else ():
+            without = {name: value for name, value in entry.items() if name != key}
+            with suppress(UserError):  # then it is needed
+                other = Graph({**config, "before": {**before, chain: without}}, dataset)
+                if _work(other.build()) == made:
+                    progress.warn(
+                        f"before.{chain}.{key} has no effect, since no stage reads what it would change"
+                    )
+
+
+def _work(nodes: Sequence[Node]) -> dict[str, str]:
+    return {node.name: canonical([hashed(node), node.inputs, node.splits]) for node in nodes}
 
 
 def tell_unused_reference(graph: Graph, progress: Progress) -> None:

@@ -20,6 +20,7 @@ from wsssbench.experiment.checks import (
     check_masks,
     check_splits,
     check_taint,
+    tell_idle_entries,
     tell_unscored,
     tell_unused,
     tell_unused_reference,
@@ -160,6 +161,8 @@ def make_plan(
     memory = settings.work_dir / MEMORY
     graph = Graph(config, dataset, memory)
     nodes = _wanted(graph, settings)
+    if settings.until is None:
+        tell_idle_entries(config, dataset, nodes, settings.progress)
     check_taint(nodes)
     check_splits(nodes, dataset)
     check_images(nodes, dataset)

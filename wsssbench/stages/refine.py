@@ -156,7 +156,7 @@ class Refine(StageKind):
             if not isinstance(section, Mapping):
                 raise UserError(f"{where} is {section!r}, but has to be dict(type='Name', ...)")
             source = section.get("input", previous)
-            if source not in (*others, *resolved):
+            if source not in (*others, *resolved) and "." not in str(source):
                 known = (*others, *resolved)
                 raise UserError(f"{where}.input: {unknown('artefact', str(source), known)}")
             component = registries.refinement.resolve(_component(section), where)
