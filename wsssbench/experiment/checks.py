@@ -47,16 +47,17 @@ def tell_unused(graph: Graph, progress: Progress) -> None:
 
 
 def tell_idle_entries(
-    config: Mapping[str, Any], dataset: Dataset, nodes: Sequence[Node], progress: Progress
+    config: Mapping[str, Any], graph: Graph, nodes: Sequence[Node], progress: Progress
 ) -> None:
     """Tell of sections of earlier chains that change nothing of what is made: no stage of theirs is read."""
+    dataset, memory = graph.own.dataset, graph.own.memory
     made, used = _work(nodes), {node.chain for node in nodes}
     before = config.get("before") or {}
     for chain, entry in before.items():
         for key in entry if chain in used else ():
             without = {name: value for name, value in entry.items() if name != key}
             with suppress(UserError):  # then it is needed
-                other = Graph({**config, "before": {**before, chain: without}}, dataset)
+                other = Graph({**config, "before": {**before, chain: without}}, dataset, memory)
                 if _work(other.build()) == made:
                     progress.warn(
                         f"before.{chain}.{key} has no effect, since no stage reads what it would change"

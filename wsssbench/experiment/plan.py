@@ -162,7 +162,7 @@ def make_plan(
     graph = Graph(config, dataset, memory)
     nodes = _wanted(graph, settings)
     if settings.until is None:
-        tell_idle_entries(config, dataset, nodes, settings.progress)
+        tell_idle_entries(config, graph, nodes, settings.progress)
     check_taint(nodes)
     check_splits(nodes, dataset)
     check_images(nodes, dataset)
