@@ -3,7 +3,7 @@
 wsssbench sweep configs/ablations/poolings_part.py
 
 The threshold is chosen on the masks of val, by the same procedure for every row; PAMR refines the CAMs of each, with
-the background exponent of the base's CRF. NGWP's own masks, which need no threshold, are configs/methods/ngwp_part.py.
+the background exponent of the base's CRF. NGWP's own masks, which need no threshold, are a row of configs/methods.py.
 A class map of 14 x 14 has room for bins of 2, 4 and 8.
 """
 

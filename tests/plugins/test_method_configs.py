@@ -1,4 +1,4 @@
-"""The shipped experiments with rounds: their first round is the plain experiment, and rounds share their stages."""
+"""The methods with rounds: their first round is the plain experiment, and rounds share their stages."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ from typing import Any
 
 import pytest
 from in_process import call
+from method_rows import row_config, row_file
 
 from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.trial import tried
 from wsssbench.progress import Silent
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-# method -> the experiment that its small one begins with
-PLAIN = {"ae_psl": "gap_part", "cda": "gap_context", "sc_cam": "gap_part"}
-WITHOUT = {
-    "ae_psl": [
+WITHOUT = {  # row of the matrix -> what takes the method out of it
+    "AE-PSL": [
         "stages=none",
         "classifier.augment=none",
         "cam=MultiScaleCAM(scales=(1.0,))",
         "label=FromScores(input=cam)",
         "before=none",
     ],
-    "cda": ["classifier.augment=none", "classifier.schedule.batch_size=32"],
-    "sc_cam": ["classifier.objectives=none"],
+    "CDA": ["classifier.augment=none"],
+    "SC-CAM": ["classifier.objectives=none"],
 }
-METHODS = sorted(PLAIN)
+METHODS = sorted(WITHOUT)
 
 
-def plan_of(work: Path, name: str, *overrides: str) -> Plan:
+def plan_of(work: Path, row: str, *overrides: str) -> Plan:
     """The plan without pseudo-labels and network, whose rehearsal takes longest, unless the method makes them."""
-    read: dict[str, Any] = apply_overrides(read_config(CONFIGS / f"{name}.py"), overrides)
+    read: dict[str, Any] = row_config(row, overrides=overrides)
     read = {key: value for key, value in read.items() if key != "segmenter"}
     if read["label"].get("type", "FromScores") == "FromScores":
         read |= {"label": {"input": "cam"}, "refine": {}}
@@ -52,9 +50,8 @@ CAMS = ("classify", "cam", "evaluate.cam")
 
 @pytest.mark.parametrize("method", METHODS)
 def test_rounds_are_the_same_work_whatever_their_number_is(method: str, tmp_path: Path) -> None:
-    name = f"methods/{method}_synthetic"
-    plain = hashes(plan_of(tmp_path, PLAIN[method]))
-    three, two = (plan_of(tmp_path, name, f"rounds={n}") for n in (3, 2))
+    plain = hashes(plan_of(tmp_path, "GAP"))
+    three, two = (plan_of(tmp_path, method, f"rounds={n}") for n in (3, 2))
     for plan in (three, two):
         assert {stage: hashes(plan, "round1")[stage] for stage in CAMS} == {
             stage: plain[stage] for stage in CAMS
@@ -69,9 +66,8 @@ def test_rounds_are_the_same_work_whatever_their_number_is(method: str, tmp_path
 
 @pytest.mark.parametrize("method", METHODS)
 def test_without_the_method_the_plan_is_the_plain_one(method: str, tmp_path: Path) -> None:
-    name = f"methods/{method}_synthetic"
-    plain = hashes(plan_of(tmp_path, PLAIN[method]))
-    without = plan_of(tmp_path, name, *WITHOUT[method], "rounds=1")
+    plain = hashes(plan_of(tmp_path, "GAP"))
+    without = plan_of(tmp_path, method, *WITHOUT[method], "rounds=1")
     assert hashes(without) == plain
 
 
@@ -130,7 +126,7 @@ def test_ae_psl_on_voc_erases_in_three_rounds() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_smoke(method: str, tmp_path: Path) -> None:
     """Every stage of every round, on a handful of images; again, nothing is left to do."""
-    arguments = ("run", f"configs/methods/{method}_synthetic.py", "--smoke", "--work-dir", tmp_path)
+    arguments = ("run", row_file(method, tmp_path), "--smoke", "--work-dir", tmp_path)
     outcome = call(*arguments)
     assert outcome.code == 0, outcome
     assert "round 1: CAM" in outcome.out and "DeepLab val" in outcome.out

@@ -1,4 +1,4 @@
-"""The configs of SEAM, ReCAM and Puzzle-CAM: what they share with the plain experiments, and a run of each."""
+"""The published schedules of SEAM, ReCAM and Puzzle-CAM, and a whole run of each at the small scale."""
 
 from __future__ import annotations
 
@@ -8,40 +8,11 @@ from typing import Any
 
 import pytest
 from in_process import call
+from method_rows import row_file
 
 from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides
-from wsssbench.experiment.plan import Settings, make_plan
-from wsssbench.progress import Silent
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-
-
-def hashes(tmp_path: Path, name: str, *overrides: str) -> dict[str, str]:
-    config = resolve(apply_overrides(read_config(CONFIGS / f"{name}.py"), overrides))
-    plan = make_plan(config, Settings(tmp_path, "cpu", 1, Silent()))
-    return {step.node.name: step.entry.key.hash for step in plan.steps}
-
-
-def test_recam_starts_from_the_plain_classifier(tmp_path: Path) -> None:
-    """The plain part of the experiment is in the cache already, if the plain experiment is."""
-    plain = hashes(tmp_path, "gap_context")
-    recam = hashes(tmp_path, "methods/recam_synthetic")
-    assert recam["plain.classify"] == plain["classify"] != recam["classify"]
-    none = hashes(
-        tmp_path, "methods/recam_synthetic", "classifier.init=none", "classifier.objectives=none",
-        "classifier.schedule.epochs=20", "classifier.schedule.lr=0.05",
-        "classifier.schedule.new_layers_lr=1.0", "classifier.schedule.warmup_iterations=20",
-    )  # fmt: skip
-    assert none == plain
-
-
-@pytest.mark.parametrize(("name", "plain"), [("seam", "gap_context"), ("puzzle", "gap_part")])
-def test_without_the_objective_it_is_the_plain_experiment(
-    name: str, plain: str, tmp_path: Path
-) -> None:
-    off = ("classifier.objectives=none", "cam.normalisation=max")
-    assert hashes(tmp_path, f"methods/{name}_synthetic", *off) == hashes(tmp_path, plain)
 
 
 def schedule(name: str, *path: str) -> dict[str, Any]:
@@ -65,9 +36,9 @@ def test_the_published_schedules() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["seam_synthetic", "recam_synthetic", "puzzle_synthetic"])
-def test_a_whole_run(name: str, tmp_path: Path) -> None:
-    arguments = ("run", f"configs/methods/{name}.py", "--smoke", "--work-dir", tmp_path)
+@pytest.mark.parametrize("row", ["SEAM", "ReCAM", "Puzzle-CAM"])
+def test_a_whole_run(row: str, tmp_path: Path) -> None:
+    arguments = ("run", row_file(row, tmp_path), "--smoke", "--work-dir", tmp_path)
     outcome = call(*arguments)
     assert outcome.code == 0, outcome
     for rung in ("CAM", "pseudo-label", "DeepLab val"):

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from wsssbench.errors import UserError
+from wsssbench.experiment.chains import of_chain
 from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.plugins import load
+from wsssbench.sweep.cells import with_earlier
 from wsssbench.sweep.matrix import parse_grid, read_matrix, split_values
 
 REPOSITORY = Path(__file__).parents[2]
@@ -95,6 +97,33 @@ def test_a_grid_multiplies_a_files_rows(tmp_path: Path) -> None:
     assert all(not row.paper for row in matrix.rows), "the paper's numbers are not of these rows"
 
 
+def test_a_row_may_differ_on_a_base(tmp_path: Path) -> None:
+    path = matrix_file(
+        tmp_path,
+        "{'c': dict(set={'classifier.schedule.lr': 0.5}, on=dict(second={'classifier.schedule.lr': 0.1}))}",
+    )
+    for base, lr in (("first", 0.5), ("second", 0.1)):
+        matrix = read_matrix(path, base=base)
+        config = with_earlier(read_config(matrix.base), matrix.row("c"))
+        assert config["classifier"]["schedule"]["lr"] == lr
+
+
+def test_an_earlier_chain_is_another_row_on_the_same_base(tmp_path: Path) -> None:
+    """Whatever the row itself sets, and with a grid's values."""
+    path = matrix_file(
+        tmp_path,
+        "{'c': dict(before=dict(plain='a'), set={'classifier.schedule.epochs': 3, 'classifier.init': "
+        "'plain.classify', '+stages.more': 'FromScores(input=cam)', 'label': 'FromScores(input=cam)'})}",
+    )
+    matrix = read_matrix(path, ["classifier.schedule.lr=0.25"])
+    base = read_config(matrix.base)
+    a, c = (resolve(with_earlier(base, matrix.row(f"{n}, lr=0.25"))) for n in "ac")
+    assert c["classifier"]["schedule"]["epochs"] == 3 and c["stages"]
+    assert a["classifier"]["schedule"]["epochs"] == 6 and a["classifier"]["schedule"]["lr"] == 0.25
+    chain = of_chain(c, "plain")
+    assert {**chain, "reference": {}} == {**a, "reference": {}}
+
+
 def test_the_base_is_chosen_by_name_or_path(tmp_path: Path) -> None:
     path = matrix_file(tmp_path)
     second = read_matrix(path, base="second")
@@ -112,6 +141,16 @@ def test_the_base_is_chosen_by_name_or_path(tmp_path: Path) -> None:
         ("{'c': dict(sett={})}", "", "", ["rows['c']", "did you mean set"]),
         ("{'c': dict(run=False)}", "", "", ["rows['c']", "give paper="]),
         ("{'c': dict(paper={'CAM': 'high'})}", "", "", ["rows['c']", "paper="]),
+        ("{'c': dict(on=dict(secnd={}))}", "", "", ["rows['c']: on", "did you mean second"]),
+        ("{'c': dict(before=dict(d='aa'))}", "", "", ["rows['c']: before.d", "did you mean a"]),
+        ("{'c': dict(before=dict(previous='a'))}", "", "", ["rows['c']: before.previous"]),
+        ("{'c': dict(before=dict(round1='a'))}", "", "", ["+before.round1.cam"]),
+        (
+            "{'c': dict(before=dict(d='a')), 'e': dict(before=dict(d='c'))}",
+            "",
+            "",
+            ["rows['e']: before.d", "row 'c' has earlier chains itself"],
+        ),
     ],
 )
 def test_mistakes_in_a_file_are_named(
@@ -143,19 +182,6 @@ def test_the_papers_tables_fit_each_of_their_bases(path: Path, base: str) -> Non
     assert matrix.paper is not None and "ECCV 2022" in matrix.paper.source
     assert matrix.paper.card["dataset"] == "VOC2012"
     assert matrix.baseline in [row.name for row in matrix.rows if row.run]
-
-
-@pytest.mark.parametrize("base", ["part", "context"])
-def test_the_matrix_of_the_regimes_fits_both(base: str) -> None:
-    matrix = read_matrix(REPOSITORY / "configs" / "ablations" / "regimes.py", base=base)
-    config = read_config(matrix.base)
-    data = resolve(config)["data"]
-    assert (data["classes_per_body"] == 1) == (base == "context")
-    for row in matrix.rows:
-        resolved = resolve(apply_overrides(config, row.set))
-        assert resolved["data"] == data
-        assert resolved["evaluate"]["selection"] == "heldout"
-        assert resolved["classifier"]["backbone"]["type"] == "SmallResNet"
 
 
 def test_the_matrix_of_poolings_has_every_one_of_ours() -> None:

@@ -5,7 +5,8 @@
     {"schema": "wsssbench.sweep/1", "name": str, "title": str, "created": str (ISO 8601),
      "base": str, "until": str | null, "axes": [str, ...], "baseline": str | null,
      "paper": {"source": str, "card": {...}} | null,
-     "rows": [{"name": str, "axes": {axis: value}, "paper": {node: per cent}, "run": bool, "set": [str, ...]}, ...],
+     "rows": [{"name": str, "axes": {axis: value}, "paper": {node: per cent}, "run": bool, "set": [str, ...],
+               "before": {chain: [str, ...]}}, ...],
      "cells": [{"id": str, "row": str, "seed": int, "run": str, "impossible": str}, ...]}
 
 A row whose `run` is false is there for the paper's numbers alone. A cell's `run` is the folder of its results,
@@ -47,6 +48,7 @@ class Row:
         paper: the paper's numbers, per cent: ``{"CAM": 54.2, "CAM precision": 66.5}``.
         run: False: there are only the paper's numbers.
         set: the overrides that make it of the base, ``key=value`` as on the command line.
+        before: earlier chain -> the overrides that make that chain of the base.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FINITE
@@ -56,6 +58,7 @@ class Row:
     paper: Mapping[str, float] = field(default_factory=dict)
     run: bool = True
     set: tuple[str, ...] = ()
+    before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

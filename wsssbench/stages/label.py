@@ -121,7 +121,12 @@ class Label(StageKind):
                 chosen = nodes.config["evaluate"]["selection"]
                 by = select_threshold.NODE if chosen == _OTSU else select_threshold.FOR_LABELS
                 inputs[_THRESHOLD] = nodes.need(by).name
-        splits = distinct(nodes.split(key) for key in ("train", "evaluate"))
+        keys = ["train", "evaluate"]
+        if not own and given is not None and nodes.split("heldout") in given.splits:
+            keys.append(
+                "heldout"
+            )  # the CAM inference of a next round may read it, of all its images
+        splits = distinct(nodes.split(key) for key in keys)
         return Node(
             name=name,
             kind=self,

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from wsssbench.errors import IncompatibleError, UserError
-from wsssbench.experiment.config import check_name, config_text, read_config, resolve
+from wsssbench.experiment.config import SECTIONS, check_name, config_text, read_config, resolve
+from wsssbench.experiment.merging import difference
 from wsssbench.experiment.overrides import apply_overrides, refuse_repeated
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.trial import trial_of, tried
@@ -73,7 +75,7 @@ def plan_cells(
         with _in_row(row):
             _refuse_own(row.set)
             given = (*overrides, *row.set)
-            config = apply_overrides(base, row.set)
+            config = with_earlier(base, row)
             config = tried(config, written, smoke, limit, given, settings.progress.warn)
         # The base's published numbers are its own method's; a row has its own, which the comparison shows.
         config = {**config, "name": f"{name}-{slug}", "reference": {}}
@@ -107,6 +109,20 @@ def plan_cells(
         cells=tuple(cells),
     )
     return PlannedSweep(sweep, plans)
+
+
+def with_earlier(base: Mapping[str, Any], row: Row) -> dict[str, Any]:
+    """Return the config that `row` makes of `base`, not resolved, with the rows that are its earlier chains."""
+    config = apply_overrides(base, row.set)
+    before = dict(config.get("before") or {})
+    for chain, overrides in row.before.items():
+        other = apply_overrides(base, overrides)
+        before[chain] = {
+            key: difference(other.get(key) or {}, config.get(key))
+            for key in SECTIONS
+            if other.get(key) != config.get(key)
+        }
+    return {**config, "before": before} if row.before else config
 
 
 def write(planned: PlannedSweep) -> None:

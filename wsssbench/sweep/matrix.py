@@ -12,7 +12,9 @@ A matrix file is a Python config like an experiment's::
     }
     baseline = "plain"
 
-Values in ``set`` that are texts are read as on the command line: ``"Bins(sides=(2, 4))"``.
+Values in ``set`` that are texts are read as on the command line: ``"Bins(sides=(2, 4))"``. A row may say more: ``on``
+are overrides on single bases, after ``set``, and ``before=dict(guide="plain")`` gives it the earlier chain ``guide``,
+which is the row ``plain`` on the same base (docs/rounds.md).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.experiment.chains import refuse_chain_name, round_number
 from wsssbench.experiment.config import Percent, Seed, read_config
 from wsssbench.experiment.overrides import as_overrides
 from wsssbench.registry import check_parameters
@@ -44,7 +47,7 @@ class MatrixFile:
     Attributes:
         title: heading of its tables.
         bases: name -> path of an experiment's config; `--base` chooses.
-        rows: name -> dict(set=..., paper=..., run=...).
+        rows: name -> `RowSection`.
         until: the last stage of every cell.
         set: overrides of every row, before its own.
         baseline: the row that the others are compared with.
@@ -64,9 +67,19 @@ class MatrixFile:
 
 @dataclass(frozen=True, kw_only=True)
 class RowSection:
-    """One row of a matrix file: overrides, the paper's numbers by evaluation (per cent), whether it is run here."""
+    """One row of a matrix file.
+
+    Attributes:
+        set: overrides.
+        on: base -> overrides on that base alone, after `set`.
+        before: earlier chain -> the row that it is.
+        paper: the paper's numbers by evaluation, per cent.
+        run: whether it is run here.
+    """
 
     set: dict[str, Any] | None = None
+    on: dict[str, dict[str, Any]] | None = None
+    before: dict[str, str] | None = None
     paper: dict[str, Percent] | None = None
     run: bool = True
 
@@ -133,12 +146,30 @@ def read_matrix(path: Path, grids: Sequence[str] = (), base: str = "") -> Matrix
 def _of_file(path: Path, content: Mapping[str, Any], base: str) -> Matrix:
     sections = check_parameters(MatrixFile, content, f"matrix {path}")
     key, file = _base(path, sections["bases"], base)
-    rows = []
+    given = {}
     for name, section in sections["rows"].items():
-        row = check_parameters(RowSection, section, f"rows[{name!r}]")
-        _check_row(name, row)
-        overrides = (*as_overrides(sections["set"] or {}), *as_overrides(row["set"] or {}))
-        rows.append(Row(name, {ROW: name}, row["paper"] or {}, row["run"], overrides))
+        given[name] = check_parameters(RowSection, section, f"rows[{name!r}]")
+        _check_row(name, given[name], sections["bases"])
+    common = sections["set"] or {}
+    set_ = {
+        name: tuple(
+            override
+            for part in (common, row["set"] or {}, (row["on"] or {}).get(key, {}))
+            for override in as_overrides(part)
+        )
+        for name, row in given.items()
+    }
+    rows = [
+        Row(
+            name,
+            {ROW: name},
+            row["paper"] or {},
+            row["run"],
+            set_[name],
+            _chains(name, given, set_),
+        )
+        for name, row in given.items()
+    ]
     if not any(row.run for row in rows):
         raise UserError(f"matrix {path}: none of its rows is to be run")
     paper = None
@@ -161,9 +192,35 @@ def _of_file(path: Path, content: Mapping[str, Any], base: str) -> Matrix:
     return matrix
 
 
-def _check_row(name: str, row: Mapping[str, Any]) -> None:
+def _chains(
+    name: str, rows: Mapping[str, Mapping[str, Any]], set_: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the overrides that make each earlier chain of the row `name`: those of the row that it is."""
+    chains = {}
+    for chain, other in (rows[name]["before"] or {}).items():
+        where = f"rows[{name!r}]: before.{chain}"
+        refuse_chain_name(chain, where)
+        if round_number(chain):
+            raise UserError(
+                f"{where}: a round is the row itself, with what differs: give that in set, "
+                f'{{"+before.{chain}.cam": ...}}'
+            )
+        if other not in rows:
+            raise UserError(f"{where}: {unknown('row', other, rows)}")
+        if rows[other]["before"]:
+            raise UserError(
+                f"{where}: row {other!r} has earlier chains itself: name one that has none"
+            )
+        chains[chain] = set_[other]
+    return chains
+
+
+def _check_row(name: str, row: Mapping[str, Any], bases: Iterable[str]) -> None:
     if not name.strip():
         raise UserError("rows: a row has an empty name")
+    for base in row["on"] or {}:
+        if base not in bases:
+            raise UserError(f"rows[{name!r}]: on: {unknown('base', base, bases)}")
     if not row["run"] and not row["paper"]:
         raise UserError(
             f"rows[{name!r}]: run=False leaves nothing but the paper's numbers: give paper="
@@ -251,10 +308,10 @@ def _times(matrix: Matrix, grids: Sequence[Grid]) -> Matrix:
         for values in itertools.product(*(grid.values for grid in grids)):
             chosen = list(zip(grids, values, strict=True))
             name = ", ".join([*([row.name] if row.name else []), *_called(chosen)])
-            overrides = (*row.set, *(f"{grid.key}={value}" for grid, value in chosen))
-            rows.append(
-                Row(name, {**row.axes, **dict(zip(axes, values, strict=True))}, set=overrides)
-            )
+            added = [f"{grid.key}={value}" for grid, value in chosen]
+            axes_of_row = {**row.axes, **dict(zip(axes, values, strict=True))}
+            before = {chain: (*set_, *added) for chain, set_ in row.before.items()}
+            rows.append(Row(name, axes_of_row, set=(*row.set, *added), before=before))
     suffix = "-".join(axis.rpartition(".")[2] for axis in axes)
     return replace(
         matrix,
