@@ -104,6 +104,12 @@ def register(registries: Registries) -> None:
         summary="the maps of an image's tiles, put together, have to be the maps of the image",
         reference="Jo & Yu, ICIP 2021",
     )
+    registries.objective.add(
+        "CPN",
+        "wsssbench_baselines.objectives.cpn:CPN",
+        summary="two images that complete each other have to show, added up, what the whole one shows",
+        reference="Zhang et al., ICCV 2021",
+    )
     registries.erasing.add(
         "GAIN",
         "wsssbench_baselines.erasings.gain:GAIN",
