@@ -15,7 +15,7 @@ classifier = dict(
         dict(
             type="CPN",
             pair="superpixels",  # [C]
-            count=300,  # [C]
+            superpixels=300,  # [C]
             compactness=10.0,  # [C]
             triplet=1.0,  # [C]
             cross=1.0,  # [C]

@@ -23,7 +23,7 @@ from wsssbench_baselines.objectives.cpn import (
     without,
 )
 from wsssbench_baselines.objectives.seam import PixelCorrelation, guide, resized, spread
-from wsssbench_baselines.objectives.superpixels import superpixels
+from wsssbench_baselines.objectives.superpixels import slic_superpixels
 
 from wsssbench.errors import UserError
 from wsssbench.interfaces import Batch, Output
@@ -317,14 +317,14 @@ def test_superpixels_follow_colours() -> None:
     right = torch.tensor([1.5, 0.0, 1.5])[:, None, None].expand(3, 40, 21)
     images = torch.cat([left, right], dim=2)[None].repeat(2, 1, 1, 1).double()
     images += 0.01 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
-    objective = CPN(K, (6,), pair="superpixels", count=40)
+    objective = CPN(K, (6,), pair="superpixels", superpixels=40)
     given = Batch(images, torch.ones(2, K).double(), positions=torch.tensor([3, 4]))
     shown, share = objective.pairs(given)
     again, _ = objective.pairs(given)
     assert torch.equal(shown, again) and not torch.equal(shown[0], shown[1])
     assert torch.allclose(share, shown.double().mean(dim=(1, 2))) and (share > 0.4).all()
     for image, mask in zip(images, shown, strict=True):
-        segments = superpixels(image, 40, 10.0)
+        segments = slic_superpixels(image, 40, 10.0)
         assert not np.intersect1d(segments[:, :19], segments[:, 19:]).size
         kept = np.unique(segments[mask.numpy()])
         assert 0 < len(kept) < segments.max() and not np.isin(segments[~mask.numpy()], kept).any()

@@ -1,4 +1,4 @@
-"""The configs of SEAM, ReCAM, Puzzle-CAM and CPN: what they share with the plain experiments, and a run of each."""
+"""The configs of objectives: what they share with the plain experiments, and a run of each."""
 
 from __future__ import annotations
 
@@ -67,9 +67,32 @@ def test_the_published_schedules() -> None:
     assert {**fine, **chain["classifier"]["schedule"]} == irn
 
 
+def test_icd_reads_what_the_plain_classifier_reads(tmp_path: Path) -> None:
+    """Without the objective, the same classifier; CAMs and labels are of other kinds, which the plain ones replace."""
+    plain = hashes(tmp_path, "gap_part", "refine=none", "label.input=cam")
+    off = (
+        "classifier.objectives=none",
+        "cam=MultiScaleCAM(scales=(1.0,))",
+        "label=FromScores(input=cam)",
+    )
+    assert hashes(tmp_path, "methods/icd_synthetic", *off) == plain
+
+
+def test_the_schedule_of_icd() -> None:
+    """run_icd.py; its loss is a sum over the classes."""
+    pytest.importorskip("skimage", reason='scikit-image: pip install "wsssbench[baselines]"')
+    wanted = {"batch_size": 32, "epochs": 20, "lr": 1e-3, "momentum": 0.9, "new_layers_lr": 10}
+    assert schedule("methods/icd_voc", "classifier", "schedule") == wanted
+    classifier = resolve(read_config(CONFIGS / "methods/icd_voc.py"))["classifier"]
+    (objective,) = classifier["objectives"]
+    assert objective["classification_weight"] == 20
+    assert objective["warmup"] * classifier["schedule"]["epochs"] == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["seam_synthetic", "recam_synthetic", "puzzle_synthetic", "cpn_synthetic"]
+    "name",
+    ["seam_synthetic", "recam_synthetic", "puzzle_synthetic", "cpn_synthetic", "icd_synthetic"],
 )
 def test_a_whole_run(name: str, tmp_path: Path) -> None:
     arguments = ("run", f"configs/methods/{name}.py", "--smoke", "--work-dir", tmp_path)

@@ -26,7 +26,7 @@ from wsssbench_baselines.objectives.seam import (
     size_of,
     spread,
 )
-from wsssbench_baselines.objectives.superpixels import need_scikit_image, superpixels
+from wsssbench_baselines.objectives.superpixels import need_scikit_image, slic_superpixels
 
 Side = Annotated[int, Field(ge=4, le=4096)]
 
@@ -68,8 +68,8 @@ class CPN(Objective):
         cells: sides of the grid's cells in pixels; for each image one is drawn. A cell that is as large as the crop
             hides all of it in one image of the pair.
         hidden: probability of a cell.
-        count: number of superpixels, about.
-        compactness: of superpixels, see `superpixels`.
+        superpixels: number of these, about.
+        compactness: of superpixels, see `slic_superpixels`.
         triplet: weight of L_TCP.
         cross: weight of L_CPCR.
         hardest: share of the values of each image that L_CPCR takes the mean of, the largest ones; 1: all.
@@ -93,7 +93,7 @@ class CPN(Objective):
         pair: Literal["grid", "superpixels"] = "grid",
         cells: Annotated[tuple[Side, ...], Field(min_length=1)] = (224, 448),
         hidden: Annotated[float, Field(gt=0, lt=1)] = 0.5,
-        count: Annotated[int, Field(ge=2, le=100_000)] = 300,
+        superpixels: Annotated[int, Field(ge=2, le=100_000)] = 300,
         compactness: Annotated[float, Field(gt=0, le=1000)] = 10.0,
         triplet: Weight = 1.0,
         cross: Weight = 1.0,
@@ -112,7 +112,7 @@ class CPN(Objective):
                 "triplet=0, cross=0 and minimum=0 leave nothing that trains the correlation module: set module='none'"
             )
         self.pair, self.cells, self.hidden = pair, cells, hidden
-        self.count, self.compactness = count, compactness
+        self.superpixels, self.compactness = superpixels, compactness
         self.triplet, self.cross, self.hardest, self.minimum = triplet, cross, hardest, minimum
         modules = {"prcm": RegionCorrelation, "pcm": PixelCorrelation}
         self.module = None if module == "none" else modules[module](channels, widths)
@@ -163,7 +163,7 @@ class CPN(Objective):
         """What image 1 shows of `image` (3, H, W), (H, W) bool, and its share."""
         size = tuple(image.shape[-2:])
         if self.pair == "superpixels":
-            segments = superpixels(image, self.count, self.compactness)
+            segments = slic_superpixels(image, self.superpixels, self.compactness)
             last = int(segments.max())
             return without(segments, random.integers(1, last + 1, (last + 1) // 2))
         side = self.cells[int(random.integers(len(self.cells)))]

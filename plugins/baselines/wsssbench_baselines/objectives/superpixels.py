@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from wsssbench.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -24,7 +25,7 @@ def need_scikit_image(wanted: str) -> None:
         )
 
 
-def superpixels(image: Tensor, count: int, compactness: float) -> np.ndarray:
+def slic_superpixels(image: Tensor, count: int, compactness: float) -> np.ndarray:
     """SLIC superpixels (Achanta et al., TPAMI 2012) of `image` (3, H, W), ImageNet-normalised.
 
     They are those of its colours in CIELAB, not of the normalised values.
@@ -44,3 +45,16 @@ def superpixels(image: Tensor, count: int, compactness: float) -> np.ndarray:
     colours = (image.detach().cpu().float() * std + mean).clamp(0, 1)
     pixels = np.ascontiguousarray(colours.permute(1, 2, 0).numpy())
     return np.asarray(slic(pixels, n_segments=count, compactness=compactness, start_label=1))
+
+
+def memberships(numbers: Tensor, size: tuple[int, int]) -> Tensor:
+    """How much of each superpixel lies at each place of a map of `size`: (S, h, w) in [0, 1], which sum to 1.
+
+    Args:
+        numbers: of the superpixels at the size of the image, (H, W) int64, any; S of them are different. They are
+            enlarged or made smaller one by one, bilinearly; the corner pixels stay in the corners.
+    """
+    planes = (numbers[None] == numbers.unique()[:, None, None]).float()
+    if planes.shape[1:] == size:
+        return planes
+    return F.interpolate(planes[None], size, mode="bilinear", align_corners=True)[0]
