@@ -37,7 +37,7 @@ def test_recam_starts_from_the_plain_classifier(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "plain"), [("seam", "gap_context"), ("puzzle", "gap_part"), ("cpn", "gap_part")]
+    ("name", "plain"), [("seam", "gap_context"), ("puzzle", "gap_part"), ("cpn", "gap_context")]
 )
 def test_without_the_objective_it_is_the_plain_experiment(
     name: str, plain: str, tmp_path: Path
