@@ -104,6 +104,30 @@ def register(registries: Registries) -> None:
         summary="the maps of an image's tiles, put together, have to be the maps of the image",
         reference="Jo & Yu, ICIP 2021",
     )
+    registries.objective.add(
+        "CPN",
+        "wsssbench_baselines.objectives.cpn:CPN",
+        summary="two images that complete each other have to show, added up, what the whole one shows",
+        reference="Zhang et al., ICCV 2021",
+    )
+    registries.objective.add(
+        "ICD",
+        "wsssbench_baselines.objectives.icd:ICD",
+        summary="within each class, pixels of two kinds are told apart, and a branch learns which are foreground",
+        reference="Fan et al., CVPR 2020",
+    )
+    registries.cam.add(
+        "ICDScores",
+        "wsssbench_baselines.labellings.icd_seeds:ICDScores",
+        summary="ICD's class maps as scores: the sign tells foreground and background, without a threshold",
+        reference="Fan et al., CVPR 2020",
+    )
+    registries.labelling.add(
+        "ICDSeeds",
+        "wsssbench_baselines.labellings.icd_seeds:ICDSeeds",
+        summary="the seeds of ICD's scores, evened out by a CRF over all classes",
+        reference="Fan et al., CVPR 2020",
+    )
     registries.erasing.add(
         "GAIN",
         "wsssbench_baselines.erasings.gain:GAIN",

@@ -1,4 +1,4 @@
-"""The configs of SEAM, ReCAM and Puzzle-CAM: what they share with the plain experiments, and a run of each."""
+"""The configs of objectives: what they share with the plain experiments, and a run of each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def test_recam_starts_from_the_plain_classifier(tmp_path: Path) -> None:
     assert none == plain
 
 
-@pytest.mark.parametrize(("name", "plain"), [("seam", "gap_context"), ("puzzle", "gap_part")])
+@pytest.mark.parametrize(
+    ("name", "plain"), [("seam", "gap_context"), ("puzzle", "gap_part"), ("cpn", "gap_context")]
+)
 def test_without_the_objective_it_is_the_plain_experiment(
     name: str, plain: str, tmp_path: Path
 ) -> None:
@@ -52,9 +54,10 @@ def schedule(name: str, *path: str) -> dict[str, Any]:
 
 
 def test_the_published_schedules() -> None:
-    """Of the released code: train_SEAM.py; run_sample.py and train_recam.py; train_classification_with_puzzle.py."""
+    """Of the released code: train_SEAM.py, train_cpn.py, train_recam.py and train_classification_with_puzzle.py."""
     seam = {"batch_size": 8, "epochs": 8, "lr": 0.01, "momentum": 5e-4, "new_layers_lr": 10}
     assert schedule("methods/seam_voc", "classifier", "schedule") == seam
+    assert schedule("methods/cpn_voc", "classifier", "schedule") == {**seam, "batch_size": 4}
     irn = {"batch_size": 16, "epochs": 5, "lr": 0.1, "momentum": 1e-4, "new_layers_lr": 10}
     fine = {**irn, "epochs": 4, "lr": 5e-5}
     assert schedule("methods/recam_voc", "classifier", "schedule") == fine
@@ -64,8 +67,33 @@ def test_the_published_schedules() -> None:
     assert {**fine, **chain["classifier"]["schedule"]} == irn
 
 
+def test_icd_reads_what_the_plain_classifier_reads(tmp_path: Path) -> None:
+    """Without the objective, the same classifier; CAMs and labels are of other kinds, which the plain ones replace."""
+    plain = hashes(tmp_path, "gap_part", "refine=none", "label.input=cam")
+    off = (
+        "classifier.objectives=none",
+        "cam=MultiScaleCAM(scales=(1.0,))",
+        "label=FromScores(input=cam)",
+    )
+    assert hashes(tmp_path, "methods/icd_synthetic", *off) == plain
+
+
+def test_the_schedule_of_icd() -> None:
+    """run_icd.py; its loss is a sum over the classes."""
+    pytest.importorskip("skimage", reason='scikit-image: pip install "wsssbench[baselines]"')
+    wanted = {"batch_size": 32, "epochs": 20, "lr": 1e-3, "momentum": 0.9, "new_layers_lr": 10}
+    assert schedule("methods/icd_voc", "classifier", "schedule") == wanted
+    classifier = resolve(read_config(CONFIGS / "methods/icd_voc.py"))["classifier"]
+    (objective,) = classifier["objectives"]
+    assert objective["classification_weight"] == 20
+    assert objective["warmup"] * classifier["schedule"]["epochs"] == 2
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["seam_synthetic", "recam_synthetic", "puzzle_synthetic"])
+@pytest.mark.parametrize(
+    "name",
+    ["seam_synthetic", "recam_synthetic", "puzzle_synthetic", "cpn_synthetic", "icd_synthetic"],
+)
 def test_a_whole_run(name: str, tmp_path: Path) -> None:
     arguments = ("run", f"configs/methods/{name}.py", "--smoke", "--work-dir", tmp_path)
     outcome = call(*arguments)
