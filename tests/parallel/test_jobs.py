@@ -63,6 +63,42 @@ def test_processes_make_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [item.target.read_text() for item in given] == ["0.", "1.", "4.", "9.", "16."]
 
 
+class Told(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(("long", "told"), [(0.0, 1), (1e9, 0)])
+def test_the_time_is_told_once_if_it_is_long(
+    long: float, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_LONG", long)
+    progress = Told()
+    given = RunContext(tmp_path, "cpu", 1, 0, progress)
+    run_images(Squares(), items(tmp_path / "a", 9), given, "squares")
+    assert len(progress.said) == told
+    if told:
+        assert "so the 6 that are left take about" in progress.said[0]
+
+
+class Slow(Squares):
+    slow = True
+
+    def run(self, item: Item) -> None:
+        item.target.write_text(f"{os.getpid()}.")
+
+
+def test_slow_images_start_processes_for_a_few(tmp_path: Path) -> None:
+    given = items(tmp_path / "a", 4)
+    run_images(Slow(), given, context(tmp_path, 2), "slow")
+    assert f"{os.getpid()}." not in {item.target.read_text() for item in given}
+
+
 class FatalInParallel(Squares):
     """A job whose process dies at one image, if there are several of them."""
 
