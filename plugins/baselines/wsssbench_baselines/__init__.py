@@ -146,6 +146,12 @@ def register(registries: Registries) -> None:
         summary="the masks of NGWP, with a background of their own, over scales and flips",
         reference="Araslanov & Roth, CVPR 2020",
     )
+    registries.cam.add(
+        "AdvCAM",
+        "wsssbench_baselines.cams.advcam:AdvCAM",
+        summary="the image climbs a class's score, and the regions that light up on the way are added up",
+        reference="Lee et al., CVPR 2021",
+    )
     registries.pooling.add(
         "MaxPooling",
         "wsssbench_baselines.poolings.max_pooling:MaxPooling",

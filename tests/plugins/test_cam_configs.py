@@ -1,0 +1,71 @@
+"""The configs of AdvCAM and RIB: the plain classifier, published values, and a run of each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from in_process import call
+
+from wsssbench.experiment.config import read_config, resolve
+from wsssbench.experiment.overrides import apply_overrides
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+METHODS = ["advcam"]
+
+
+def config(name: str, *overrides: str) -> Any:
+    return resolve(apply_overrides(read_config(CONFIGS / f"{name}.py"), overrides))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_classifier_is_the_plain_one(method: str) -> None:
+    given = config(f"methods/{method}_synthetic")
+    plain = config("gap_part")
+    assert {**given, "name": 0, "cam": 0} == {**plain, "name": 0, "cam": 0}
+    assert given["cam"]["type"] != plain["cam"]["type"]
+
+
+def test_advcam_on_voc_has_the_published_values() -> None:
+    """Of run_sample.py and obtain_CAM_masking.py of the released code."""
+    given = config("methods/advcam_voc")
+    cam = given["cam"]
+    assert (cam["iterations"], cam["stepsize"], cam["restraint"]) == (27, 0.08, 7)
+    assert (cam["threshold"], sorted(cam["scales"])) == (0.5, [0.5, 1, 1.5, 2])
+    irn, seeds = given["refine"]["irn"], given["stages"]["seeds"]
+    assert (seeds["foreground"], seeds["background"]) == (0.35, 0.15)
+    assert (irn["background"], irn["beta"], irn["exponent"]) == (0.25, 10, 1.5)
+    assert given["classifier"]["backbone"]["frozen_stages"] == 1
+
+
+def test_a_dry_run_tells_how_long_it_takes(tmp_path: Path) -> None:
+    arguments = (
+        "run",
+        "configs/gap_part.py",
+        "--until",
+        "cam",
+        "--dry-run",
+        "--work-dir",
+        tmp_path,
+    )
+    told = "cam: AdvCAM sees the pixels of an image with one class 398 times"
+    assert told in " ".join(call(*arguments, "--set", "cam=AdvCAM").out.split())
+    assert "sees the pixels" not in call(*arguments).out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_smoke_run_up_to_the_labels_and_photos(method: str, tmp_path: Path) -> None:
+    name = f"configs/methods/{method}_synthetic.py"
+    arguments = ("run", name, "--smoke", "--until", "label", "--work-dir", tmp_path / "work")
+    outcome = call(*arguments)
+    assert outcome.code == 0, outcome
+    assert re.search(r"^ CAM ", outcome.out, re.MULTILINE), outcome.out
+    again = call(*arguments)
+    assert ": computed" not in again.out + again.err and ": reused" in again.out + again.err
+    (run,) = (tmp_path / "work" / "runs" / f"{method}_synthetic").iterdir()
+    photos = next((tmp_path / "work" / "cache").rglob("images"))
+    seen = call("predict", run, photos, "--out", tmp_path / "seen")
+    assert seen.code == 0, seen
