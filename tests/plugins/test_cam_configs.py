@@ -13,7 +13,7 @@ from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-METHODS = ["advcam"]
+METHODS = ["advcam", "rib"]
 
 
 def config(name: str, *overrides: str) -> Any:
@@ -38,6 +38,24 @@ def test_advcam_on_voc_has_the_published_values() -> None:
     assert (seeds["foreground"], seeds["background"]) == (0.35, 0.15)
     assert (irn["background"], irn["beta"], irn["exponent"]) == (0.25, 10, 1.5)
     assert given["classifier"]["backbone"]["frozen_stages"] == 1
+
+
+def test_rib_on_voc_has_the_published_values() -> None:
+    """Of run_sample.py and obtain_RIB_CAM.py of the released code."""
+    given = config("methods/rib_voc")
+    cam, plain = given["cam"], config("methods/irn_voc")
+    assert given["classifier"] == plain["classifier"]
+    assert (cam["steps"], cam["others"], cam["lr"], cam["new_layers_lr"]) == (10, 20, 8e-6, 10)
+    assert (cam["threshold"], cam["stop"], cam["spread_level"], cam["spread"]) == (
+        0.4,
+        600,
+        0.3,
+        0.7,
+    )
+    assert (cam["photos"], cam["resize_long"], cam["crop"]) == ("train", (320, 640), 512)
+    irn, seeds = given["refine"]["irn"], given["stages"]["seeds"]
+    assert (seeds["foreground"], seeds["background"]) == (0.35, 0.17)
+    assert (irn["background"], irn["exponent"]) == (0.27, 1.3)
 
 
 def test_a_dry_run_tells_how_long_it_takes(tmp_path: Path) -> None:

@@ -152,6 +152,12 @@ def register(registries: Registries) -> None:
         summary="the image climbs a class's score, and the regions that light up on the way are added up",
         reference="Lee et al., CVPR 2021",
     )
+    registries.cam.add(
+        "RIB",
+        "wsssbench_baselines.cams.rib:RIB",
+        summary="the weights are tuned to each photo without the sigmoid, and its CAMs on the way are added up",
+        reference="Lee et al., NeurIPS 2021",
+    )
     registries.pooling.add(
         "MaxPooling",
         "wsssbench_baselines.poolings.max_pooling:MaxPooling",
