@@ -20,6 +20,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from wsssbench.contract import Rig, Subject
 from wsssbench.contract.objective_passes import classifier_with, losses_of
 from wsssbench.contract.samples import CLASSES, make_batch
+from wsssbench.errors import MissingPackageError
 from wsssbench.experiment.config import read_config
 from wsssbench.interfaces import Backbone
 from wsssbench.plugins import load
@@ -110,7 +111,10 @@ def passes(rig: Rig, one: Component) -> str:
         return ""
     subject = Subject(rig, one)
     if one.kind == "cam":
-        built = rig.registries.cam.build(subject.config(quick=False), CLASSES)
+        try:
+            built = rig.registries.cam.build(subject.config(quick=False), CLASSES)
+        except MissingPackageError:
+            return ""
         known = built.passes()
         return "" if known is None else f"{known:.3g}"
     classifier = classifier_with(subject, "an attention pooling")  # which some of them need
