@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,17 +87,21 @@ def test_the_time_is_told_once_if_it_is_long(
         assert "so the 6 that are left take about" in progress.said[0]
 
 
-class Slow(Squares):
-    slow = True
+@pytest.mark.parametrize("slow", [False, True])
+def test_slow_images_start_processes_for_a_few(
+    slow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = []
 
-    def run(self, item: Item) -> None:
-        item.target.write_text(f"{os.getpid()}.")
+    def pool(job: Squares, given: list[Item], workers: int) -> Iterator[None]:
+        pools.append(workers)
+        return iter([None] * len(given))
 
-
-def test_slow_images_start_processes_for_a_few(tmp_path: Path) -> None:
-    given = items(tmp_path / "a", 4)
-    run_images(Slow(), given, context(tmp_path, 2), "slow")
-    assert f"{os.getpid()}." not in {item.target.read_text() for item in given}
+    monkeypatch.setattr(jobs, "_run_pool", pool)
+    job = Squares()
+    job.slow = slow
+    run_images(job, items(tmp_path / "a", 4), context(tmp_path, 2), "squares")
+    assert pools == ([2] if slow else [])
 
 
 class FatalInParallel(Squares):

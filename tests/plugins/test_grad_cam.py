@@ -117,6 +117,8 @@ def test_views_are_summed_and_nothing_is_left_behind() -> None:
 def test_a_part_that_is_not_there_is_told() -> None:
     with pytest.raises(UserError, match=r"layer='backbone\.layer4' is no part .* conv1, relu1"):
         component(layer="backbone.layer4").infer(random_classifier(), photo())
+    with pytest.raises(UserError, match=r"layer='pooling', a Mean, gives no feature map"):
+        component(layer="pooling").infer(random_classifier(), photo())
 
 
 def test_without_the_package_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class GradCAM(CamInference):
         classes: supplied by the toolkit.
         method: as above, the names of the package's classes.
         layer: dotted name of a part of the classifier whose result is looked at, e.g. ``backbone.stages.3``; empty: the
-            input of the head.
+            backbone's last feature map.
         scales: of the image.
         flip: add the maps of the mirrored image.
 
@@ -104,6 +104,7 @@ class GradCAM(CamInference):
 
         logits = _Logits(classifier)
         layer = self._layer(logits)
+        check = layer.register_forward_hook(self._need_map)
         with with_gradients(), _without_own_gradients(classifier):
             cam = getattr(pytorch_grad_cam, self.method)(logits, [layer])
             cam.compute_input_gradient = True  # the weights have none
@@ -112,6 +113,7 @@ class GradCAM(CamInference):
                 made = [self._one(cam, view, ClassifierOutputTarget(int(c))) for c in present]
             finally:
                 cam.activations_and_grads.release()
+                check.remove()
         return np.concatenate(made).astype(np.float32)
 
     def _one(self, cam: Any, view: Tensor, target: Any) -> np.ndarray:
@@ -127,15 +129,22 @@ class GradCAM(CamInference):
             known = ", ".join(name for name, _ in logits.classifier.backbone.named_children())
             raise UserError(
                 f"cam GradCAM: layer='{self.layer}' is no part of the classifier: give backbone.NAME, where NAME "
-                f"begins with one of {known}, or nothing for the input of the head"
+                f"begins with one of {known}, or nothing for its last feature map"
             ) from None
+
+    def _need_map(self, module: nn.Module, given: Any, result: Any) -> None:
+        if not isinstance(result, Tensor) or result.ndim != 4:
+            raise UserError(
+                f"cam GradCAM: layer='{self.layer}', a {type(module).__name__}, gives no feature map (N, C, h, w): "
+                "give a convolution, its ReLU or a block of them, such as a part of the backbone"
+            )
 
 
 class _Logits(nn.Module):
     """A classifier as the package takes one: images (N, 3, H, W) -> logits (N, K).
 
     Attributes:
-        last: gives the input of the head.
+        last: gives the backbone's last feature map.
     """
 
     def __init__(self, classifier: Classifier) -> None:
