@@ -6,4 +6,4 @@ scale; a `restraint` of 7 belongs to a head with about 1000 positive weights for
 
 _base_ = ["../gap_part.py"]
 name = "advcam_synthetic"
-cam = dict(_delete_=True, type="AdvCAM", iterations=8, restraint=0.35, scales=(1.0,), multiple=8)
+cam = dict(_delete_=True, type="AdvCAM", steps=8, restraint=0.35, scales=(1.0,), multiple=8)

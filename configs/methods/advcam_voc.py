@@ -13,7 +13,7 @@ classifier = dict(backbone=dict(frozen_stages=1))  # layer1 and layer2 learn, to
 cam = dict(
     _delete_=True,
     type="AdvCAM",
-    iterations=27,
+    steps=27,
     stepsize=0.08,  # of the code; the paper gives 0.008 [?]
     restraint=7.0,
     threshold=0.5,
@@ -24,4 +24,3 @@ refine = dict(irn=dict(beta=10.0, exponent=1.5, background=0.25))
 # Table 1 of the paper, train; the CAMs' threshold was chosen on those masks. Its network (DeepLab-v2 on ResNet-101) has
 # 68.1 on val and 68.0 on test, with the recipe of its issue 9.
 reference = {"CAM": 55.6, "+ IRNet": 68.0}
-smoke = {"cam.iterations": 2, "cam.scales": (0.25,)}

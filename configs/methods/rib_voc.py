@@ -33,10 +33,3 @@ refine = dict(irn=dict(exponent=1.3, background=0.27))
 # Table 1 of the paper, train; the CAMs' threshold was chosen on those masks. Its network (DeepLab-v2 on ResNet-101) has
 # 68.3 on val and 68.6 on test.
 reference = {"CAM": 56.5, "+ IRNet": 70.6}
-smoke = {
-    "cam.steps": 2,
-    "cam.others": 1,
-    "cam.resize_long": (64, 96),
-    "cam.crop": 64,
-    "cam.scales": (0.25,),
-}

@@ -53,7 +53,7 @@ def test_an_image_of_the_released_code(seed):
     given, wanted, parameters = golden(f"advcam-image-{seed}")
     classifier, present = released(given), np.flatnonzero(given["labels"])
     labels = torch.from_numpy(given["labels"]).expand(2, -1)
-    method = AdvCAM(CLASSES, iterations=parameters["iterations"])
+    method = AdvCAM(CLASSES, steps=parameters["iterations"])
     maps = []
     for scale in SCALES:
         start = views_of(given, scale)
@@ -96,12 +96,10 @@ def test_the_objective_by_loops():
     assert seen.item() == pytest.approx(z[2] - 0.5 * (z[0] + z[1] + z[3]) - 3 * changed)
 
 
-@pytest.mark.parametrize(
-    ("iterations", "steps"), [(27, 13), (11, 5), (10, 5), (6, 5), (5, 5), (3, 3)]
-)
-def test_half_the_steps_at_half_the_scale(iterations, steps):
-    method = AdvCAM(CLASSES, iterations=iterations)
-    assert [method.steps(scale) for scale in SCALES] == [steps, *[iterations] * 3]
+@pytest.mark.parametrize(("steps", "half"), [(27, 13), (11, 5), (10, 5), (6, 5), (5, 5), (3, 3)])
+def test_half_the_steps_at_half_the_scale(steps, half):
+    method = AdvCAM(CLASSES, steps=steps)
+    assert [method.steps_at(scale) for scale in SCALES] == [half, *[steps] * 3]
 
 
 def test_the_passes_are_those_that_are_made():
@@ -109,7 +107,7 @@ def test_the_passes_are_those_that_are_made():
     classifier.backbone.register_forward_pre_hook(
         lambda module, given: seen.append(given[0].numel() / (3 * 32 * 32))
     )
-    method = AdvCAM(CLASSES, iterations=12)
+    method = AdvCAM(CLASSES, steps=12)
     method.infer(classifier, photo(size=(32, 32), present=(1,)))
     assert sum(seen) == pytest.approx(method.passes())
     assert AdvCAM(CLASSES).passes() == 398
@@ -118,7 +116,7 @@ def test_the_passes_are_those_that_are_made():
 def test_one_step_is_the_plain_cam_with_each_view_by_its_share():
     classifier = random_classifier()
     given = photo()
-    cam = AdvCAM(CLASSES, iterations=1, scales=(1.0,), multiple=2).infer(classifier, given)
+    cam = AdvCAM(CLASSES, steps=1, scales=(1.0,), multiple=2).infer(classifier, given)
     assert cam.maps.shape == (2, 24, 37) and cam.maps.max(axis=(1, 2)).tolist() == [1, 1]
 
 
@@ -169,5 +167,5 @@ def test_maps_of_objectives_are_added_up_and_the_image_climbs_on_the_classifiers
 def test_nothing_is_left_in_the_classifier():
     classifier = random_classifier()
     with torch.inference_mode():  # whatever the caller does
-        AdvCAM(CLASSES, iterations=3, scales=(1.0,)).infer(classifier, photo())
+        AdvCAM(CLASSES, steps=3, scales=(1.0,)).infer(classifier, photo())
     assert all(one.grad is None for one in classifier.parameters())

@@ -36,7 +36,7 @@ def test_advcam_on_voc_has_the_published_values() -> None:
     """Of run_sample.py and obtain_CAM_masking.py of the released code."""
     given = config("methods/advcam_voc")
     cam = given["cam"]
-    assert (cam["iterations"], cam["stepsize"], cam["restraint"]) == (27, 0.08, 7)
+    assert (cam["steps"], cam["stepsize"], cam["restraint"]) == (27, 0.08, 7)
     assert (cam["threshold"], sorted(cam["scales"])) == (0.5, [0.5, 1, 1.5, 2])
     irn, seeds = given["refine"]["irn"], given["stages"]["seeds"]
     assert (seeds["foreground"], seeds["background"]) == (0.35, 0.15)

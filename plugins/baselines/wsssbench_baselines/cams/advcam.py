@@ -45,7 +45,7 @@ class AdvCAM(CamInference):
     whose step of 0.08 is ten times that which the paper gives [?]. There, too, all scales have the same weight, though
     the code means to double one, and half the steps are made at scale 0.5. Its maximum is increased by 1e-5, ours is
     not. Its classifier is IRN's, with layer2 trained, too. For ResNet38 classifiers the author recalls
-    ``iterations=8`` and ``restraint=2`` (issue 7). If an objective makes the class maps that CAMs are inferred from,
+    ``steps=8`` and ``restraint=2`` (issue 7). If an objective makes the class maps that CAMs are inferred from,
     such as SEAM's, the image climbs on the classifier's own, and the others are added up (issue 8).
 
     It takes long: 398 passes, forwards and back, for each class of a photo, about 25 times a plain CAM's, or more; the
@@ -53,7 +53,7 @@ class AdvCAM(CamInference):
 
     Args:
         classes: supplied by the toolkit.
-        iterations: T; at scales up to 0.5 half of it, or 5 if that is fewer and T is not.
+        steps: T; at scales up to 0.5 half of it, or 5 if that is fewer and T is not.
         stepsize: of the largest change of a value of the normalised image.
         restraint: weight of the regularisation, lambda; 0: without it.
         threshold: share of the maximum above which a place is held, tau.
@@ -62,13 +62,13 @@ class AdvCAM(CamInference):
         multiple: maps are enlarged to the next multiple of this and cut, as in IRN; 1: to the image's size.
     """
 
-    quick = {"iterations": 2}  # noqa: RUF012
+    quick = {"steps": 2}  # noqa: RUF012
 
     def __init__(
         self,
         classes: tuple[str, ...],
         *,
-        iterations: Annotated[int, Field(ge=1, le=1000)] = 27,
+        steps: Annotated[int, Field(ge=1, le=1000)] = 27,
         stepsize: Annotated[float, Field(gt=0, le=100)] = 0.08,
         restraint: Weight = 7.0,
         threshold: Annotated[float, Field(ge=0, le=1)] = 0.5,
@@ -77,7 +77,7 @@ class AdvCAM(CamInference):
         multiple: Multiple = 16,
     ) -> None:
         super().__init__(classes)
-        self.iterations, self.stepsize = iterations, stepsize
+        self.steps, self.stepsize = steps, stepsize
         self.restraint, self.threshold, self.suppress = restraint, threshold, suppress
         self.scales, self.multiple = scales, multiple
 
@@ -100,20 +100,20 @@ class AdvCAM(CamInference):
         return cam_of(maps, present, size, self.multiple)
 
     def passes(self) -> float:
-        return sum(2 * scale**2 * self.steps(scale) for scale in self.scales)
+        return sum(2 * scale**2 * self.steps_at(scale) for scale in self.scales)
 
-    def steps(self, scale: float) -> int:
+    def steps_at(self, scale: float) -> int:
         """Return the steps at a `scale`."""
         if scale > 0.5:
-            return self.iterations
-        return max(self.iterations // 2, min(self.iterations, 5))
+            return self.steps
+        return max(self.steps // 2, min(self.steps, 5))
 
     def regions(
         self, classifier: Classifier, images: Tensor, labels: Tensor, c: int, scale: float
     ) -> Tensor:
         """Return the sum (h, w) of the regions of class `c`, from 0 on, while both views (2, 3, H, W) climb."""
         regions: list[Tensor] = []
-        for left in reversed(range(self.steps(scale))):
+        for left in reversed(range(self.steps_at(scale))):
             images = images.detach().requires_grad_()
             output = classifier(images, labels)
             region = regions_of(classifier, output, c)
