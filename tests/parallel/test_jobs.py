@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -84,7 +85,23 @@ def test_the_time_is_told_once_if_it_is_long(
     run_images(Squares(), items(tmp_path / "a", 9), given, "squares")
     assert len(progress.said) == told
     if told:
-        assert "so the 6 that are left take about" in progress.said[0]
+        assert "so the 5 that are left take about" in progress.said[0]
+
+
+def test_the_time_is_told_without_that_of_loading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock at which loading takes 1000 s, and an image 100 s."""
+    monkeypatch.setattr(jobs, "_LONG", 0.0)
+    seconds = iter([1000.0, 1300.0])  # when the first image is made, and when three more are
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    progress = Told()
+    given = RunContext(tmp_path, "cpu", 1, 0, progress)
+    run_images(Squares(), items(tmp_path / "a", 6), given, "squares")
+    assert (
+        "an image takes 1 min 40 s, so the 2 that are left take about 3 min 20 s"
+        in progress.said[0]
+    )
 
 
 @pytest.mark.parametrize("slow", [False, True])

@@ -90,12 +90,16 @@ def run_images(
         pays = (_POOL_FROM_SLOW if job.slow else _POOL_FROM) * context.workers
         alone = in_process or context.workers <= 1 or len(missing) < pays
         made = _run_here(job, missing) if alone else _run_pool(job, missing, context.workers)
-        timed = _TIMED if alone else _TIMED * context.workers
-        began = time.monotonic()
+        # From when every process has made one: before, networks are loaded.
+        start, began = (1 if alone else context.workers), 0.0
+        timed = start * _TIMED
         for count, _ in enumerate(made, 1):
             task.advance()
-            if count == timed:
-                _tell_time(title, (time.monotonic() - began) / count, len(missing) - count, context)
+            if count == start:
+                began = time.monotonic()
+            if count == start + timed:
+                each = (time.monotonic() - began) / timed
+                _tell_time(title, each, len(missing) - count, context)
 
 
 def _tell_time(title: str, each: float, left: int, context: RunContext) -> None:
