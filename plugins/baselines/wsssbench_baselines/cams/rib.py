@@ -99,7 +99,7 @@ class RIB(CamInference):
         momentum: Annotated[float, Field(ge=0, lt=1)] = 1e-4,
         power: Annotated[float, Field(ge=0, le=10)] = 0.9,
         threshold: Annotated[float, Field(gt=0, le=10)] = 0.4,
-        stop: Annotated[float, Field(ge=0, le=1e12)] = 600.0,
+        stop: Annotated[float, Field(ge=0, le=1e9)] = 600.0,
         spread_level: Share = 0.3,
         spread: Share = 0.7,
         scales: Scales = (0.5, 1.0, 1.5, 2.0),
