@@ -241,6 +241,19 @@ def test_scores_are_the_released_ones(seed: int, monkeypatch: pytest.MonkeyPatch
     ).mean() > 0.999  # scores within 1e-4 of 0.25 are on either side
 
 
+def test_the_cam_is_raised_before_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised by itself or by hand, at the grid's size, so that nothing is resized before."""
+    maps = np.random.default_rng(0).uniform(size=(1, 2, 2)).astype(np.float32)
+    seen = []
+    for exponent, given in ((1.5, maps), (1.0, maps**1.5)):
+        method = IRNet(backbone={"type": "FixedFilters"}, exponent=exponent, steps=0)
+        monkeypatch.setattr(method, "edges", lambda image: np.full((2, 2), 0.3, np.float32))
+        cam = Cam(np.ones(1, np.uint8), given, (8, 8))
+        seen.append(method.refine(photo_of(np.zeros((8, 8, 3), np.uint8)), cam).planes)
+    np.testing.assert_allclose(seen[0], seen[1], rtol=1e-6)
+    assert seen[0][1].std() > 0.1
+
+
 # crops
 
 

@@ -170,6 +170,24 @@ def register(registries: Registries) -> None:
         summary="the masks of NGWP, with a background of their own, over scales and flips",
         reference="Araslanov & Roth, CVPR 2020",
     )
+    registries.cam.add(
+        "AdvCAM",
+        "wsssbench_baselines.cams.advcam:AdvCAM",
+        summary="the image climbs a class's score, and the regions that light up on the way are added up",
+        reference="Lee et al., CVPR 2021",
+    )
+    registries.cam.add(
+        "RIB",
+        "wsssbench_baselines.cams.rib:RIB",
+        summary="the weights are tuned to each photo without the sigmoid, and its CAMs on the way are added up",
+        reference="Lee et al., NeurIPS 2021",
+    )
+    registries.cam.add(
+        "GradCAM",
+        "wsssbench_baselines.cams.grad_cam:GradCAM",
+        summary="Grad-CAM, Grad-CAM++, LayerCAM, XGrad-CAM and others, by the package grad-cam",
+        reference="Selvaraju et al., ICCV 2017; Chattopadhay et al., WACV 2018; Jiang et al., TIP 2021",
+    )
     registries.pooling.add(
         "MaxPooling",
         "wsssbench_baselines.poolings.max_pooling:MaxPooling",
