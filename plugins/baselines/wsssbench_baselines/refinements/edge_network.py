@@ -119,7 +119,7 @@ class SeedCrops(AffinityCrops):
         image, seeds = read_image(self.images[index]), read_label(self.labels[index])
         if seeds.shape != image.shape[:2]:
             raise UserError(
-                f"the seeds {self.labels[index]} are {seeds.shape[0]} x {seeds.shape[1]} pixels, but their image is "
+                f"the labels {self.labels[index]} are {seeds.shape[0]} x {seeds.shape[1]} pixels, but their image is "
                 f"{image.shape[0]} x {image.shape[1]}: make them of the same images"
             )
         factor = rng.uniform(*self.scales)
