@@ -356,7 +356,7 @@ def test_given_seeds_give_the_same_network(fitted: Path, items: Path, tmp_path: 
 @pytest.mark.slow
 def test_two_ranks_learn_what_one_does(fitted: Path, items: Path, tmp_path: Path) -> None:
     program = Path(tiny_irnet.__file__)
-    run_ranks(2, program, items, tmp_path / "two", output=tmp_path)
+    run_ranks(2, program, "IRNet", items, tmp_path / "two", output=tmp_path)
     one = torch.load(fitted / "weights.pth", weights_only=True)
     two = torch.load(tmp_path / "two" / "weights.pth", weights_only=True)
     for name, value in one.items():
