@@ -14,6 +14,7 @@ from torch import Tensor, distributed, nn
 from torch.utils.data import Dataset
 
 from wsssbench.interfaces import (
+    Artefact,
     Backbone,
     Cam,
     Cams,
@@ -69,7 +70,7 @@ class TrainedRefinement(Refinement):
         ValueError: `crop` is no multiple of `stride`. UserError: unknown backbone, wrong schedule.
     """
 
-    takes = (Cams,)
+    takes: ClassVar[tuple[type[Artefact], ...]] = (Cams,)
     fitted = True
     network_name: ClassVar[str]
 

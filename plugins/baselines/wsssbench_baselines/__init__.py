@@ -188,3 +188,9 @@ def register(registries: Registries) -> None:
         summary="a network learns boundaries from labels of their own, and IRNet's random walk stops there",
         reference="Chen et al., ECCV 2020",
     )
+    registries.refinement.add(
+        "SSDD",
+        "wsssbench_baselines.refinements.ssdd:SSDD",
+        summary="decides pixel by pixel for or against what a CRF changes, by how well that can be foretold; static",
+        reference="Shimoda & Yanai, ICCV 2019",
+    )

@@ -167,6 +167,8 @@ class BES(EdgeRefinement):
     `between_classes=False`. Losses are sums over the batch; here that of all ranks. Images are not padded at inference,
     unlike IRNet's. That edges come from an image and its mirror image, as IRNet's, was not verified [?].
 
+    Its own `confidence` is (0.30, 0.07). Further parameters are those of `EdgeRefinement`.
+
     Args:
         window: side of the windows, pixels, odd.
         share: t. The labels that meet at a boundary each exceed it; inside, one exceeds twice as much.
@@ -177,7 +179,6 @@ class BES(EdgeRefinement):
         radius: in the walk: only cells closer than this are paired.
         beta: exponent of the affinities in the walk.
         schedule: parameters of `wsssbench.training.schedule.Schedule`.
-        rest: the others, see `EdgeRefinement`; `confidence` is (0.30, 0.07).
 
     Raises:
         ValueError: a parameter out of range. UserError: unknown backbone, wrong schedule.

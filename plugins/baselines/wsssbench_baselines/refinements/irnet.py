@@ -40,12 +40,13 @@ class IRNet(EdgeRefinement):
     dilated, as it is in ``TorchvisionBackbone(output_stride=16)``. The displacement branch, which serves instances and
     shares no trained layer, is left out.
 
+    Its own `confidence` is (0.30, 0.05). At inference, images smaller than the crop are padded to it, since the group
+    normalisations have learned with what lies outside. Further parameters are those of `EdgeRefinement`.
+
     Args:
         radius: in training and in the walk: only cells closer than this are paired.
         beta: exponent of the affinities in the walk.
         schedule: parameters of `wsssbench.training.schedule.Schedule`.
-        rest: the others, see `EdgeRefinement`; `confidence` is (0.30, 0.05). Images smaller than `crop` are padded to
-            it at inference, since the group normalisations have learned with what lies outside.
 
     Raises:
         ValueError: a parameter out of range. UserError: unknown backbone, wrong schedule.
