@@ -224,3 +224,15 @@ def register(registries: Registries) -> None:
         summary="learned edges between classes, and a random walk that stops at them; its semantic part",
         reference="Ahn et al., CVPR 2019",
     )
+    registries.refinement.add(
+        "BES",
+        "wsssbench_baselines.refinements.bes:BES",
+        summary="a network learns boundaries from labels of their own, and IRNet's random walk stops there",
+        reference="Chen et al., ECCV 2020",
+    )
+    registries.refinement.add(
+        "SSDD",
+        "wsssbench_baselines.refinements.ssdd:SSDD",
+        summary="decides pixel by pixel for or against what a CRF changes, by how well that can be foretold; static",
+        reference="Shimoda & Yanai, ICCV 2019",
+    )
