@@ -111,6 +111,37 @@ rows = {
         on=dict(voc={"classifier.objectives": "SEAM()"}),
     ),
     "Puzzle-CAM": dict(set={"classifier.objectives": "PuzzleCAM()"}),
+    "CPN": dict(
+        # The released code's cells are a half of the crop's side and all of it, which leaves one image of the pair
+        # nothing: here a quarter and a half. A class has to be recognised in a part of the image.
+        set={"classifier.objectives": "CPN(cells=(28, 56))", "cam.normalisation": "range"},
+        on=dict(
+            synthetic={"classifier.objectives": "CPN(cells=(32, 64))"},
+            voc={"classifier.objectives": "CPN()"},
+            voc_small={"classifier.objectives": "CPN(cells=(48, 96))"},
+        ),
+    ),
+    "ICD": dict(
+        # The paper's loss, whose first term is a sum over the classes, divided by their number: so the schedule is that
+        # of the plain classifier. Without superpixels. It needs no threshold.
+        set={
+            "classifier.objectives": "ICD(classification_weight=1.0, bottom_up=1.25, top_down=0.125, widths=(96, 96))",
+            "cam": "ICDScores()",
+            "evaluate.selection": "fixed",
+            "splits.heldout": "",
+            "refine": "none",
+            "label": "ICDSeeds(input='cam')",
+        },
+        on=dict(
+            voc={
+                "classifier.objectives": "ICD(classification_weight=1.0, bottom_up=0.5, top_down=0.05)"
+            },
+            voc_small={
+                "classifier.objectives": "ICD(classification_weight=1.0, bottom_up=0.5, top_down=0.05, "
+                "widths=(256, 256))"
+            },
+        ),
+    ),
     "SC-CAM": dict(
         set={
             "rounds": 4,  # the plain classifier, then three rounds on sub-categories
@@ -165,6 +196,25 @@ rows = {
             synthetic={"cam.scales": (0.5, 1.0, 1.5, 2.0)},
             voc={"cam.scales": (0.5, 1.0, 1.5, 2.0)},
             voc_small={"cam.scales": (0.5, 1.0)},
+        ),
+    ),
+    # GradCAM needs a package that is no part of the baselines: `--set "cam=GradCAM(method='LayerCAM')"` on any row.
+    "AdvCAM": dict(
+        # Eight steps, as the author has for ResNet38, at one scale; a `restraint` of 7 belongs to a head with about
+        # 1000 positive weights for a class, and in `part` there are about 50.
+        set={"cam": "AdvCAM(steps=8, restraint=0.35, scales=(1.0,), multiple=8)"},
+        on=dict(voc={"cam": "AdvCAM()"}, voc_small={"cam": "AdvCAM(scales=(1.0,))"}),
+    ),
+    "RIB": dict(
+        # The classifiers of `part` and `context` were trained from random weights, at another rate: rate and stop are
+        # ours.
+        set={
+            "cam": "RIB(photos='train', others=6, lr=1e-4, new_layers_lr=1.0, stop=100.0, scales=(1.0,), "
+            "resize_long=(112, 144), crop=112, multiple=8)"
+        },
+        on=dict(
+            voc={"cam": "RIB(photos='train')"},
+            voc_small={"cam": "RIB(photos='train', scales=(1.0,))"},
         ),
     ),
 }

@@ -19,7 +19,8 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from wsssbench.contract import Rig, Subject
 from wsssbench.contract.objective_passes import classifier_with, losses_of
-from wsssbench.contract.samples import make_batch
+from wsssbench.contract.samples import CLASSES, make_batch
+from wsssbench.errors import MissingPackageError
 from wsssbench.experiment.config import read_config
 from wsssbench.interfaces import Backbone
 from wsssbench.plugins import load
@@ -43,7 +44,8 @@ keeps it up to date.
 
 **Supervision**: beside a backbone's ImageNet weights. **Passes per image**: how often the network, or another one, sees
 the pixels of an image in a step of the training; 1 is the plain classifier, and a view of a third of the side counts as
-0.1. **Published numbers**: mIoU in per cent on VOC 2012 train, of DeepLab on val, of the whole method with its own
+0.1. Of CAM inference: of a photo with one class, at the method's own scales; a pass forwards and back counts as one.
+**Published numbers**: mIoU in per cent on VOC 2012 train, of DeepLab on val, of the whole method with its own
 backbone; the method's config in `configs/` says where they are from. **Faithful to**: the paper, or the released
 code where that says more or something else; `wsssbench plugins describe NAME` tells what differs, and what could not be
 verified. [?]: nobody has said.
@@ -100,14 +102,21 @@ def published(facts: Mapping[str, str]) -> str:
 
 
 def passes(rig: Rig, one: Component) -> str:
-    """How often images pass a network in a training step; empty if the component says nothing about that."""
+    """How often images pass a network in a training step, or in CAM inference; empty if nothing is known."""
     if one.kind == "pooling":
         return "1"
     if one.kind == "refinement" and rig.registries.refinement.get(one.name).fitted:  # type: ignore[attr-defined]
         return "trains a network of its own"
-    if one.kind not in ("erasing", "objective"):
+    if one.kind not in ("erasing", "objective", "cam"):
         return ""
     subject = Subject(rig, one)
+    if one.kind == "cam":
+        try:
+            built = rig.registries.cam.build(subject.config(quick=False), CLASSES)
+        except MissingPackageError:
+            return ""
+        known = built.passes()
+        return "" if known is None else f"{known:.3g}"
     classifier = classifier_with(subject, "an attention pooling")  # which some of them need
     batch, seen = make_batch(4, SIDE, SIDE), []
 

@@ -85,6 +85,28 @@ class PluginError(UserError):
         return self.sentence
 
 
+class MissingPackageError(UserError):
+    """A component needs a package that is not installed; its contract is not checked then.
+
+    Args:
+        component: which one, e.g. ``stage ClusterFeatures``.
+        package: as it is called on PyPI.
+        extra: of wsssbench, or of a distribution ``name[extra]``, that brings it.
+    """
+
+    def __init__(self, component: str, package: str, extra: str) -> None:
+        super().__init__(component, package, extra)  # the arguments themselves, for pickling
+        self.component, self.package = component, package
+        self.extra = extra if "[" in extra else f"wsssbench[{extra}]"
+
+    @property
+    def whole(self) -> str:
+        return (
+            f"{self.component} needs {self.package}, which is not installed: pip install "
+            f'"{self.extra}"'
+        )
+
+
 class MissingWeightsError(UserError):
     """A weight file is not there. A plan goes on without it and says so; a run does not begin.
 

@@ -70,6 +70,15 @@ class DoublePrecision(Good):
         return super().scaled(maps).astype(np.float64)
 
 
+class UnknownQuick(Good):
+    quick = {"steps": 1}  # noqa: RUF012
+
+
+class NoPasses(Good):
+    def passes(self) -> float:
+        return 0.0
+
+
 class FromZero(Good):
     def infer(self, classifier: Any, photo: Photo) -> Cam:
         cam = super().infer(classifier, photo)

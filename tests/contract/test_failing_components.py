@@ -124,6 +124,8 @@ BROKEN = [
     ("backbone", "LostState", "state", "gives another result"),
     ("backbone", "WithLambda", "spawned process", "pickling an instance raised"),
     ("cam", "GivesText", "declares", "its `gives` is 'scores'"),
+    ("cam", "UnknownQuick", "declares", "its `quick` has steps"),
+    ("cam", "NoPasses", "declares", "its passes() gives 0.0"),
     ("cam", "NotScaled", "maps", "the maxima of its maps are 0."),
     ("cam", "Doubled", "maps", "`maps` goes up to 2"),
     ("cam", "Negative", "maps", "`maps` goes down to -0.4"),

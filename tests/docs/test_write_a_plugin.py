@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import importlib
 import re
 import shutil
 import subprocess
@@ -149,6 +150,23 @@ def test_the_config_of_the_stage_is_one(tmp_path: Path, monkeypatch: pytest.Monk
     planned = [line.split()[0].rstrip(":") for line in process.output.splitlines() if line.split()]
     assert planned.index("cam") < planned.index("sharp") < planned.index("refine.crf")
     assert "evaluate.sharp" in planned
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_rank_pooling_is_that_of_its_paper(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On probabilities, with a decay for classes and one for the background, as the released code of SEC."""
+    monkeypatch.syspath_prepend(str(REPOSITORY / "tests" / "plugins"))
+    given, wanted, parameters = importlib.import_module("golden").golden(f"gwrp-sec-{seed}")
+    module: dict[str, Any] = {}
+    exec(files()[METHOD], module)
+    logits = torch.from_numpy(given["logits_times_8"] / 8.0)
+    p = logits.softmax(dim=1) + parameters["minimum_probability"]
+    p = p / p.sum(dim=1, keepdim=True)
+    for planes, kind in ((p[:, 1:], "foreground"), (p[:, :1], "background")):
+        pooling = module["MyPooling"](planes.shape[1], decay=parameters[f"decay_{kind}"])
+        expected = torch.from_numpy(wanted[f"gwrp_{kind}"]).reshape(len(p), -1)
+        # The guide's weights are rounded to float32.
+        torch.testing.assert_close(pooling(planes).logits, expected, rtol=1e-5, atol=0)
 
 
 def test_the_one_file_is_a_pooling_of_the_highest(

@@ -7,6 +7,7 @@ from tiny_models import TinyBackbone
 
 from wsssbench.models.affinity_net import AffinityNet
 from wsssbench.models.resnet38d import ResNet38d
+from wsssbench.refinements.trained import new_layers
 
 
 def net(**kwargs) -> AffinityNet:
@@ -36,7 +37,7 @@ def test_the_embedding_is_the_mixed_levels():
 
 def test_new_layers_are_all_but_the_backbone():
     names = {n.split(".")[0] for n, _ in net().named_parameters()}
-    assert names == {"backbone", *net().new_layers()}
+    assert names == {"backbone", *new_layers(net())}
 
 
 def test_on_resnet38_it_is_the_published_448_channels():

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -61,6 +63,62 @@ def test_processes_make_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     given = items(tmp_path / "a")
     run_images(Squares(), given, context(tmp_path, 2), "squares")
     assert [item.target.read_text() for item in given] == ["0.", "1.", "4.", "9.", "16."]
+
+
+class Told(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(("long", "told"), [(0.0, 1), (1e9, 0)])
+def test_the_time_is_told_once_if_it_is_long(
+    long: float, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_LONG", long)
+    progress = Told()
+    given = RunContext(tmp_path, "cpu", 1, 0, progress)
+    run_images(Squares(), items(tmp_path / "a", 9), given, "squares")
+    assert len(progress.said) == told
+    if told:
+        assert "so the 5 that are left take about" in progress.said[0]
+
+
+def test_the_time_is_told_without_that_of_loading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock at which loading takes 1000 s, and an image 100 s."""
+    monkeypatch.setattr(jobs, "_LONG", 0.0)
+    seconds = iter([1000.0, 1300.0])  # when the first image is made, and when three more are
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    progress = Told()
+    given = RunContext(tmp_path, "cpu", 1, 0, progress)
+    run_images(Squares(), items(tmp_path / "a", 6), given, "squares")
+    assert (
+        "an image takes 1 min 40 s, so the 2 that are left take about 3 min 20 s"
+        in progress.said[0]
+    )
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_slow_images_start_processes_for_a_few(
+    slow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = []
+
+    def pool(job: Squares, given: list[Item], workers: int) -> Iterator[None]:
+        pools.append(workers)
+        return iter([None] * len(given))
+
+    monkeypatch.setattr(jobs, "_run_pool", pool)
+    job = Squares()
+    job.slow = slow
+    run_images(job, items(tmp_path / "a", 4), context(tmp_path, 2), "squares")
+    assert pools == ([2] if slow else [])
 
 
 class FatalInParallel(Squares):

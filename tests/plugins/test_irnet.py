@@ -24,14 +24,15 @@ from wsssbench_baselines.refinements.edge_network import (
     edge_affinities,
     reduced,
 )
+from wsssbench_baselines.refinements.edge_refinement import edges_of_views
 from wsssbench_baselines.refinements.edge_walk import path, path_affinities, walk_between_edges
-from wsssbench_baselines.refinements.irnet import IRNet, edges_of_views
+from wsssbench_baselines.refinements.irnet import IRNet
 
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import read_config, resolve
 from wsssbench.files.artefacts import read_cam, read_label
 from wsssbench.files.images import read_image, write_label
-from wsssbench.interfaces import Cam, RunContext, photo_of
+from wsssbench.interfaces import Cam, FitItem, RunContext, photo_of
 from wsssbench.ops.affinity import affinity_loss, pair_offsets, pair_targets
 from wsssbench.ops.random_walk import random_walk, transition
 from wsssbench.plugins import load
@@ -241,6 +242,19 @@ def test_scores_are_the_released_ones(seed: int, monkeypatch: pytest.MonkeyPatch
     ).mean() > 0.999  # scores within 1e-4 of 0.25 are on either side
 
 
+def test_the_cam_is_raised_before_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised by itself or by hand, at the grid's size, so that nothing is resized before."""
+    maps = np.random.default_rng(0).uniform(size=(1, 2, 2)).astype(np.float32)
+    seen = []
+    for exponent, given in ((1.5, maps), (1.0, maps**1.5)):
+        method = IRNet(backbone={"type": "FixedFilters"}, exponent=exponent, steps=0)
+        monkeypatch.setattr(method, "edges", lambda image: np.full((2, 2), 0.3, np.float32))
+        cam = Cam(np.ones(1, np.uint8), given, (8, 8))
+        seen.append(method.refine(photo_of(np.zeros((8, 8, 3), np.uint8)), cam).planes)
+    np.testing.assert_allclose(seen[0], seen[1], rtol=1e-6)
+    assert seen[0][1].std() > 0.1
+
+
 # crops
 
 
@@ -344,7 +358,7 @@ def test_given_seeds_give_the_same_network(fitted: Path, items: Path, tmp_path: 
         np.testing.assert_array_equal(own, ConfidentSeeds(()).label(photo, cam))
         assert {0, 2, 255} >= set(np.unique(own)) >= {0, 2}
     handle = SimpleNamespace(path=lambda id: fitted / "seeds" / f"{id}.png")
-    given = [irnet.FitItem(f"i{k}", items / f"{k}.png", tmp_path) for k in range(len(SIZES))]
+    given = [FitItem(f"i{k}", items / f"{k}.png", tmp_path) for k in range(len(SIZES))]
     context = RunContext(tmp_path, "cpu", 0, 5, Silent())
     IRNet(**PARAMETERS, seeds=handle).fit(given, 3, context)
     assert not (tmp_path / "seeds").exists()
@@ -355,7 +369,7 @@ def test_given_seeds_give_the_same_network(fitted: Path, items: Path, tmp_path: 
 @pytest.mark.slow
 def test_two_ranks_learn_what_one_does(fitted: Path, items: Path, tmp_path: Path) -> None:
     program = Path(tiny_irnet.__file__)
-    run_ranks(2, program, items, tmp_path / "two", output=tmp_path)
+    run_ranks(2, program, "IRNet", items, tmp_path / "two", output=tmp_path)
     one = torch.load(fitted / "weights.pth", weights_only=True)
     two = torch.load(tmp_path / "two" / "weights.pth", weights_only=True)
     for name, value in one.items():

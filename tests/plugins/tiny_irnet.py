@@ -1,4 +1,4 @@
-"""A tiny training of IRNet, and the program that does it with torchrun: python tiny_irnet.py ITEMS DIRECTORY"""
+"""A tiny training of IRNet or BES, and the program that does it with torchrun: tiny_irnet.py METHOD ITEMS DIRECTORY"""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from wsssbench_baselines.refinements.bes import BES
+from wsssbench_baselines.refinements.edge_refinement import EdgeRefinement
 from wsssbench_baselines.refinements.irnet import IRNet
 
 from wsssbench.files.artefacts import write_cam
@@ -63,6 +65,20 @@ PARAMETERS = {
     "schedule": SCHEDULE,
 }
 
+BES_PARAMETERS = {
+    **PARAMETERS,
+    "radius": 3,
+    "window": 5,
+    "schedule": {**SCHEDULE, "iterations": 30, "lr": 0.1},
+}
+
+
+def build(method: str) -> EdgeRefinement:
+    """IRNet or BES, tiny."""
+    return {"IRNet": IRNet, "BES": BES}[method](
+        **{"IRNet": PARAMETERS, "BES": BES_PARAMETERS}[method]
+    )
+
 
 def disc(seed: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, Cam]:
     """A red disc on blue, its mask, and a CAM that is active inside, but only around the disc's middle."""
@@ -89,18 +105,18 @@ def write_items(directory: Path) -> list[FitItem]:
     return items
 
 
-def run(items: Path, directory: Path) -> Path:
+def run(items: Path, directory: Path, method: str = "IRNet") -> Path:
     """Train on the items written in `items`; returns the file of the weights."""
     register()
     directory.mkdir(parents=True, exist_ok=True)
     given = [FitItem(f"i{k}", items / f"{k}.png", items / f"{k}.npz") for k in range(len(SIZES))]
-    IRNet(**PARAMETERS).fit(given, 3, RunContext(directory, "cpu", 0, 5, Silent()))
+    build(method).fit(given, 3, RunContext(directory, "cpu", 0, 5, Silent()))
     return directory / "weights.pth"
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     ranks.init("cpu")
-    run(Path(sys.argv[1]), Path(sys.argv[2]))
+    run(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[1])
     ranks.barrier()
     torch.distributed.destroy_process_group()

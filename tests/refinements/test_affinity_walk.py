@@ -22,7 +22,7 @@ from wsssbench.ops.crf import PRESETS, dense_crf
 from wsssbench.parallel import jobs
 from wsssbench.plugins import load
 from wsssbench.progress import Silent
-from wsssbench.refinements import affinity_walk
+from wsssbench.refinements import trained as trained_refinements
 from wsssbench.refinements.affinity_training import AffinityCrops, LabelMaker, make_labels
 from wsssbench.refinements.affinity_walk import AffinityWalk
 
@@ -246,7 +246,7 @@ def test_the_embedding_alone_learns_at_the_rate_of_new_layers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = []
-    monkeypatch.setattr(affinity_walk, "train", lambda *a, **_: trained.append(a))
+    monkeypatch.setattr(trained_refinements, "train", lambda *a, **_: trained.append(a))
     schedule = {**TINY["schedule"], "new_layers_lr": 7.0}
     walk = AffinityWalk(**{**TINY, "schedule": schedule})
     walk.fit(write_items(tmp_path, SIZES), 3, context(tmp_path / "fit"))

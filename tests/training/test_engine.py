@@ -28,6 +28,7 @@ from warm_processes import RankError
 
 from wsssbench.errors import CorruptArtefactError, UserError
 from wsssbench.interfaces import Losses
+from wsssbench.training import runner
 from wsssbench.training.checkpoints import Checkpoints, load_weights
 from wsssbench.training.engine import seed_everything, train
 from wsssbench.training.loading import plain_errors
@@ -72,8 +73,6 @@ def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path, unbroken):
 
 def test_workers_change_nothing_and_are_started_once(tmp_path, unbroken, monkeypatch):
     """Not anew after each of the three checkpoints; and they end with the training."""
-    from wsssbench.training import runner
-
     started = tmp_path / "started"
 
     def note(number: int) -> None:
@@ -89,6 +88,32 @@ def test_workers_change_nothing_and_are_started_once(tmp_path, unbroken, monkeyp
 
 def test_round_length_changes_nothing(tmp_path, unbroken):
     assert same(run(tmp_path, schedule=replace(SCHEDULE, checkpoint_every=5))[0], unbroken[0])
+
+
+def test_losses_that_are_fetched_together_are_the_same(tmp_path, unbroken, monkeypatch):
+    monkeypatch.setitem(runner.FETCHED_TOGETHER, "cpu", 3)
+    assert same(run(tmp_path)[0], unbroken[0])
+    assert scalars(tmp_path) == scalars(unbroken[1])
+
+
+def test_fetched_together_a_divergence_is_found_before_the_next_checkpoint(tmp_path, monkeypatch):
+    class Diverging(Toy):
+        def forward(self, batch, progress):
+            losses = super().forward(batch, progress)
+            factor = np.inf if iteration_at(SCHEDULE, progress) == 6 else 1.0
+            return Losses({name: loss * factor for name, loss in losses.terms.items()})
+
+    monkeypatch.setitem(runner.FETCHED_TOGETHER, "cpu", 10)
+    with pytest.raises(UserError, match="the loss became inf at iteration 6"):
+        run(tmp_path, task=Diverging())
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["iteration_0000004.pth"]
+
+
+def test_the_last_checkpoint_is_the_weights(tmp_path, monkeypatch):
+    published = []
+    monkeypatch.setattr(Checkpoints, "publish", lambda self, iteration: published.append(iteration))
+    run(tmp_path)
+    assert published == [4, 8]  # of 12 iterations
 
 
 class KilledWorker(Points):

@@ -150,6 +150,8 @@ def _show_plan(plan: Plan, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
+    from wsssbench.experiment.checks import not_made_yet
+
     title = f"{plan.config['name']}, seed {plan.config['seed']}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     wide = console.width >= _WIDE
@@ -166,6 +168,12 @@ def _show_plan(plan: Plan, console: Console) -> None:
             first = [step.node.name, *([reads] if wide else [])]
             table.add_row(*first, step.state, step.reason, step.entry.key.hash)
     console.print(table)
+    nodes = [step.node for step in plan.steps]
+    for step in plan.steps:
+        node = not_made_yet(step.node, nodes, plan.dataset)
+        effort = "" if step.state == "reused" else node.kind.effort(node, plan.dataset)
+        if effort:
+            console.print(effort, style="yellow", markup=False)
 
 
 def _by_chain(plan: Plan) -> list[list[Step]]:

@@ -29,12 +29,25 @@ PRESENT = (2, 4)
 
 
 def declares(subject: Subject) -> None:
-    """`gives` is Cams or ScoreMaps, and `needs_classifier` True or False."""
+    """`gives` is Cams or ScoreMaps, `needs_classifier` and `random` True or False, `quick` values of parameters."""
     gives, needs = subject.cls.gives, subject.cls.needs_classifier  # type: ignore[attr-defined]
     need(
         gives in (Cams, ScoreMaps) and isinstance(needs, bool),
         f"its `gives` is {gives!r} and its `needs_classifier` {needs!r}",
         "wsssbench.interfaces.Cams or ScoreMaps, and True or False, are needed",
+    )
+    random, quick = subject.cls.random, subject.cls.quick  # type: ignore[attr-defined]
+    lost = [name for name in quick if name not in subject.registry.parameters(subject.name)]
+    need(
+        isinstance(random, bool) and not lost,
+        f"its `random` is {random!r} and its `quick` has {' and '.join(lost) or 'parameters alone'}",
+        "True or False, and names of its parameters, are needed",
+    )
+    passes = subject.shared().passes()
+    need(
+        passes is None or passes > 0,
+        f"its passes() gives {passes!r}",
+        "a number above 0 is needed, or None",
     )
 
 

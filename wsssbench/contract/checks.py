@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from wsssbench.errors import ForeignExitError, UserError, contained
+from wsssbench.errors import ForeignExitError, MissingPackageError, UserError, contained
 from wsssbench.interfaces.requirements import BrokenContractError, need
 
 __all__ = [
@@ -54,12 +54,17 @@ class NotCheckedError(Exception):
 
 @contextmanager
 def attempt(what: str, required: str) -> Iterator[None]:
-    """Run a component's code; if it raises anything, the check has failed: "`what` raised ...", but `required`."""
+    """Run a component's code; if it raises anything, the check has failed: "`what` raised ...", but `required`.
+
+    If it needs a package that is not installed, the check cannot be made.
+    """
     try:
         with contained():
             yield
     except (BrokenContractError, NotCheckedError):
         raise
+    except MissingPackageError as error:
+        raise NotCheckedError(f"it was not checked further: {error}") from error
     except Exception as error:  # the code is somebody else's
         raise BrokenContractError(f"{what} raised {reason(error)}", required) from error
 

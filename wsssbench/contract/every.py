@@ -11,7 +11,7 @@ from wsssbench import interfaces
 from wsssbench.contract.checks import attempt, need
 from wsssbench.contract.rig import Subject
 from wsssbench.contract.samples import CALLS, SUPPLIED
-from wsssbench.errors import UserError
+from wsssbench.errors import MissingPackageError, UserError
 from wsssbench.registry import KINDS, Parameter, check_value, initialisers, trials
 
 
@@ -170,6 +170,8 @@ def _built(subject: Subject, name: str, value: Any) -> bool:
             subject.registry.build(
                 {**subject.config(), name: value}, *SUPPLIED[subject.component.kind]
             )
+        except MissingPackageError:
+            raise
         except UserError:
             return False
     return True

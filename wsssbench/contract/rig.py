@@ -33,7 +33,7 @@ from wsssbench.contract.checks import (
 from wsssbench.contract.package import loaded_package
 from wsssbench.contract.samples import CALLS, QUICK, SUPPLIED, sample_artefact, write_photos
 from wsssbench.errors import UserError
-from wsssbench.interfaces import Artefact, RunContext
+from wsssbench.interfaces import Artefact, Photos, RunContext
 from wsssbench.parallel.jobs import single_thread, worker_pool
 from wsssbench.plugin_files import is_plugin_file
 from wsssbench.progress import Silent
@@ -225,7 +225,7 @@ class Subject:
 
     def _quick(self) -> dict[str, Any]:
         known = self.registry.parameters(self.name)
-        wanted = QUICK.get(self.component.kind, {})
+        wanted = {**QUICK.get(self.component.kind, {}), **getattr(self.cls, "quick", {})}
         quick = {n: v for n, v in wanted.items() if n in known and _fits(known[n], v)}
         return quick | self.references()
 
@@ -239,13 +239,18 @@ class Subject:
                 if self.component.kind == "cam" and takes_none(parameter.annotation):
                     continue
                 for artefact in artefact_classes(parameter.annotation)[:1]:
-                    sample = sample_artefact(artefact, self.rig.new_directory())
-                    sample = self._left_by_a_stage(artefact) if sample is None else sample
+                    sample = self._sample(artefact)
                     one = sample if _fits(parameter, sample) else (sample,)
                     samples |= {name: one} if sample is not None and _fits(parameter, one) else {}
             return samples
 
         return self.once("what it reads", make)
+
+    def _sample(self, artefact: type) -> Artefact | Photos | None:
+        if artefact is Photos:
+            return write_photos(self.rig.new_directory())
+        sample = sample_artefact(artefact, self.rig.new_directory())
+        return self._left_by_a_stage(artefact) if sample is None else sample
 
     def _left_by_a_stage(self, artefact: type) -> Artefact | None:
         """What a registered stage that makes a plugin's kind of artefact leaves of the sample photos; None without."""

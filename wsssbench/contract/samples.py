@@ -71,6 +71,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "dataset": {"train_images": 8, "val_images": 4},
     "backbone": {"weights": None, "pretrained": False},
     "erasing": {"width": 8},  # of hidden layers
+    "objective": {"widths": (8, 8)},
     "refinement": _TRAINED,
     "segmenter": _TRAINED,
 }

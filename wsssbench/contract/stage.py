@@ -82,8 +82,10 @@ def deterministic(subject: Subject) -> None:
 
 def inputs_unchanged(subject: Subject) -> None:
     """The photos and artefacts that it reads stay as they are."""
-    folders = [photo.path.parent for photo in _photos(subject)[:1]]
-    folders += [given.directory for given in subject.references().values()]
+    given = subject.references().values()
+    photos = [_photos(subject), *(one for one in given if isinstance(one, Photos))]
+    folders = [some[0].path.parent for some in photos]
+    folders += [one.directory for one in given if isinstance(one, Artefact)]
     before = [_contents(folder) for folder in folders]
     _run(subject)
     after = [_contents(folder) for folder in folders]

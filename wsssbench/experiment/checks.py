@@ -144,26 +144,28 @@ def check_components(
 ) -> Missing:
     """Build everything once: a wrong parameter shows before any work. Return the weight files that are missing."""
     missing = missing_weights(nodes)
-    made = {node.name: node for node in nodes}
-
-    def blank(node: Node) -> Node:
-        """Return `node` with objects that know a place only where it refers to stages: nothing is made yet."""
-
-        def handle(reference: Reference) -> Any:
-            if reference.is_photos:
-                return Photos(())
-            target = blank(made[node.inputs[reference.path]])
-            return target.kind.handle(target.config, Path("not-made-yet"), dataset)
-
-        return replace(node, config=replaced(node.config, handle))
-
     for node in nodes:
         of = {"kind": node.kind.name, "config": node.config, "dataset": data_of(config)}
         try:
-            once(partial(node.kind.check, blank(node), dataset, progress), of)
+            once(
+                partial(node.kind.check, not_made_yet(node, nodes, dataset), dataset, progress), of
+            )
         except MissingWeightsError as error:  # nothing else can be said about this one then
             missing.setdefault(error.file, (node.name,))
     return missing
+
+
+def not_made_yet(node: Node, nodes: Sequence[Node], dataset: Dataset) -> Node:
+    """Return `node`, one of `nodes`, with objects that know a place only where it refers to stages."""
+    made = {one.name: one for one in nodes}
+
+    def handle(reference: Reference) -> Any:
+        if reference.is_photos:
+            return Photos(())
+        target = not_made_yet(made[node.inputs[reference.path]], nodes, dataset)
+        return target.kind.handle(target.config, Path("not-made-yet"), dataset)
+
+    return replace(node, config=replaced(node.config, handle))
 
 
 def check_data(nodes: Sequence[Node], dataset: Dataset, workers: int, progress: Progress) -> None:

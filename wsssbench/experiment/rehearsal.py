@@ -17,7 +17,7 @@ from wsssbench.experiment.cache import canonical
 from wsssbench.experiment.graph import hashed
 from wsssbench.experiment.references import components, references, replaced
 from wsssbench.files.ground_truth import forbid
-from wsssbench.interfaces import Dataset, RunContext, TrainedClassifier
+from wsssbench.interfaces import Dataset, Photos, RunContext, TrainedClassifier
 from wsssbench.parallel import ranks
 from wsssbench.parallel.plugin_errors import plugin_errors
 from wsssbench.progress import Progress
@@ -96,8 +96,10 @@ class _Rehearsal:
     def _rehearsed(self, node: Node) -> Any:
         if type(node.kind).rehearse is StageKind.rehearse:
             return None
-        made = {role: self.artefact(name) for role, name in node.inputs.items()}
-        lost = [one.path for one in references(node.config) if made.get(one.path) is None]
+        made: dict[str, Any] = {role: self.artefact(name) for role, name in node.inputs.items()}
+        read = list(references(node.config))
+        made |= {one.path: Photos(()) for one in read if one.is_photos}  # none that are real
+        lost = [one.path for one in read if made.get(one.path) is None]
         if any(not _in_list(path) for path in lost):
             return None  # it is given something that only the stage itself makes
         config = _without(replaced(node.config, lambda reference: made.get(reference.path)), lost)

@@ -176,7 +176,10 @@ class Classifier(nn.Module):
             images: (N, 3, H, W).
             labels: image-level labels, (N, K); None if they are not known.
         """
-        output: Output = self(images, labels)
+        return self.cam_maps_of(self(images, labels))
+
+    def cam_maps_of(self, output: Output) -> Tensor:
+        """Return the same of a pass that was made already, with its images and labels."""
         for name, objective in self.all_objectives():
             maps = objective.maps(self, output)
             need_class_maps(maps, output.maps, name)

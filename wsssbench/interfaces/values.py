@@ -16,6 +16,7 @@ from wsssbench.progress import Progress
 # Third number of the seeds of random streams, behind the run's seed and the position of a photo in the training; the
 # view of a photo that is seen first has the first two numbers alone.
 VIEW_STREAM, AUGMENTATION_STREAM, OBJECTIVE_STREAM = 1, 2, 3
+CAM_STREAM = 4  # there the second number is the checksum of a photo's id
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,6 @@ class AffinityNet(nn.Module):
         # a wide start: the affinities exp(-mean|a - b|) of near-equal vectors would all be 1
         nn.init.xavier_uniform_(self.embed_all.weight, gain=4.0)
 
-    def new_layers(self) -> tuple[str, ...]:
-        """Return the first parts of the names of parameters that no pretraining has seen."""
-        of_backbone = (f"backbone.{path}" for path in self.backbone.new_layers)
-        return ("embed_levels", "embed_all", *of_backbone)
-
     def forward(self, images: Tensor) -> Tensor:
         """Embed `images` (N, 3, H, W): (N, sum(channels), ceil(H / stride), ceil(W / stride))."""
         grid = [-(-n // self.stride) for n in images.shape[-2:]]

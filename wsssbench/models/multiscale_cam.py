@@ -81,6 +81,9 @@ class MultiScaleCAM(CamInference):
             maps = (normalise if self.normalisation == "max" else normalise_range)(total)
         return Cam((present + 1).astype(np.uint8), maps.cpu().numpy().astype(np.float32), size)
 
+    def passes(self) -> float:
+        return sum(scale**2 for scale in self.scales) * (2 if self.flip else 1)
+
     def _at_scale(
         self,
         classifier: Classifier,

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -29,15 +30,25 @@ from wsssbench.files.ground_truth import GuardState, guard_state, restore_guard
 from wsssbench.interfaces import RunContext
 from wsssbench.parallel import ranks
 from wsssbench.parallel.plugin_errors import plugin_errors
+from wsssbench.progress import duration
 
 Item = TypeVar("Item")
 _POOL_FROM = 32  # images per worker from which starting processes pays: each imports torch first
+_POOL_FROM_SLOW = 2  # the same, of images that take much longer than that
+_TIMED = 3  # images per process after which the time of all is told
+_LONG = 600.0  # seconds that are told
 _job: ImageJob[Any] | None = None  # of this worker process
 _problem: Exception | None = None  # why it could not be prepared
 
 
 class ImageJob(ABC, Generic[Item]):
-    """A computation per image; pickled to worker processes."""
+    """A computation per image; pickled to worker processes.
+
+    Attributes:
+        slow: an image takes longer than it takes to start a process.
+    """
+
+    slow: bool = False
 
     def prepare(self) -> None:
         """Load networks and the like; called once per process, before the first image."""
@@ -76,10 +87,28 @@ def run_images(
     if done:
         context.progress.say(f"{title}: {done} of {len(mine)} images are done already")
     with context.progress.track(title, total=len(mine), done=done) as task:
-        alone = in_process or context.workers <= 1 or len(missing) < _POOL_FROM * context.workers
+        pays = (_POOL_FROM_SLOW if job.slow else _POOL_FROM) * context.workers
+        alone = in_process or context.workers <= 1 or len(missing) < pays
         made = _run_here(job, missing) if alone else _run_pool(job, missing, context.workers)
-        for _ in made:
+        # From when every process has made one: before, networks are loaded.
+        start, began = (1 if alone else context.workers), 0.0
+        timed = start * _TIMED
+        for count, _ in enumerate(made, 1):
             task.advance()
+            if count == start:
+                began = time.monotonic()
+            if count == start + timed:
+                each = (time.monotonic() - began) / timed
+                _tell_time(title, each, len(missing) - count, context)
+
+
+def _tell_time(title: str, each: float, left: int, context: RunContext) -> None:
+    """Tell what the images that are left will take, of `each` seconds, if that is long."""
+    if each * left >= _LONG:
+        context.progress.say(
+            f"{title}: an image takes {duration(each)}, so the {left} that are left take about "
+            f"{duration(each * left)}; whenever it is stopped, finished ones are kept, and the same command goes on"
+        )
 
 
 def _is_whole(job: ImageJob[Any], path: Path) -> bool:

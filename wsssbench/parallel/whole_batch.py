@@ -41,12 +41,24 @@ def maximum_of_all_ranks(values: Tensor) -> Tensor:
     own = values.max()
     if _world() == 1:
         return own
+    return _everywhere(own).max()
+
+
+def mean_of_all_ranks(values: Tensor) -> Tensor:
+    """Return the mean over the ranks of the `values` (...) of each; its gradient reaches those of every rank.
+
+    For a mean over the whole batch, as batch normalisation has it, in a loss of a rank's own images: as above.
+    """
+    return values if _world() == 1 else _everywhere(values).mean(dim=0)
+
+
+def _everywhere(own: Tensor) -> Tensor:
     everywhere: Tensor = _Everywhere.apply(own)
-    return everywhere.max()
+    return everywhere
 
 
 class _Everywhere(torch.autograd.Function):
-    """A scalar of each rank, (W,), on all ranks; their gradients add up on the rank that it is of."""
+    """The tensor of each rank, (W, ...), on all ranks; their gradients add up on the rank that it is of."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:

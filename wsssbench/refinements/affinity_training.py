@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from wsssbench.files.artefacts import read_cam
 from wsssbench.files.artefacts import read_label as read_stored_label
@@ -29,15 +28,9 @@ from wsssbench.ops.affinity import (
 from wsssbench.ops.crf import CrfParameters, dense_crf
 from wsssbench.parallel import ranks
 from wsssbench.parallel.jobs import ImageJob, run_images
+from wsssbench.parallel.whole_batch import mean_of_all_ranks
 from wsssbench.refinements.score_maps import Background, start_scores
-from wsssbench.training.rehearsal import (
-    images_per_step,
-    on_tiny_images,
-    tiny_photo,
-    training_step,
-)
-from wsssbench.training.schedule import Schedule
-from wsssbench.training.task import TrainingTask
+from wsssbench.refinements.trained import NetworkTask
 
 
 class LabelItem(NamedTuple):
@@ -177,7 +170,7 @@ def place(length: int, side: int, rng: np.random.Generator) -> tuple[int, int]:
     return (offset, 0) if length > side else (0, offset)
 
 
-class AffinityTask(TrainingTask):
+class AffinityTask(NetworkTask):
     """The affinities of an embedding network, trained on pairs of sure labels.
 
     Under torchrun the loss is that of the whole batch, whatever the number of ranks is.
@@ -194,8 +187,7 @@ class AffinityTask(TrainingTask):
         offsets: Sequence[Offset],
         affinities: Callable[[Tensor, Sequence[Offset]], Tensor] = pair_affinities,
     ) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.offsets = tuple(offsets)
         self.affinities = affinities
 
@@ -214,37 +206,6 @@ class AffinityTask(TrainingTask):
         )
 
 
-def rehearse_pairs(
-    task: AffinityTask,
-    schedule: Schedule,
-    *,
-    crop: int,
-    stride: int,
-    coarsest: int,
-    device: str,
-    where: str,
-) -> None:
-    """Do one training step of `task` on tiny images with random labels of `stride`.
-
-    Args:
-        crop: side of the training crops, on which it is tried if it fails on tiny ones.
-        coarsest: stride of the network.
-        where: what the schedule is called in messages.
-
-    Raises:
-        Exception: whatever stops the step.
-    """
-    images = images_per_step(schedule, device, where)
-
-    def attempt(side: int) -> None:
-        pixels = torch.from_numpy(np.stack([normalise(tiny_photo(side))] * images))
-        cells = torch.randint(0, 3, (images, *[-(-side // stride)] * 2))
-        batch = {"images": pixels, "labels": cells.to(torch.uint8)}
-        training_step(task, batch, schedule, device)
-
-    on_tiny_images(attempt, crop, math.lcm(stride, coarsest))
-
-
 def _shares_of_pairs(targets: Sequence[Tensor]) -> Tensor:
     """Per kind of pair, this rank's number over the ranks' mean number, float32; 1 without other ranks.
 
@@ -252,8 +213,4 @@ def _shares_of_pairs(targets: Sequence[Tensor]) -> Tensor:
     of the ranks' terms is the mean over the pairs of the whole batch.
     """
     counts = torch.stack([pairs.sum() for pairs in targets]).float()
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return torch.ones_like(counts)
-    everywhere = counts.clone()
-    distributed.all_reduce(everywhere)
-    return counts * distributed.get_world_size() / everywhere.clamp(min=1)
+    return counts / mean_of_all_ranks(counts).clamp(min=1 / ranks.world_size())

@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch.nn import functional as F
 
-from wsssbench.interfaces import (
-    Artefact,
-    Cam,
-    Cams,
-    FitItem,
-    Photo,
-    Refinement,
-    RunContext,
-    Scores,
-    photo_of,
-)
+from wsssbench.interfaces import Backbone, Cam, FitItem, Photo, RunContext, Scores
 from wsssbench.models.affinity_net import AffinityNet
-from wsssbench.models.classifier import without_weights
 from wsssbench.models.preprocess import normalise
 from wsssbench.ops.affinity import block_mean, pair_affinities, pair_offsets
 from wsssbench.ops.cam import upsample
 from wsssbench.ops.random_walk import random_walk, transition
 from wsssbench.parallel import ranks
-from wsssbench.plugins import load as load_plugins
 from wsssbench.refinements.affinity_pixels import PixelCrops, make_scores
 from wsssbench.refinements.affinity_training import (
     AffinityCrops,
     AffinityTask,
     LabelMaker,
     make_labels,
-    rehearse_pairs,
 )
 from wsssbench.refinements.dense_crf import find_preset
 from wsssbench.refinements.score_maps import start_scores
-from wsssbench.training.checkpoints import load_weights
-from wsssbench.training.engine import seed_everything, train
-from wsssbench.training.rehearsal import tiny_photo
-from wsssbench.training.schedule import Schedule, precision_of
+from wsssbench.refinements.trained import TrainedRefinement
 from wsssbench.training.transforms import Side
 
 Exponent = Annotated[float, Field(gt=0, le=1000)]
@@ -54,10 +36,8 @@ _ALPHA = (4.0, 24.0)
 # PSA's own; the momentum is no slip (see Schedule)
 PSA_SCHEDULE: dict[str, Any] = {"batch_size": 8, "epochs": 8, "lr": 0.1, "momentum": 5e-4}
 
-_WHERE = "AffinityWalk: backbone"
 
-
-class AffinityWalk(Refinement):
+class AffinityWalk(TrainedRefinement):
     """AffinityNet with random walk (PSA: Ahn & Kwak, CVPR 2018), trained on image-level CAMs alone.
 
     Args:
@@ -83,9 +63,8 @@ class AffinityWalk(Refinement):
         ValueError: a parameter out of range. UserError: unknown backbone, wrong schedule.
     """
 
-    takes: ClassVar[tuple[type[Artefact], ...]] = (Cams,)  # its labels are made from CAMs
-    fitted: ClassVar[bool] = True
     title = "random walk"
+    network_name = "AffinityNet"
 
     def __init__(
         self,
@@ -113,8 +92,7 @@ class AffinityWalk(Refinement):
         for name, value in {**positive, "crop": crop}.items():
             if not value > 0:
                 raise ValueError(f"{name}={value} has to be greater than 0")
-        if crop % stride:
-            raise ValueError(f"crop={crop} has to be a multiple of stride={stride}")
+        super().__init__(backbone, schedule, crop, stride)
         if crop < radius * stride:
             raise ValueError(
                 f"crop={crop} has {crop // stride} x {crop // stride} cells at stride={stride}, too few for pairs of "
@@ -131,75 +109,38 @@ class AffinityWalk(Refinement):
                 )
         self.labels = LabelMaker(alpha, find_preset(crf_preset), stride, backgrounds)
         self.offsets = pair_offsets(radius)
-        self.schedule = Schedule.from_config(schedule, "AffinityWalk: schedule")
-        self.backbone = load_plugins().registries.backbone.resolve(backbone, _WHERE)
         self.background_alpha = background_alpha
-        self.stride = stride
         self.beta = beta
         self.steps = steps
         self.channels = channels
-        self.crop = crop
-        self.crops = crops
+        self.pixels = crops == "pixels"
         self.flip = flip
-        self._network: AffinityNet | None = None
-        self._device = "cpu"
 
-    def __getstate__(self) -> dict[str, Any]:
-        # worker processes load the network themselves
-        return {**self.__dict__, "_network": None, "_device": "cpu"}
+    def task(self, backbone: Backbone) -> AffinityTask:
+        levels = len(self.channels)
+        network = AffinityNet(backbone, levels=levels, channels=self.channels, stride=self.stride)
+        return AffinityTask(network, self.offsets)
 
-    def card(self) -> Mapping[str, Any]:
-        amp = self.schedule.amp
-        return {"mixed precision": (f"AffinityNet {precision_of(amp)}",)} if amp else {}
-
-    def fit(self, items: Sequence[FitItem], num_classes: int, context: RunContext) -> None:
-        """Make affinity labels from the CAMs of `items`, then train; both go on after a kill."""
-        pixels = self.crops == "pixels"
-        make, crops = (make_scores, PixelCrops) if pixels else (make_labels, AffinityCrops)
-        directory = context.directory / ("scores" if pixels else "labels")
-        data = crops(
+    def crops(self, items: Sequence[FitItem], context: RunContext) -> AffinityCrops:
+        """Make affinity labels from the CAMs of `items`."""
+        make, crops = (make_scores, PixelCrops) if self.pixels else (make_labels, AffinityCrops)
+        return crops(
             [item.image for item in items],
-            make(items, self.labels, directory, context),
+            make(items, self.labels, context.directory / self._folder, context),
             crop=self.crop,
             stride=self.stride,
             flip=self.flip,
             seed=context.seed,
         )
-        seed_everything(context.seed)
-        network = self._build()
-        task = AffinityTask(network, self.offsets)
-        faster = {f"network.{path}": self.schedule.new_layers_lr for path in network.new_layers()}
-        train(task, data, self.schedule, context, faster, title="AffinityNet")
-        if pixels and ranks.is_main():
-            shutil.rmtree(directory)  # many gigabytes that nothing reads any more
 
-    def rehearse(self, context: RunContext, pretrained: bool) -> None:
-        """Do one training step on random labels, and a walk."""
-        network = self._build(pretrained)
-        rehearse_pairs(
-            AffinityTask(network, self.offsets),
-            self.schedule,
-            crop=self.crop,
-            stride=self.stride,
-            coarsest=network.backbone.strides[-1],
-            device=context.device,
-            where="AffinityWalk: schedule",
-        )
-        stride = math.lcm(self.stride, network.backbone.strides[-1])
-        side = 4 * stride
-        cam = Cam(np.ones(1, np.uint8), np.full((1, side, side), 0.5, np.float32), (side, side))
-        self._device, self._network = context.device, network.eval()
-        try:
-            self.refine(photo_of(tiny_photo(side)), cam)
-        finally:
-            self._device, self._network = "cpu", None
+    def fit(self, items: Sequence[FitItem], num_classes: int, context: RunContext) -> None:
+        super().fit(items, num_classes, context)
+        if self.pixels and ranks.is_main():
+            shutil.rmtree(context.directory / self._folder)  # gigabytes that nothing reads any more
 
-    def load(self, directory: Path, device: str) -> None:
-        """Read the network that `fit` left in `directory`."""
-        task = AffinityTask(self._build(pretrained=False), self.offsets)
-        load_weights(task, Path(directory) / "weights.pth")
-        self._device = device
-        self._network = task.network.to(device).eval()  # type: ignore[assignment]
+    @property
+    def _folder(self) -> str:
+        return "scores" if self.pixels else "labels"
 
     def refine(self, photo: Photo, given: Cam | Scores) -> Scores:
         """Scores after the walk: on the grid if the image is a multiple of it, else full size."""
@@ -219,17 +160,7 @@ class AffinityWalk(Refinement):
     @torch.no_grad()
     def _affinities(self, image: np.ndarray) -> np.ndarray:
         """(P, h, w) float32 on the grid of `image`, padded with the mean colour."""
-        if self._network is None:
-            raise RuntimeError("AffinityWalk: load() comes before refine()")
         pixels = torch.from_numpy(normalise(image))[None].to(self._device)
         height, width = image.shape[:2]
         padded = F.pad(pixels, (0, -width % self.stride, 0, -height % self.stride))
-        return pair_affinities(self._network(padded), self.offsets)[0].cpu().numpy()
-
-    def _build(self, pretrained: bool = True) -> AffinityNet:
-        backbones = load_plugins().registries.backbone
-        config = self.backbone if pretrained else without_weights(self.backbone, _WHERE)
-        backbone = backbones.build(config, where=_WHERE)
-        return AffinityNet(
-            backbone, levels=len(self.channels), channels=self.channels, stride=self.stride
-        )
+        return pair_affinities(self.loaded(padded), self.offsets)[0].cpu().numpy()

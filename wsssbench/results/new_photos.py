@@ -21,7 +21,7 @@ from wsssbench.progress import Progress
 from wsssbench.results.finished_run import Run
 from wsssbench.stages.evaluate import Evaluate
 from wsssbench.stages.infer_cams import NODE as CAM
-from wsssbench.stages.infer_cams import InferCams
+from wsssbench.stages.infer_cams import InferCams, with_seed
 from wsssbench.stages.segment import NODE as SEGMENT
 from wsssbench.stages.segment import Segment
 from wsssbench.stages.select_threshold import NODE as THRESHOLD
@@ -65,7 +65,8 @@ class PhotoClassifier:
         if not has_classifier(run):
             how = "made without one" if _METHOD in config else "imported"
             raise UserError(f"run {run.directory} has no classifier: its CAMs were {how}")
-        self.method = load().registries.cam.build(config[_METHOD], run.artefacts.dataset.classes)
+        method = load().registries.cam.build(config[_METHOD], run.artefacts.dataset.classes)
+        self.method = with_seed(method, config.get("seed", 0))
         if self.method.gives is not Cams:
             raise UserError(
                 f"cam {config[_METHOD]['type']} of run {run.directory} gives scores: only CAMs of new photos are shown"

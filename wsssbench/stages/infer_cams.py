@@ -49,6 +49,7 @@ from wsssbench.training.rehearsal import on_tiny_images, tiny_photo
 
 NODE = "cam"
 LOOKED_AT = 50  # images, to tell a classifier that sees nothing
+MANY_PASSES = 50  # of an image: from here on they are told, and processes pay for a few images
 
 
 class CamItem(NamedTuple):
@@ -66,6 +67,7 @@ class CamJob(ImageJob[CamItem]):
         classes: K names.
         trained: None if the component needs no classifier.
         device: ``cpu`` or ``cuda``.
+        seed: of the run, for a component that is random.
     """
 
     def __init__(
@@ -74,14 +76,17 @@ class CamJob(ImageJob[CamItem]):
         classes: tuple[str, ...],
         trained: TrainedClassifier | None,
         device: str,
+        seed: int = 0,
     ) -> None:
         self.cam = dict(cam)
         self.classes = classes
         self.trained = trained
         self.device = device
+        self.seed = seed
+        self.slow = (_built(cam, classes).passes() or 0) >= MANY_PASSES
 
     def prepare(self) -> None:
-        self.method = load().registries.cam.build(self.cam, self.classes)
+        self.method = _built(self.cam, self.classes, self.seed)
         trained = self.trained
         self.classifier = None if trained is None else trained.build().to(self.device).eval()
 
@@ -141,7 +146,17 @@ class InferCams(CamStage):
         return resolved
 
     def smoke(self, section: Any) -> Any:
-        return at_one_scale(section)
+        return at_one_scale(_quick(section))
+
+    def effort(self, node: Node, dataset: Dataset) -> str:
+        component = node.config["cam"]
+        passes = _built(component, dataset.classes).passes() or 0
+        if passes < MANY_PASSES:
+            return ""
+        return (
+            f"{node.name}: {component['type']} sees the pixels of an image with one class {passes:.0f} times (a plain "
+            "CAM at four scales: 15); how long it takes is told after the first images, and finished ones are kept"
+        )
 
     def names(self, nodes: Nodes) -> Iterable[str]:
         imported = nodes.config["import_cams"] or nodes.config[IMPORTED_LABELS]
@@ -172,7 +187,7 @@ class InferCams(CamStage):
             return
         classifier = work.inputs["classifier"].build().to(work.context.device).eval()
         stride = classifier.backbone.strides[-1]
-        method = load().registries.cam.build(work.config["cam"], work.dataset.classes)
+        method = _built(_quick(work.config["cam"]), work.dataset.classes)
         labels = np.zeros(classifier.num_classes, np.float32)
         labels[0] = 1
         on_tiny_images(
@@ -186,7 +201,8 @@ class InferCams(CamStage):
         photos = photos_of(work.dataset, work.config["splits"])
         items = [CamItem(photo, work.directory / f"{photo.id}.npz") for photo in photos]
         device, component = work.context.device, work.config["cam"]
-        job = CamJob(component, work.dataset.classes, work.inputs.get("classifier"), device)
+        trained, seed = work.inputs.get("classifier"), work.context.seed
+        job = CamJob(component, work.dataset.classes, trained, device, seed)
         run_images(job, items, work.context, "cam", in_process=device == "cuda")
         ranks.barrier()
         looked_at = [item.target for item in items if item.photo.labels.any()][:LOOKED_AT]
@@ -233,6 +249,22 @@ def layer_over(directory: Path, id: str) -> np.ndarray | None:
     if isinstance(made, Cam):
         return heat(made)
     return label_map(made.planes, made.classes, made.size)
+
+
+def with_seed(method: Any, seed: int) -> Any:
+    """Return the CAM inference `method`, which draws its random numbers from `seed`, if it draws any."""
+    if method.random:
+        method.seed = seed
+    return method
+
+
+def _built(component: Mapping[str, Any], classes: tuple[str, ...], seed: int = 0) -> Any:
+    return with_seed(load().registries.cam.build(component, classes), seed)
+
+
+def _quick(component: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the resolved `component` with the parameters with which it takes moments."""
+    return {**component, **_class(component).quick}
 
 
 def _class(component: Mapping[str, Any]) -> type[CamInference]:

@@ -246,6 +246,10 @@ class StageKind(ABC):
     def node(self, name: str, nodes: Nodes) -> Node:
         """Return the node called `name`: one of `names`, of `lazy_names`, or a `follower`."""
 
+    def effort(self, node: Node, dataset: Dataset) -> str:
+        """Return a sentence that ``--dry-run`` has to say about work that may take days; empty for all other work."""
+        return ""
+
     def check(  # noqa: B027 - most have nothing to check
         self, node: Node, dataset: Dataset, progress: Progress
     ) -> None:

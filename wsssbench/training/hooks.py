@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,15 +55,22 @@ class ReportProgress(Hook):
 
 
 class Scalars(Hook):
-    """One JSON line per iteration into a file, the loss to the progress bar; ends a training that has diverged."""
+    """One JSON line per iteration into a file, the loss to the progress bar; ends a training that has diverged.
+
+    Args:
+        every: iterations after which the values of all of them are fetched. Fetching them from a GPU waits until it has
+            computed them; meanwhile it gets no further work.
+    """
 
     priority = "NORMAL"  # before the scheduler (LOW) moves on to the next learning rate
 
-    def __init__(self, path: Path, bar: Task, title: str) -> None:
+    def __init__(self, path: Path, bar: Task, title: str, every: int = 1) -> None:
         self.path = path
         self.bar = bar
         self.title = title
+        self.every = every
         self._file: TextIO | None = None
+        self._waiting: list[tuple[dict[str, float], dict[str, Tensor]]] = []
 
     def before_train(self, runner: Any) -> None:
         if ranks.is_main():
@@ -71,21 +78,31 @@ class Scalars(Hook):
             self._file = self.path.open("a", encoding="utf-8")
 
     def after_train_iter(self, runner: Any, outputs: Mapping[str, Tensor], **_: Any) -> None:
-        values = _mean_over_ranks(outputs)
-        if not abs(values["loss"]) < DIVERGED:  # also NaN
-            raise UserError(
-                f"{self.title}: the loss became {values['loss']:.4g} at iteration {runner.iter + 1}, so the training "
-                f"has diverged: {REMEDY}"
-            )
-        if self._file is not None:
-            group = runner.optim_wrapper.param_groups[0]
-            line = {"iteration": runner.iter + 1, "lr": group["lr"] / group["multiplier"], **values}
-            self._file.write(json.dumps(line) + "\n")
-        self.bar.advance(1, f"loss {values['loss']:.3f}")
+        group = runner.optim_wrapper.param_groups[0]
+        line = {"iteration": runner.iter + 1, "lr": group["lr"] / group["multiplier"]}
+        self._waiting.append((line, {name: value.detach() for name, value in outputs.items()}))
+        if len(self._waiting) == self.every:
+            self._write()
 
     def after_train_epoch(self, runner: Any) -> None:
+        self._write()
         if self._file is not None:
             self._file.flush()  # the checkpoint that follows must not be ahead of the file
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        numbers = _mean_over_ranks([values for _, values in waiting])
+        for (line, _), values in zip(waiting, numbers, strict=True):
+            if not abs(values["loss"]) < DIVERGED:  # also NaN
+                raise UserError(
+                    f"{self.title}: the loss became {values['loss']:.4g} at iteration {line['iteration']}, so the "
+                    f"training has diverged: {REMEDY}"
+                )
+            if self._file is not None:
+                self._file.write(json.dumps({**line, **values}) + "\n")
+        self.bar.advance(len(waiting), f"loss {numbers[-1]['loss']:.3f}")
 
     def after_train(self, runner: Any) -> None:
         self.close()
@@ -107,7 +124,7 @@ class SyncBuffers(Hook):
 
 
 class RoundCheckpoint(Hook):
-    """A checkpoint after each round.
+    """A checkpoint after each round but the last, whose weights are saved at once.
 
     mmengine's CheckpointHook writes in place; a kill in the middle would leave half a file under the final name.
     """
@@ -118,6 +135,8 @@ class RoundCheckpoint(Hook):
         self.checkpoints = checkpoints
 
     def after_train_epoch(self, runner: Any) -> None:
+        if runner.iter == runner.max_iters:
+            return
         if ranks.is_main():
             part = self.checkpoints.part(runner.iter)
             runner.save_checkpoint(str(part.parent), part.name)
@@ -125,11 +144,13 @@ class RoundCheckpoint(Hook):
         ranks.barrier()
 
 
-def _mean_over_ranks(outputs: Mapping[str, Tensor]) -> dict[str, float]:
-    """The logged values as numbers; every rank has to log the same names."""
-    stacked = torch.stack([value.detach().float().reshape(()) for value in outputs.values()])
+def _mean_over_ranks(iterations: Sequence[Mapping[str, Tensor]]) -> list[dict[str, float]]:
+    """The logged values of several iterations as numbers; every rank has to log the same names."""
+    values = [value.float().reshape(()) for logged in iterations for value in logged.values()]
+    stacked = torch.stack(values)
     mmengine.dist.all_reduce(stacked, op="mean")
-    return dict(zip(outputs, stacked.tolist(), strict=True))
+    numbers = iter(stacked.tolist())
+    return [{name: next(numbers) for name in logged} for logged in iterations]
 
 
 def _keep_lines(path: Path, iterations: int) -> None:

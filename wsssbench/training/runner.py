@@ -46,6 +46,7 @@ from wsssbench.training.schedule import Schedule, check_schedule
 from wsssbench.training.task import TrainingTask
 
 _numbers = itertools.count()
+FETCHED_TOGETHER = {"cuda": 10}  # by device: iterations whose losses are
 
 
 class Runner(mmengine.runner.Runner):
@@ -195,7 +196,8 @@ def fit(job: TrainingJob, schedule: Schedule, context: RunContext, title: str) -
     track = context.progress.track(title, total, done=done)
     # Quiet inside the bar: a bar may send what is printed while it moves to the terminal.
     with isolated(), plain_errors(), track as bar, quiet(log_file(context.directory)):
-        scalars = Scalars(context.directory / "scalars.jsonl", bar, title)
+        every = FETCHED_TOGETHER.get(context.device, 1)
+        scalars = Scalars(context.directory / "scalars.jsonl", bar, title, every)
         runner = _runner(job, schedule, context, [scalars, RoundCheckpoint(checkpoints)], start)
         try:
             runner.train()

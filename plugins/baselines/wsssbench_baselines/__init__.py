@@ -104,6 +104,30 @@ def register(registries: Registries) -> None:
         summary="the maps of an image's tiles, put together, have to be the maps of the image",
         reference="Jo & Yu, ICIP 2021",
     )
+    registries.objective.add(
+        "CPN",
+        "wsssbench_baselines.objectives.cpn:CPN",
+        summary="two images that complete each other have to show, added up, what the whole one shows",
+        reference="Zhang et al., ICCV 2021",
+    )
+    registries.objective.add(
+        "ICD",
+        "wsssbench_baselines.objectives.icd:ICD",
+        summary="within each class, pixels of two kinds are told apart, and a branch learns which are foreground",
+        reference="Fan et al., CVPR 2020",
+    )
+    registries.cam.add(
+        "ICDScores",
+        "wsssbench_baselines.labellings.icd_seeds:ICDScores",
+        summary="ICD's class maps as scores: the sign tells foreground and background, without a threshold",
+        reference="Fan et al., CVPR 2020",
+    )
+    registries.labelling.add(
+        "ICDSeeds",
+        "wsssbench_baselines.labellings.icd_seeds:ICDSeeds",
+        summary="the seeds of ICD's scores, evened out by a CRF over all classes",
+        reference="Fan et al., CVPR 2020",
+    )
     registries.erasing.add(
         "GAIN",
         "wsssbench_baselines.erasings.gain:GAIN",
@@ -146,6 +170,24 @@ def register(registries: Registries) -> None:
         summary="the masks of NGWP, with a background of their own, over scales and flips",
         reference="Araslanov & Roth, CVPR 2020",
     )
+    registries.cam.add(
+        "AdvCAM",
+        "wsssbench_baselines.cams.advcam:AdvCAM",
+        summary="the image climbs a class's score, and the regions that light up on the way are added up",
+        reference="Lee et al., CVPR 2021",
+    )
+    registries.cam.add(
+        "RIB",
+        "wsssbench_baselines.cams.rib:RIB",
+        summary="the weights are tuned to each photo without the sigmoid, and its CAMs on the way are added up",
+        reference="Lee et al., NeurIPS 2021",
+    )
+    registries.cam.add(
+        "GradCAM",
+        "wsssbench_baselines.cams.grad_cam:GradCAM",
+        summary="Grad-CAM, Grad-CAM++, LayerCAM, XGrad-CAM and others, by the package grad-cam",
+        reference="Selvaraju et al., ICCV 2017; Chattopadhay et al., WACV 2018; Jiang et al., TIP 2021",
+    )
     registries.pooling.add(
         "MaxPooling",
         "wsssbench_baselines.poolings.max_pooling:MaxPooling",
@@ -181,4 +223,16 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.refinements.irnet:IRNet",
         summary="learned edges between classes, and a random walk that stops at them; its semantic part",
         reference="Ahn et al., CVPR 2019",
+    )
+    registries.refinement.add(
+        "BES",
+        "wsssbench_baselines.refinements.bes:BES",
+        summary="a network learns boundaries from labels of their own, and IRNet's random walk stops there",
+        reference="Chen et al., ECCV 2020",
+    )
+    registries.refinement.add(
+        "SSDD",
+        "wsssbench_baselines.refinements.ssdd:SSDD",
+        summary="decides pixel by pixel for or against what a CRF changes, by how well that can be foretold; static",
+        reference="Shimoda & Yanai, ICCV 2019",
     )

@@ -34,6 +34,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wsssbench.errors import MissingPackageError
 from wsssbench.files.atomic import write_json
 from wsssbench.files.reading import reading_artefact
 from wsssbench.files.records import checked, parse_json
@@ -101,7 +102,7 @@ class ClusterFeatures(Stage):
         starts: of k-means.
 
     Raises:
-        ValueError: scikit-learn is not installed.
+        MissingPackageError: scikit-learn is not installed.
     """
 
     makes = SubCategories
@@ -116,9 +117,7 @@ class ClusterFeatures(Stage):
         starts: Number = 10,
     ) -> None:
         if find_spec("sklearn") is None:
-            raise ValueError(
-                'k-means needs scikit-learn, which is not installed: pip install "wsssbench[baselines]"'
-            )
+            raise MissingPackageError("stage ClusterFeatures", "scikit-learn", "baselines")
         self.classifier, self.k, self.starts = classifier, k, starts
 
     def run(self, photos: Photos, context: RunContext) -> Mapping[str, Any]:

@@ -135,17 +135,26 @@ class PixelCorrelation(nn.Module):
 
     def forward(self, output: Output) -> Tensor:
         """v of the background and the classes, (N, 1 + K, h, w), for the class maps f (N, K, h, w) of `output`."""
+        with torch.autocast(output.maps.device.type, enabled=False):
+            return spread(guide(output.maps), self.embed(self.seen(output)))
+
+    def seen(self, output: Output) -> Tensor:
+        """What is embedded: the image beside ReLU of the reduced features, at the size of the maps, (N, D, h, w)."""
         assert output.images is not None
         size = tuple(output.maps.shape[-2:])
-        with torch.autocast(output.maps.device.type, enabled=False):
-            parts = [resized(output.images, size)]
-            for layer, features in zip(self.reduce, output.features[self.first : -1], strict=True):
-                parts.append(F.relu(layer(resized(features.detach(), size))))
-            x = self.embed(torch.cat(parts, dim=1)).flatten(2)  # (N, D, hw)
-            x = x / (x.norm(dim=1, keepdim=True) + EPS)
-            alike = F.relu(x.transpose(1, 2) @ x)  # (N, hw, hw)
-            total = guide(output.maps).flatten(2) @ alike  # (N, 1 + K, hw)
-            return (total / (alike.sum(dim=1, keepdim=True) + EPS)).unflatten(2, size)
+        parts = [resized(output.images, size)]
+        for layer, features in zip(self.reduce, output.features[self.first : -1], strict=True):
+            parts.append(F.relu(layer(resized(features.detach(), size))))
+        return torch.cat(parts, dim=1)
+
+
+def spread(planes: Tensor, embedded: Tensor) -> Tensor:
+    """Each pixel of `planes` (N, C, h, w) becomes the mean over all pixels, by their positive cosine in `embedded`."""
+    x = embedded.flatten(2)  # (N, D, hw)
+    x = x / (x.norm(dim=1, keepdim=True) + EPS)
+    alike = F.relu(x.transpose(1, 2) @ x)  # (N, hw, hw)
+    total = planes.flatten(2) @ alike  # (N, C, hw)
+    return (total / (alike.sum(dim=1, keepdim=True) + EPS)).reshape(planes.shape)
 
 
 @torch.no_grad()

@@ -133,6 +133,9 @@ class NGWPMasks(CamInference):
             fused_planes = fused(made, size, self.background_power).cpu().numpy()
         return Scores((present + 1).astype(np.uint8), fused_planes.astype(np.float32), size)
 
+    def passes(self) -> float:
+        return sum(scale**2 for scale in self.scales) * (2 if self.flip else 1)
+
 
 def fused(views: Iterable[Tensor], size: tuple[int, int], power: float) -> Tensor:
     """The mean of `views`, (1 + K', h_i, w_i) each, at `size`, with the background to the `power`: (1 + K', H, W)."""

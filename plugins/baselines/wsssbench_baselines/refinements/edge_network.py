@@ -115,32 +115,43 @@ class SeedCrops(AffinityCrops):
         super().__init__(*given, **named)
         self.scales = scales
 
+    def read(self, index: int) -> np.ndarray:
+        """Return the labels of an image, (H, W) uint8, or several kinds of them, (P, H, W)."""
+        return read_label(self.labels[index])
+
     def cut(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        image, seeds = read_image(self.images[index]), read_label(self.labels[index])
-        if seeds.shape != image.shape[:2]:
+        image, seeds = read_image(self.images[index]), self.read(index)
+        if seeds.shape[-2:] != image.shape[:2]:
             raise UserError(
-                f"the seeds {self.labels[index]} are {seeds.shape[0]} x {seeds.shape[1]} pixels, but their image is "
+                f"the labels {self.labels[index]} are {seeds.shape[-2]} x {seeds.shape[-1]} pixels, but their image is "
                 f"{image.shape[0]} x {image.shape[1]}: make them of the same images"
             )
         factor = rng.uniform(*self.scales)
-        height, width = (max(1, round(n * factor)) for n in seeds.shape)
-        image = resize_image(image, (height, width))
-        resized = Image.fromarray(seeds).resize((width, height), Image.Resampling.NEAREST)
-        seeds = np.asarray(resized)
-        (top, to_top), (left, to_left) = (place(n, self.crop, rng) for n in seeds.shape)
+        height, width = (max(1, round(n * factor)) for n in image.shape[:2])
+        image, seeds = resize_image(image, (height, width)), resize_labels(seeds, (height, width))
+        (top, to_top), (left, to_left) = (place(n, self.crop, rng) for n in (height, width))
         source = (slice(top, top + self.crop), slice(left, left + self.crop))
         pixels = np.zeros((3, self.crop, self.crop), np.float32)
-        labels = np.full((self.crop, self.crop), IGNORE, np.uint8)
-        part = seeds[source]
-        target = (slice(to_top, to_top + part.shape[0]), slice(to_left, to_left + part.shape[1]))
+        labels = np.full((*seeds.shape[:-2], self.crop, self.crop), IGNORE, np.uint8)
+        part = seeds[(..., *source)]
+        rows, columns = part.shape[-2:]
+        target = (..., slice(to_top, to_top + rows), slice(to_left, to_left + columns))
         labels[target] = part
-        pixels[(slice(None), *target)] = normalise(image[source])
+        pixels[target] = normalise(image[source])
         return pixels, reduced(labels, self.stride)
 
 
+def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return `labels` (..., H, W) uint8 at `size` (h, w): the nearest ones, as Pillow finds them."""
+    if labels.ndim > 2:
+        return np.stack([resize_labels(one, size) for one in labels])
+    resized = Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST)
+    return np.asarray(resized)
+
+
 def reduced(labels: np.ndarray, stride: int) -> np.ndarray:
-    """Return the labels (h, w) of the cells of `labels` (h * stride, w * stride): that of the pixel in the middle.
+    """Return the labels (..., h, w) of the cells of `labels` (..., h * stride, w * stride): those in their middle.
 
     It is Pillow's nearest: rows and columns 2, 6, 10, ... for a stride of 4.
     """
-    return labels[stride // 2 :: stride, stride // 2 :: stride]
+    return labels[..., stride // 2 :: stride, stride // 2 :: stride]

@@ -1,4 +1,4 @@
-"""The published schedules of SEAM, ReCAM and Puzzle-CAM, and a whole run of each at the small scale."""
+"""The published schedules of objectives, and a whole run of each at the small scale."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def schedule(name: str, *path: str) -> dict[str, Any]:
 
 
 def test_the_published_schedules() -> None:
-    """Of the released code: train_SEAM.py; run_sample.py and train_recam.py; train_classification_with_puzzle.py."""
+    """Of the released code: train_SEAM.py, train_cpn.py, train_recam.py and train_classification_with_puzzle.py."""
     seam = {"batch_size": 8, "epochs": 8, "lr": 0.01, "momentum": 5e-4, "new_layers_lr": 10}
     assert schedule("methods/seam_voc", "classifier", "schedule") == seam
+    assert schedule("methods/cpn_voc", "classifier", "schedule") == {**seam, "batch_size": 4}
     irn = {"batch_size": 16, "epochs": 5, "lr": 0.1, "momentum": 1e-4, "new_layers_lr": 10}
     fine = {**irn, "epochs": 4, "lr": 5e-5}
     assert schedule("methods/recam_voc", "classifier", "schedule") == fine
@@ -35,8 +36,19 @@ def test_the_published_schedules() -> None:
     assert {**fine, **chain["classifier"]["schedule"]} == irn
 
 
+def test_the_schedule_of_icd() -> None:
+    """run_icd.py; its loss is a sum over the classes."""
+    pytest.importorskip("skimage", reason='scikit-image: pip install "wsssbench[baselines]"')
+    wanted = {"batch_size": 32, "epochs": 20, "lr": 1e-3, "momentum": 0.9, "new_layers_lr": 10}
+    assert schedule("methods/icd_voc", "classifier", "schedule") == wanted
+    classifier = resolve(read_config(CONFIGS / "methods/icd_voc.py"))["classifier"]
+    (objective,) = classifier["objectives"]
+    assert objective["classification_weight"] == 20
+    assert objective["warmup"] * classifier["schedule"]["epochs"] == 2
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ["SEAM", "ReCAM", "Puzzle-CAM"])
+@pytest.mark.parametrize("row", ["SEAM", "ReCAM", "Puzzle-CAM", "CPN", "ICD"])
 def test_a_whole_run(row: str, tmp_path: Path) -> None:
     arguments = ("run", row_file(row, tmp_path), "--smoke", "--work-dir", tmp_path)
     outcome = call(*arguments)

@@ -1,0 +1,1 @@
+"""Published ways to infer the CAMs of a trained classifier."""
