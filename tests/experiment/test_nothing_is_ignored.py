@@ -25,7 +25,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = {
     "aeft_synthetic.py": {},
     "aeft_voc.py": {"splits.test": "test"},
-    "methods/pmm_synthetic.py": {
+    "gap_synthetic.py": {
+        "refine": {},
         "label": {"type": "PPMG", "input": "cam"},
         "segmenter.loss": {"type": "PretendedUnderfitting"},
     },

@@ -13,6 +13,7 @@ import tiny_irnet
 import torch
 from golden import golden
 from in_process import call
+from method_rows import row_file
 from tiny_irnet import PARAMETERS, SIZES, disc, write_items
 from torch import nn
 from warm_processes import run_ranks
@@ -419,7 +420,8 @@ def test_irn_on_voc_has_the_published_values() -> None:
 @pytest.mark.slow
 def test_smoke(tmp_path: Path) -> None:
     """Every stage on a handful of images; again, nothing is left to do."""
-    arguments = ("run", "configs/methods/irn_synthetic.py", "--smoke", "--work-dir", tmp_path)
+    row = row_file("IRNet", tmp_path, matrix="refinements")
+    arguments = ("run", row, "--smoke", "--work-dir", tmp_path)
     outcome = call(*arguments)
     assert outcome.code == 0, outcome
     assert "+ IRNet" in outcome.out and "DeepLab val" in outcome.out

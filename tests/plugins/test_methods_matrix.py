@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from in_process import call
-from method_rows import methods, row_config
+from method_rows import BASES, CONFIGS, methods, row_config, types
 
 from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.plan import Settings, make_plan
@@ -17,8 +15,6 @@ from wsssbench.plugins import load
 from wsssbench.progress import Silent
 from wsssbench.sweep.cells import with_earlier
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-BASES = ("part", "context", "synthetic", "voc", "voc_small")
 ROWS = [row.name for row in methods().rows]
 WITHOUT_THRESHOLD = ("nGWP, its own masks", "ICD")  # CAMs that need none
 EXTRA = {"GradCAM"}  # needs a package that the tests do not install
@@ -39,18 +35,6 @@ classifier = dict(
 )
 cam = dict(normalisation="range")
 """
-
-
-def types(node: Any) -> Iterator[str]:
-    """The names of all components in a resolved config."""
-    if isinstance(node, Mapping):
-        if isinstance(node.get("type"), str):
-            yield node["type"]
-        for item in node.values():
-            yield from types(item)
-    elif isinstance(node, (list, tuple)):
-        for item in node:
-            yield from types(item)
 
 
 def test_every_method_that_changes_cams_has_a_row() -> None:

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from method_rows import row_config
 from wsssbench_baselines.labellings.ppmg import PPMG, proportional, smooth
 from wsssbench_baselines.losses.pretended_underfitting import PretendedUnderfitting
 
 from wsssbench.errors import UserError
-from wsssbench.experiment.config import read_config, resolve
-from wsssbench.experiment.overrides import apply_overrides
+from wsssbench.experiment.config import resolve
 from wsssbench.experiment.plan import Settings, make_plan
 from wsssbench.interfaces import Cam, SegmentationBatch, photo_of
 from wsssbench.progress import Silent
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-CONFIG = Path(__file__).parents[2] / "configs" / "methods" / "pmm_synthetic.py"
+ROW = "PPMG + pretended under-fitting, cyclic"
 RULES = {"clamp": "clamp", "pow": "power", "ignore": "ignore"}
 
 
@@ -125,7 +125,7 @@ def test_the_loss_by_the_formula(rule: str, below: float) -> None:
 
 def planned(work: Path, *overrides: str) -> dict[str, str]:
     """The stages of the config -> their hashes."""
-    config = resolve(apply_overrides(read_config(CONFIG), overrides))
+    config = resolve(row_config(ROW, overrides=overrides, matrix="refinements"))
     steps = make_plan(config, Settings(work, "cpu", 1, Silent())).steps
     return {step.node.name: step.entry.key.hash for step in steps}
 

@@ -13,6 +13,7 @@ import tiny_ssdd
 import torch
 from golden import golden
 from in_process import call
+from method_rows import row_file
 from tiny_irnet import SIZES, disc
 from tiny_ssdd import PARAMETERS, ragged, ragged_scores
 from torch import Tensor, nn
@@ -378,7 +379,8 @@ def test_ssdd_on_voc_has_the_published_values() -> None:
 @pytest.mark.slow
 def test_smoke(tmp_path: Path) -> None:
     """Every stage on a handful of images; again, nothing is left to do."""
-    arguments = ("run", "configs/methods/ssdd_synthetic.py", "--smoke", "--work-dir", tmp_path)
+    row = row_file("SSDD", tmp_path, matrix="refinements")
+    arguments = ("run", row, "--smoke", "--work-dir", tmp_path)
     outcome = call(*arguments)
     assert outcome.code == 0, outcome
     assert "+ SSDD" in outcome.out and "DeepLab val" in outcome.out
