@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from comparing import METHODS, cell, of, one_rung, said
 from made_up_runs import Method, counts, write_run, write_sweep
+from scipy import stats
 
 from wsssbench.errors import UserError
 from wsssbench.evaluation.bootstrap import interval, resampled
@@ -92,6 +93,36 @@ def test_the_difference_is_that_of_a_paired_bootstrap(one, metric):
     )
     assert difference.stat.n == 3 and found.baseline == "GAP"
     assert cell(found, "GAP", of_metric.title).difference is None
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.8])
+def test_the_interval_over_seeds_is_the_paired_t_interval_with_holms_levels(one, confidence):
+    found = make_comparison(one, Options(resamples=20, confidence=confidence))
+    gap, gpp, aeft = (
+        np.array(list(cell(found, row, "mIoU").values.values())) for row in ("GAP", "GPP", "AEFT")
+    )
+    tests = {"GPP": stats.ttest_rel(gpp, gap), "AEFT": stats.ttest_rel(aeft, gap)}
+    first, second = sorted(tests, key=lambda row: tests[row].pvalue)
+    alpha = 1 - confidence
+    levels = {first: alpha / 2, second: alpha if tests[first].pvalue <= alpha / 2 else alpha / 2}
+    for row, test in tests.items():
+        difference = cell(found, row, "mIoU").difference
+        expected = test.confidence_interval(1 - levels[row])
+        assert (difference.seeds.low, difference.seeds.high) == pytest.approx(tuple(expected))
+        assert difference.seeds.confidence == pytest.approx(1 - levels[row])
+        assert difference.seeds.mean == pytest.approx(difference.stat.mean)
+        assert difference.seeds.row == row
+    # each metric is corrected by itself
+    assert cell(found, "AEFT", "recall").difference.seeds is not None
+    assert cell(found, "GAP", "mIoU").difference is None
+
+
+def test_the_interval_of_one_pair_of_rows_is_not_corrected(tmp_path):
+    found = of(load([write_sweep(tmp_path, {row: METHODS[row] for row in ("GAP", "GPP")})]))
+    gap, gpp = (list(cell(found, row, "mIoU").values.values()) for row in ("GAP", "GPP"))
+    expected = stats.ttest_rel(gpp, gap).confidence_interval(0.95)
+    seeds = cell(found, "GPP", "mIoU").difference.seeds
+    assert (seeds.low, seeds.high) == pytest.approx(tuple(expected))
 
 
 def test_only_seeds_that_both_have_are_paired(tmp_path):

@@ -23,7 +23,7 @@ from wsssbench.results import seed_means
 from wsssbench.results.axes import ROW, Axes
 from wsssbench.results.collection import Collection, Member
 from wsssbench.results.comparison import Comparison
-from wsssbench.results.formats import comparison_table, csv_text
+from wsssbench.results.formats import comparison_table, csv_text, over_seeds_text
 from wsssbench.results.formatting import interval, listed, signed
 from wsssbench.results.image_pairs import ImagePair
 from wsssbench.results.layout import Scored
@@ -172,6 +172,10 @@ def _difference(report: ComparisonReport) -> list[tuple[str, str, str]]:
             if difference.low is not None and difference.high is not None:
                 ends = interval(difference.low, difference.high)
                 remarks.append(f"{100 * table.options.confidence:g} % interval over images {ends}")
+            if seeds := over_seeds_text(difference):
+                remarks.append(f"over seeds {seeds}")
+            elif n == 1:
+                remarks.append("one seed: it may be chance")
             if score.stat and n < score.stat.n:
                 remarks.append(f"over the {n} {'seed' if n == 1 else 'seeds'} both have")
             title = f"{score.row} minus {table.baseline}"
