@@ -49,7 +49,7 @@ def test_several_rungs_are_columns(several):
     assert cell(found, "GPP", "+ CRF").values == dict(enumerate(values))
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", [name for name in METRICS if name != "boundary"])
 def test_every_metric_at_every_rung(several, metric):
     of_metric = METRICS[metric]
     found = of(several, metric=metric)
@@ -59,6 +59,28 @@ def test_every_metric_at_every_rung(several, metric):
     # what needs no threshold has the same scores at any
     crf = several.of("GPP")[0].result.evaluations[1].chosen
     assert cell(found, "GPP", "+ CRF").values[0] == getattr(crf, of_metric.measure)
+
+
+def test_boundaries_are_a_column_where_a_run_has_them(tmp_path):
+    methods = {row: dataclasses.replace(m, nodes=("predict",)) for row, m in METHODS.items()}
+    new = load([write_sweep(tmp_path, methods, boundaries=("GAP", "GPP"))])
+    assert of(new).layout.columns == ("mIoU", "precision", "recall", "boundary IoU")
+    found = of(new, metric="boundary")
+    assert found.layout.columns == ("boundary IoU",)
+    for row in ("GAP", "GPP"):
+        values = [member.result.evaluations[0].boundary.miou for member in new.of(row)]
+        assert list(cell(found, row, "boundary IoU").values.values()) == values
+    # with both intervals, of its own counts
+    difference = cell(found, "GPP", "boundary IoU").difference
+    assert difference.low < difference.stat.mean < difference.high and difference.seeds
+    assert difference.stat.mean != pytest.approx(cell(of(new), "GPP", "mIoU").difference.stat.mean)
+    # AEFT's results are from before it was measured
+    old = cell(found, "AEFT", "boundary IoU")
+    assert old.stat is None and old.difference is None
+    assert "boundary IoU" in [line.name for line in of(new, rows="metric", columns="row").lines]
+    old_only = load([write_sweep(tmp_path / "old", methods)])
+    assert of(old_only).layout.columns == ("mIoU", "precision", "recall")
+    assert cell(of(old_only, metric="boundary"), "GAP", "boundary IoU").stat is None
 
 
 def test_one_rung_has_its_figures_as_columns(one, several):

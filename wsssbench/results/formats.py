@@ -36,7 +36,7 @@ from wsssbench.results.axes import CLASS
 from wsssbench.results.comparison import Comparison, Difference, Line, Score
 from wsssbench.results.formatting import MISSING, interval, number, signed, signs, thresholds_text
 from wsssbench.results.latex import latex
-from wsssbench.results.metrics import metric_at
+from wsssbench.results.metrics import class_title, metric_at
 from wsssbench.results.table import Column, Table, TableCell, markdown
 
 SCHEMA = "wsssbench.comparison/1"
@@ -204,7 +204,11 @@ def _title(comparison: Comparison) -> str:
         return f"{comparison.title}, {comparison.layout.rung} (%)"
     what = [comparison.layout.rung] if len({score.rung for score in comparison.cells}) == 1 else []
     what += [metric] if len({score.metric for score in comparison.cells}) == 1 else []
-    what += ["IoU"] if CLASS in (comparison.layout.corner, comparison.layout.across) else []
+    what += (
+        [class_title(comparison.layout.metric)]
+        if CLASS in (comparison.layout.corner, comparison.layout.across)
+        else []
+    )
     of = f"{' '.join(what)} by " if what else ""
     return f"{comparison.title}, {of}{comparison.layout.corner} and {comparison.layout.across} (%)"
 
