@@ -52,6 +52,7 @@ class Method:
         card: entries of its protocol card that are different.
         set: dotted path -> value in its config.
         images: it was scored on.
+        classifier: the validation mAP of its classifier, per cent.
         by_threshold: by how much the best threshold is better than the chosen one.
     """
 
@@ -61,6 +62,7 @@ class Method:
     set: Mapping[str, Any] = field(default_factory=dict)
     images: int = 40
     by_threshold: float = 0.02
+    classifier: float | None = None
 
 
 def config_of(method: Method, name: str, seed: int) -> dict[str, Any]:
@@ -126,6 +128,7 @@ def write_run(
         reference=dict(reference or {}),
         class_names=CLASSES,
         trial=trial,
+        figures={"classify": {"val mAP": method.classifier}} if method.classifier else {},
     )
     (directory / "metrics.json").write_text(to_json(result), encoding="utf-8")
     return result
