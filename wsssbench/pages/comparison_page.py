@@ -77,8 +77,12 @@ def render(
     evaluations = {row: [e for _, e in runs] for row, runs in selection.scored.items()}
     styles = row_styles(list(of_rows), selection.ranked, selection.pair)
     pair = selection.pair or [*evaluations][:1]
-    iou = {row: seed_means.mean_iou(evaluations[row]) for row in pair}
+    iou = {row: seed_means.mean_of_classes(evaluations[row], "iou") for row in pair}
     classes, absent = class_charts(list(iou.values()), [styles[row].css for row in iou])
+    rates = {}  # old results have none
+    for of in ("precision", "recall"):
+        series = [seed_means.mean_of_classes(evaluations[row], of) for row in pair]
+        rates[of], _ = class_charts(series, [styles[row].css for row in pair], of)
     scores = {
         row: seed_means.mean_scores(of_row, selection.metric) for row, of_row in evaluations.items()
     }
@@ -120,6 +124,7 @@ def render(
         },
         class_styles=[styles[row] for row in iou if iou[row]],
         classes=classes,
+        rates={of: charts for of, charts in rates.items() if charts},
         absent=absent,
         pairs=pairs,
         gallery=gallery,
