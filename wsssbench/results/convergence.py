@@ -15,16 +15,12 @@ from wsssbench.results.collection import Collection, Member
 
 SHARE = 0.95
 _FIGURE = "val mAP"
-_NODE = "classify"
 
 
 def classifier_map(member: Member) -> float | None:
     """The validation mAP of the classifier of `member`, per cent, of its last round; None if it has none."""
-    figures = member.result.figures
-    nodes = [node for node in figures if node.rpartition(".")[2] == _NODE]
-    of_node = figures.get(_NODE if _NODE in nodes else next(reversed(nodes), ""), {})
-    value = of_node.get(_FIGURE, math.nan)
-    return value if math.isfinite(value) else None
+    found = [of[_FIGURE] for of in member.result.figures.values() if _FIGURE in of]
+    return found[-1] if found and math.isfinite(found[-1]) else None
 
 
 def unconverged(collection: Collection) -> dict[str, str]:
