@@ -48,6 +48,7 @@ def networks(tmp_path_factory):
 def test_the_recipes_that_are_named():
     assert RECIPES == [
         "deeplabv2_resnet101",
+        "deeplabv2_resnet101_balanced",
         "deeplabv2_vgg16",
         "deeplabv3plus_resnet101",
         "largefov_resnet38d",
@@ -74,6 +75,11 @@ PUBLISHED = {
     "deeplabv2_resnet101": (
         {"crop": 321, "resize": (0.5, 1.5), "dilations": (6, 12, 18, 24), "photometric": False},
         {**POLY, "batch_size": 10, "iterations": 20000, "lr": 2.5e-4},
+        {"scales": (1.0,), "flip": False, "crf": "deeplab"},
+    ),
+    "deeplabv2_resnet101_balanced": (
+        {"crop": 321, "resize": (0.5, 2.0), "loss": {"type": "BalancedCrossEntropy"}},
+        {**POLY, "batch_size": 10, "iterations": 30000, "lr": 2.5e-4},
         {"scales": (1.0,), "flip": False, "crf": "deeplab"},
     ),
 }

@@ -176,6 +176,18 @@ def register(registries: Registries) -> None:
         summary="labels on which CRFs with much and with little background agree, 255 elsewhere (IRN)",
         reference="Ahn et al., CVPR 2019",
     )
+    registries.labelling.add(
+        "ReliableLabels",
+        "wsssbench_baselines.labellings.reliable_labels:ReliableLabels",
+        summary="labels of two CRFs where these and the CAM are sure, 255 elsewhere (RRM)",
+        reference="Zhang B. et al., AAAI 2020",
+    )
+    registries.loss.add(
+        "BalancedCrossEntropy",
+        "wsssbench_baselines.losses.balanced_cross_entropy:BalancedCrossEntropy",
+        summary="cross-entropy in which background and foreground weigh the same (AdvCAM, RRM)",
+        reference="DSRG: Huang et al., CVPR 2018",
+    )
     registries.refinement.add(
         "IRNet",
         "wsssbench_baselines.refinements.irnet:IRNet",
