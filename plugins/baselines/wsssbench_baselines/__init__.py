@@ -80,6 +80,18 @@ def register(registries: Registries) -> None:
         summary="a limit on the loss of pixels, once the network fits (PMM)",
         reference="Li et al., ICCV 2021",
     )
+    registries.augmentation.add(
+        "RelabelledCrops",
+        "wsssbench_baselines.methods.pmm_crops:RelabelledCrops",
+        summary="windows of photos with the classes that they show by rough masks (PMM)",
+        reference="Li et al., ICCV 2021",
+    )
+    registries.cam.add(
+        "MultiCropCAM",
+        "wsssbench_baselines.methods.pmm_crops:MultiCropCAM",
+        summary="the mean of the maps of windows of a photo, at several scales (PMM)",
+        reference="Li et al., ICCV 2021",
+    )
     registries.erasing.add(
         "OCCSE",
         "wsssbench_baselines.erasings.oc_cse:OCCSE",
