@@ -57,7 +57,8 @@ def tried(
     if not smoke:
         return changed
     whole = resolve(changed)
-    unfit: list[set[str]] = []  # keys of the config's own smoke, for each chain those it has no place for
+    # keys of the config's own smoke, for each chain those it has no place for
+    unfit: list[set[str]] = []
 
     def small(chain: dict[str, Any]) -> dict[str, Any]:
         return _small(chain, config, written, unfit)
