@@ -95,6 +95,14 @@ def test_smoke_of_what_an_override_has_replaced_is_left_out(tiny: dict[str, Any]
     assert said == ["smoke: the config has no classifier.poling.bins, so that is left out"]
 
 
+def test_smoke_that_one_chain_has_a_place_for_is_not_left_out(tiny: dict[str, Any]) -> None:
+    said: list[str] = []
+    other = {"classifier": {"pooling": {"type": "GAP"}}}
+    config = {**tiny, "before": {"other": other}, "smoke": {"classifier.pooling.bins": (4,)}}
+    resolved = smoked(config, said=said)
+    assert resolved["classifier"]["pooling"]["bins"] == (4,) and said == []
+
+
 def test_a_limit_takes_the_first_images_and_nothing_else(tiny: dict[str, Any]) -> None:
     limited = resolve(tried(tiny, tiny, False, 2))
     assert limited["name"] == "tiny-limit2"
