@@ -52,6 +52,7 @@ class Method:
         card: entries of its protocol card that are different.
         set: dotted path -> value in its config.
         images: it was scored on.
+        classifier: the validation mAP of its classifier, per cent.
         by_threshold: by how much the best threshold is better than the chosen one.
     """
 
@@ -61,6 +62,7 @@ class Method:
     set: Mapping[str, Any] = field(default_factory=dict)
     images: int = 40
     by_threshold: float = 0.02
+    classifier: float | None = None
 
 
 def config_of(method: Method, name: str, seed: int) -> dict[str, Any]:
@@ -102,14 +104,17 @@ def write_run(
     created: str = "2026-03-01T14:22:33+00:00",
     reference: Mapping[str, float] | None = None,
     trial: str = "",
+    boundaries: bool = False,
 ) -> RunResult:
-    """A finished run of `method` in `directory`."""
+    """A finished run of `method` in `directory`; its label maps have `boundaries` unless it is from before these."""
     (directory / "image_counts").mkdir(parents=True, exist_ok=True)
     rungs = []
     for step, node in enumerate(method.nodes):
         choices = {"chosen": counts(method, seed, 0.05 * step)}
         if node == "cam":
             choices["oracle"] = counts(method, seed, method.by_threshold)
+        elif boundaries:
+            choices["boundary"] = counts(method, seed, -0.2)
         ids = [f"img{i:04}" for i in range(method.images)]
         write_image_counts(image_counts_path(directory, node), ids, choices)
         rungs.append(_rung(method, node, choices, seed))
@@ -123,6 +128,7 @@ def write_run(
         reference=dict(reference or {}),
         class_names=CLASSES,
         trial=trial,
+        figures={"classify": {"val mAP": method.classifier}} if method.classifier else {},
     )
     (directory / "metrics.json").write_text(to_json(result), encoding="utf-8")
     return result
@@ -143,6 +149,7 @@ def _rung(method: Method, node: str, choices: Mapping[str, ClassCounts], seed: i
         chosen=_point(choices["chosen"], 0.4 if node == "cam" else None),
         oracle=_point(oracle, 0.3 + 0.02 * seed) if oracle else None,
         card={**card, **method.card},
+        boundary=_point(choices["boundary"], None) if "boundary" in choices else None,
     )
 
 
@@ -163,6 +170,7 @@ def write_sweep(
     unfinished: Mapping[tuple[str, int], Status] | None = None,
     name: str = "table",
     title: str = "Table 1: pooling",
+    boundaries: Sequence[str] = (),
 ) -> Path:
     """A sweep of `methods`, by row, in ``work/sweeps/<name>`` and its runs in ``work/runs/<name>``.
 
@@ -170,6 +178,7 @@ def write_sweep(
         axes: row -> axis -> value; by default the row is the only axis.
         paper: row -> published numbers; a row that is no method has these alone.
         card: the protocol of these.
+        boundaries: the rows whose label maps have them.
         unfinished: (row, seed) -> the state of a cell without results.
     """
     directory = work / "sweeps" / name
@@ -190,7 +199,7 @@ def write_sweep(
                 )
             )
             if state is None:
-                write_run(run, method, seed, f"{name}-{number}")
+                write_run(run, method, seed, f"{name}-{number}", boundaries=row in boundaries)
     sweep = Sweep(
         directory=directory,
         name=name,

@@ -50,6 +50,12 @@ backbone; the method's config in `configs/` says where they are from. **Faithful
 code where that says more or something else; `wsssbench plugins describe NAME` tells what differs, and what could not be
 verified. [?]: nobody has said.
 """
+LEFT_OUT = "not in"  # the facts about methods that are not registered
+NOT_IN = """## Not in, and why
+
+Methods of the same literature that are not here, so that nobody looks for them. A method whose formulas or constants
+are not public does not get its name given to a guess.
+"""
 
 
 def main() -> None:
@@ -57,7 +63,7 @@ def main() -> None:
 
 
 def page() -> str:
-    """The page as Markdown, with a table for each kind."""
+    """The page as Markdown, with a table for each kind, and one of what is left out."""
     facts = json.loads(FACTS.read_text(encoding="utf-8"))
     registries = load().registries
     parts = [HEAD]
@@ -65,7 +71,9 @@ def page() -> str:
         for kind in KINDS:
             components = methods(registries[kind].components.values())
             rows = [row(rig, one, facts.get(kind, {}).get(one.name)) for one in components]
-            parts.append("\n".join([f"## {kind}\n", *table(rows)]) + "\n")
+            parts.append("\n".join([f"## {kind}\n", *table(rows, COLUMNS)]) + "\n")
+    left_out = [(name, one["paper"], one["why"]) for name, one in facts[LEFT_OUT].items()]
+    parts.append("\n".join([NOT_IN, *table(left_out, ("method", "paper", "why"))]) + "\n")
     return "\n".join(parts)
 
 
@@ -88,8 +96,8 @@ def row(rig: Rig, one: Component, facts: Mapping[str, str] | None) -> tuple[str,
     )
 
 
-def table(rows: list[tuple[str, ...]]) -> list[str]:
-    lines = [COLUMNS, tuple("---" for _ in COLUMNS), *rows]
+def table(rows: list[tuple[str, ...]], columns: tuple[str, ...]) -> list[str]:
+    lines = [columns, tuple("---" for _ in columns), *rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines]
 
 

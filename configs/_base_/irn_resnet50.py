@@ -2,7 +2,8 @@
 
 Values without a remark: jiwoon-ahn/irn a2ece00 (run_sample.py, step/train_cam.py, step/make_cam.py,
 net/resnet50_cam.py). Not the same here: the affine weights of batch normalisation stay as they are (there they are
-trained, at fixed statistics).
+trained, at fixed statistics); CAMs are made once, at full size, and IRNet's walk reduces them (there they are made from
+the maps a second time, at a quarter of the size).
 """
 
 classifier = dict(
@@ -28,7 +29,7 @@ classifier = dict(
         new_layers_lr=10.0,
     ),
 )
-cam = dict(type="MultiScaleCAM", scales=(1.0, 0.5, 1.5, 2.0), flip=True)
+cam = dict(type="MultiScaleCAM", scales=(1.0, 0.5, 1.5, 2.0), flip=True, multiple=16)
 # --smoke also takes random weights and small crops, so that it needs neither a download nor a GPU.
 smoke = {
     "classifier.backbone.pretrained": False,

@@ -22,6 +22,8 @@ import wsssbench.files
 import wsssbench.ops
 from wsssbench.evaluation import (
     bootstrap,
+    boundary,
+    class_rates,
     confusion,
     confusion_file,
     doubts,
@@ -75,6 +77,14 @@ def accumulated(prediction: Any, mask: np.ndarray) -> np.ndarray:
     return counted.confusion(0)
 
 
+def boundaries(predicted: np.ndarray, mask: np.ndarray) -> ClassCounts:
+    with TemporaryDirectory() as folder:
+        images.write_label(Path(folder) / "x.png", predicted)
+        counted = boundary.Boundaries(Path(folder), 3)
+        counted.add("x", mask)
+        return counted.image_counts(["x"])
+
+
 def tallied(classes: np.ndarray, maps: np.ndarray) -> Any:
     tally = doubts.Tally()
     tally.add_maps("x", classes, maps)
@@ -111,6 +121,11 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "bootstrap.scores": (bootstrap.scores, (COUNTS,)),
     "bootstrap.resampled": (bootstrap.resampled, (COUNTS, 20)),
     "bootstrap.interval": (bootstrap.interval, ([RANDOM.random(9)], [RANDOM.random(9)])),
+    "boundary.near_contour": (boundary.near_contour, (LABEL, 2)),
+    "boundary.boundary_counts": (boundary.boundary_counts, (LABEL, LABEL[::-1], 3)),
+    "boundary.boundary_scores": (boundary.boundary_scores, (COUNTS,)),
+    "boundary.Boundaries.add": (boundaries, (LABEL, LABEL[::-1])),
+    "class_rates.class_rates": (class_rates.class_rates, (confusion.class_counts(MATRIX), list("abcd"))),
     "confusion.ScoreHistogram.add": (histogram, (CLASSES, MAPS, LABEL)),
     "confusion.confusion_of_labels": (confusion.confusion_of_labels, (LABEL, LABEL[::-1], 3)),
     "confusion.class_counts": (confusion.class_counts, (MATRIX,)),

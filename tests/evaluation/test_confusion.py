@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -257,3 +259,14 @@ def test_broken_input_is_named() -> None:
         ScoreHistogram(6, [])
     with pytest.raises(ValueError, match=r"0\.\.254"):
         ScoreHistogram(255, HUNDRED)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_scores_are_those_of_detectron2(seed):
+    """Of the case's numbers those that the field reports; its boundary scores are not what their name says."""
+    case = np.load(Path(__file__).parents[1] / "golden" / f"detectron2-semseg-metrics-{seed}.npz")
+    truth = case["in.gt"].astype(np.uint8)
+    found = metrics(confusion_of_labels(case["in.pred"].astype(np.uint8), truth, 3))
+    np.testing.assert_allclose(found.iou, 100 * case["out.iou"], rtol=1e-12)
+    assert found.miou == pytest.approx(100 * case["out.miou"], rel=1e-12)
+    assert found.recall == pytest.approx(100 * case["out.macc"], rel=1e-12)

@@ -66,6 +66,27 @@ def test_maps_equal_the_naive_sum_over_views(image, scales, flip, relu):
     assert cam.maps.shape == (2, 37, 50)
 
 
+def test_maps_are_enlarged_to_whole_cells_and_cut(image):
+    """37 x 50 pixels in cells of 16 are 48 x 64, whose edge at the right and below is cut off, the maximum too."""
+    classifier = tiny_classifier(seed=3)
+    photo = photo_of(image, labels(0, 2))
+    cam = MultiScaleCAM(scales=(1.0, 0.5), flip=False, multiple=16).infer(classifier, photo)
+    whole = np.zeros((2, 48, 64))
+    for scale in (1.0, 0.5):
+        size = (round(50 * scale), round(37 * scale))
+        view = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+        given = torch.tensor(((view / 255 - MEAN) / STD).transpose(2, 0, 1), dtype=torch.float32)
+        with torch.no_grad():
+            maps = classifier.eval()(given[None]).maps[:, [0, 2]].clamp(min=0)
+        whole += torch.nn.functional.interpolate(maps, (48, 64), mode="bilinear")[0].numpy()
+    expected = whole[:, :37, :50]
+    expected /= expected.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(cam.maps, expected, atol=2e-5)
+    assert cam.size == (37, 50)
+    plain = MultiScaleCAM(scales=(1.0, 0.5), flip=False).infer(classifier, photo)
+    assert np.abs(cam.maps - plain.maps).max() > 0.01
+
+
 def test_range_stretches_from_the_minimum_to_the_maximum(image):
     """The sum over views as before, then SEAM's normalisation of each class."""
     classifier = tiny_classifier(seed=3)

@@ -122,6 +122,7 @@ def test_presets_are_the_literature_s() -> None:
     assert row("bes") == (3, 3, 20, 5, 10, 10)
     assert row("deeplab") == (1, 3, 67, 3, 4, 10)
     assert row("seg_test") == (3, 3, 32, 13, 10, 1)
+    assert row("rrm") == (3, 3, 83, 5, 4, 10)
     assert row("afa") == (3, 3, 64, 5, 4, 10)
     from_labels = {name for name, p in PRESETS.items() if p.label_certainty is not None}
     assert from_labels == {"irn", "bes"}

@@ -255,3 +255,33 @@ def test_a_hundred_images_of_eight_rows_stay_under_ten_megabytes(tmp_path):
     html = render_comparison(dataclasses.replace(report, pictures=pictures))
     assert len(html.encode()) < 10_000_000
     assert html.count('class="shot"') == 104 and "left out" not in html
+
+
+def test_precision_and_recall_of_every_class_are_drawn_where_they_were_kept(tmp_path, page):
+    def changed(member):
+        rungs = [
+            dataclasses.replace(one, precision={"cat": 71.3, "dog": None}, recall={"cat": 33.9})
+            for one in member.result.evaluations
+        ]
+        return dataclasses.replace(
+            member, result=dataclasses.replace(member.result, evaluations=rungs)
+        )
+
+    found = one_rung(tmp_path)
+    found = dataclasses.replace(found, members=tuple(map(changed, found.members)))
+    iou = {"cat": 50.0}
+    for member in found.members:
+        member.result.evaluations[0].iou.update(iou)
+    new = check(render_comparison(ComparisonReport(found, select(found), [of(found)])))
+    assert any("71.3" in said for said in charts(new, "precision per class"))
+    assert any("33.9" in said for said in charts(new, "recall per class"))
+    # and results from before have a page without them
+    assert not charts(page, "precision per class") and not charts(page, "recall per class")
+
+
+def test_the_interval_over_seeds_stands_beside_that_over_images(tmp_path):
+    found = one_rung(tmp_path)
+    table = of(found)
+    seeds = next(one for one in table.cells if one.row == "AEFT").difference.seeds
+    text = check(render_comparison(ComparisonReport(found, select(found), [table]))).text
+    assert f"over seeds [{seeds.low:.1f}, {seeds.high:.1f}]".replace("-", "−") in text

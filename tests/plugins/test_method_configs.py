@@ -74,7 +74,7 @@ def test_without_the_method_the_plan_is_the_plain_one(method: str, tmp_path: Pat
 def test_the_methods_on_the_page_about_rounds_resolve(tmp_path: Path) -> None:
     text = (CONFIGS.parent / "docs" / "rounds.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for number, block in enumerate(blocks):
         path = tmp_path / f"block{number}.py"
         path.write_text(f"_base_ = ['{CONFIGS}/gap_synthetic.py']\n{block}")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from method_rows import row_config
+from method_rows import CONFIGS, row_config
 from wsssbench_baselines.labellings.ppmg import PPMG, proportional, smooth
 from wsssbench_baselines.losses.pretended_underfitting import PretendedUnderfitting
 
 from wsssbench.errors import UserError
-from wsssbench.experiment.config import resolve
+from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.plan import Settings, make_plan
 from wsssbench.interfaces import Cam, SegmentationBatch, photo_of
 from wsssbench.progress import Silent
@@ -143,3 +143,22 @@ def test_the_first_network_shares_its_cams_and_vanishes_with_the_cycle(
         assert single[name] == whole[f"once.{name}"]
     with pytest.raises(UserError, match=r"stage label .* reads what once.predict made from masks"):
         planned(tmp_path, "label.labels=once.predict")
+
+
+def test_pmm_on_voc_has_the_published_values() -> None:
+    config = resolve(read_config(CONFIGS / "methods" / "pmm_voc.py"))
+    once, rough = config["before"]["once"], config["before"]["rough"]
+    (crops,) = config["classifier"]["augment"]
+    assert (crops["masks"], rough["refine"]["crf"]["alpha"]) == ("rough.crf", 24)
+    assert rough["classifier"]["augment"] == [] and config["cam"]["type"] == "MultiCropCAM"
+    for windows in (crops, config["cam"]):
+        assert (windows["crop"], windows["stride"]) == (448, 300)
+        assert windows["scales"] == tuple(0.75 + 0.25 * i for i in range(10))
+    assert (once["label"]["type"], once["label"]["alpha"]) == ("PPMG", 11)
+    loss = once["segmenter"]["loss"]
+    assert (loss["type"], loss["below"], loss["limit"]) == ("PretendedUnderfitting", 0.5, 0.5)
+    assert config["segmenter"]["loss"] is None and config["segmenter"]["head"] == "psp"
+    assert config["label"]["labels"] == "once.predict.train" and not config["label"]["present_only"]
+    schedules = [config["classifier"]["schedule"], rough["classifier"]["schedule"]]
+    assert [(s["batch_size"], s["epochs"]) for s in schedules] == [(16, 20), (24, 8)]
+    assert config["classifier"]["schedule"]["lr"] == 0.02

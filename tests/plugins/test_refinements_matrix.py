@@ -20,6 +20,7 @@ ROWS = [row.name for row in methods(matrix=MATRIX).rows]
 KINDS = ("refinement", "labelling", "loss")
 # These have a row in configs/methods.py, because they work on a method's own CAMs or regions only.
 ELSEWHERE = {"MinedRegions", "MinedOrBackground", "ICDSeeds"}
+CHANGES_NO_LABEL = {"BalancedCrossEntropy"}
 
 
 def test_every_method_that_changes_what_becomes_of_cams_has_a_row() -> None:
@@ -27,7 +28,7 @@ def test_every_method_that_changes_what_becomes_of_cams_has_a_row() -> None:
     for kind in KINDS:
         components = load().registries[kind].components.values()
         ours = {one.name for one in components if one.plugin in ("core", "aeft", "baselines")}
-        missing = ours - there - ELSEWHERE
+        missing = ours - there - ELSEWHERE - CHANGES_NO_LABEL
         assert not missing, f"configs/refinements.py has no row with these: {kind} {missing}"
     assert not there & ELSEWHERE
     others = {name for row in methods().rows for name in types(resolve(row_config(row.name)))}

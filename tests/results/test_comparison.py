@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from comparing import METHODS, cell, of, one_rung, said
 from made_up_runs import Method, counts, write_run, write_sweep
+from scipy import stats
 
 from wsssbench.errors import UserError
 from wsssbench.evaluation.bootstrap import interval, resampled
@@ -48,7 +49,7 @@ def test_several_rungs_are_columns(several):
     assert cell(found, "GPP", "+ CRF").values == dict(enumerate(values))
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", [name for name in METRICS if name != "boundary"])
 def test_every_metric_at_every_rung(several, metric):
     of_metric = METRICS[metric]
     found = of(several, metric=metric)
@@ -58,6 +59,28 @@ def test_every_metric_at_every_rung(several, metric):
     # what needs no threshold has the same scores at any
     crf = several.of("GPP")[0].result.evaluations[1].chosen
     assert cell(found, "GPP", "+ CRF").values[0] == getattr(crf, of_metric.measure)
+
+
+def test_boundaries_are_a_column_where_a_run_has_them(tmp_path):
+    methods = {row: dataclasses.replace(m, nodes=("predict",)) for row, m in METHODS.items()}
+    new = load([write_sweep(tmp_path, methods, boundaries=("GAP", "GPP"))])
+    assert of(new).layout.columns == ("mIoU", "precision", "recall", "boundary IoU")
+    found = of(new, metric="boundary")
+    assert found.layout.columns == ("boundary IoU",)
+    for row in ("GAP", "GPP"):
+        values = [member.result.evaluations[0].boundary.miou for member in new.of(row)]
+        assert list(cell(found, row, "boundary IoU").values.values()) == values
+    # with both intervals, of its own counts
+    difference = cell(found, "GPP", "boundary IoU").difference
+    assert difference.low < difference.stat.mean < difference.high and difference.seeds
+    assert difference.stat.mean != pytest.approx(cell(of(new), "GPP", "mIoU").difference.stat.mean)
+    # AEFT's results are from before it was measured
+    old = cell(found, "AEFT", "boundary IoU")
+    assert old.stat is None and old.difference is None
+    assert "boundary IoU" in [line.name for line in of(new, rows="metric", columns="row").lines]
+    old_only = load([write_sweep(tmp_path / "old", methods)])
+    assert of(old_only).layout.columns == ("mIoU", "precision", "recall")
+    assert cell(of(old_only, metric="boundary"), "GAP", "boundary IoU").stat is None
 
 
 def test_one_rung_has_its_figures_as_columns(one, several):
@@ -92,6 +115,36 @@ def test_the_difference_is_that_of_a_paired_bootstrap(one, metric):
     )
     assert difference.stat.n == 3 and found.baseline == "GAP"
     assert cell(found, "GAP", of_metric.title).difference is None
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.8])
+def test_the_interval_over_seeds_is_the_paired_t_interval_with_holms_levels(one, confidence):
+    found = make_comparison(one, Options(resamples=20, confidence=confidence))
+    gap, gpp, aeft = (
+        np.array(list(cell(found, row, "mIoU").values.values())) for row in ("GAP", "GPP", "AEFT")
+    )
+    tests = {"GPP": stats.ttest_rel(gpp, gap), "AEFT": stats.ttest_rel(aeft, gap)}
+    first, second = sorted(tests, key=lambda row: tests[row].pvalue)
+    alpha = 1 - confidence
+    levels = {first: alpha / 2, second: alpha if tests[first].pvalue <= alpha / 2 else alpha / 2}
+    for row, test in tests.items():
+        difference = cell(found, row, "mIoU").difference
+        expected = test.confidence_interval(1 - levels[row])
+        assert (difference.seeds.low, difference.seeds.high) == pytest.approx(tuple(expected))
+        assert difference.seeds.confidence == pytest.approx(1 - levels[row])
+        assert difference.seeds.mean == pytest.approx(difference.stat.mean)
+        assert difference.seeds.row == row
+    # each metric is corrected by itself
+    assert cell(found, "AEFT", "recall").difference.seeds is not None
+    assert cell(found, "GAP", "mIoU").difference is None
+
+
+def test_the_interval_of_one_pair_of_rows_is_not_corrected(tmp_path):
+    found = of(load([write_sweep(tmp_path, {row: METHODS[row] for row in ("GAP", "GPP")})]))
+    gap, gpp = (list(cell(found, row, "mIoU").values.values()) for row in ("GAP", "GPP"))
+    expected = stats.ttest_rel(gpp, gap).confidence_interval(0.95)
+    seeds = cell(found, "GPP", "mIoU").difference.seeds
+    assert (seeds.low, seeds.high) == pytest.approx(tuple(expected))
 
 
 def test_only_seeds_that_both_have_are_paired(tmp_path):

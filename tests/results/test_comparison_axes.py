@@ -261,7 +261,30 @@ def test_classes_are_an_axis_in_every_format(grid):
     assert across.layout.columns == grid.rows
 
 
+@pytest.mark.parametrize("metric", ["precision", "recall"])
+def test_classes_have_precision_and_recall(grid, metric):
+    def changed(member):
+        rungs = [
+            replace(
+                r, **{metric: {"cat": r.chosen.miou / 2, "dog": None}}, iou={"cat": 1, "dog": 2}
+            )
+            for r in member.result.evaluations
+        ]
+        return replace(member, result=replace(member.result, evaluations=rungs))
+
+    new = replace(grid, members=tuple(map(changed, grid.members)))
+    found = of(new, columns="class", rung="crf", metric=metric, baseline="GAP + none")
+    cat, dog = found.lines[3].cells
+    assert cat.stat.mean == pytest.approx(mean(grid, "GPP + AEFT", 1) / 2) and dog.stat is None
+    assert comparison_table(found).title == f"Table 1: pooling, + CRF {metric} by row and class (%)"
+    # results from before it was kept
+    old = of(with_iou(grid), columns="class", rung="crf", metric=metric)
+    assert not any(cell.stat for cell in old.cells)
+
+
 @pytest.mark.parametrize("options", [{"metric": "oracle"}, {"rows": "metric"}])
 def test_classes_have_no_other_metric(grid, options):
-    with pytest.raises(UserError, match="classes have their IoU at the fixed or selected"):
+    with pytest.raises(
+        UserError, match="classes have their IoU, precision and recall at the fixed"
+    ):
         of(with_iou(grid), columns="class", **options)

@@ -55,7 +55,7 @@ def test_one_rung_as_a_table(table):
     titles, rows = texts(found)
     assert titles == [
         *("row", "mIoU", "paper", "precision", "paper", "recall", "oracle mIoU", "n"),
-        "mIoU vs. GAP [95 %]",
+        *("mIoU vs. GAP [95 %]", "over seeds [95 %]"),
     ]
     by_name = {row[0]: row for row in rows}
     gpp, difference = cell(found, "GPP"), cell(found, "GPP").difference
@@ -69,9 +69,12 @@ def test_one_rung_as_a_table(table):
         f"{cell(found, 'GPP', 3).stat} (0.30–0.34)",
         "2",
         f"+{difference.stat.mean:.1f} [{difference.low:.1f}, {difference.high:.1f}]",
+        "–",
     ]
-    assert by_name["GAP"][-2:] == ["3", "–"]
-    assert by_name["CONTA"] == ["CONTA", "–", "56.2 ‡", *"––––––"]
+    assert by_name["GAP"][-3:] == ["3", "–", "–"]
+    assert by_name["CONTA"] == ["CONTA", "–", "56.2 ‡", *"–––––––"]
+    seeds = cell(found, "odd").difference.seeds
+    assert by_name["odd †"][-1].replace("−", "-") == f"[{seeds.low:.1f}, {seeds.high:.1f}]"
     assert "odd †" in by_name  # what all its numbers have in common
     assert comparison_table(found).title == "Table 1: pooling, CAM (%)"
     assert (
@@ -82,7 +85,10 @@ def test_one_rung_as_a_table(table):
 
 def test_several_rungs_as_a_table(table):
     titles, _ = texts(table(nodes=("cam", "refine.crf"), metric="oracle"))
-    assert titles == ["row", "CAM", "paper", "+ CRF", "n", "CAM oracle mIoU vs. GAP [95 %]"]
+    assert titles == [
+        *("row", "CAM", "paper", "+ CRF", "n"),
+        *("CAM oracle mIoU vs. GAP [95 %]", "over seeds [95 %]"),
+    ]
 
 
 def test_a_pivot_has_all_in_its_cells(table):
@@ -171,12 +177,31 @@ def test_what_is_not_separated_is_marked_in_none_and_said_in_all(tmp_path, seeds
     assert f"not separable: {reason}" in document["remarks"]
 
 
-@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-def test_with_one_seed_the_interval_is_said_to_cover_images_only(tmp_path, seeds):
+@pytest.mark.parametrize(
+    ("seeds", "warning"),
+    [
+        ((0,), "one seed: the difference may be chance; the interval covers images only"),
+        ((0, 1), "two seeds: too few for an interval over seeds, which needs 3"),
+        ((0, 1, 2), None),
+    ],
+)
+def test_too_few_seeds_are_told(tmp_path, seeds, warning):
     collection = load([write_sweep(tmp_path, {"a": Method(0.6), "b": Method(0.7)}, seeds)])
     found = make_comparison(collection, Options(resamples=20))
-    said = [one for one in found.remarks if "n = 1: the interval covers images, not seeds" in one]
-    assert len(said) == (len(seeds) == 1)
+    assert [one for one in found.remarks if "seed: " in one or "seeds: too" in one] == (
+        [warning] if warning else []
+    )
+    explained = [one for one in found.remarks if one.startswith("over seeds: ")]
+    assert len(explained) == (warning is None)
+
+
+def test_the_rows_with_one_seed_are_named(tmp_path):
+    methods = {"a": Method(0.6), "b": Method(0.7), "c": Method(0.65)}
+    waiting = {("c", seed): Status("waiting") for seed in (1, 2)}
+    found = make_comparison(
+        load([write_sweep(tmp_path, methods, unfinished=waiting)]), Options(resamples=20)
+    )
+    assert any(one.startswith("one seed (c): the difference") for one in found.remarks)
 
 
 def test_csv_is_tidy_and_plain(table):
@@ -190,6 +215,11 @@ def test_csv_is_tidy_and_plain(table):
     assert float(line["ci_low"]) == pytest.approx(gpp.difference.low, abs=1e-4)
     assert float(line["diff"]) == pytest.approx(gpp.difference.stat.mean, abs=1e-4)
     assert (line["n"], line["diff_n"], line["baseline"]) == ("2", "2", "GAP")
+    assert line["seeds_low"] == line["seeds_high"] == ""  # of two seeds
+    (odd,) = (one for one in lines if (one["row"], one["metric"]) == ("odd", "miou"))
+    seeds = cell(found, "odd").difference.seeds
+    assert float(odd["seeds_low"]) == pytest.approx(seeds.low, abs=1e-4)
+    assert float(odd["seeds_confidence"]) == pytest.approx(seeds.confidence, abs=1e-4)
     assert float(line["paper"]) == 54.2 and line["rung"] == "CAM"
     assert float(line["threshold_min"]) == 0.4
     assert "the paper's protocol differs: dataset VOC2012" in line["notes"]
@@ -212,6 +242,9 @@ def test_json_has_everything_at_full_precision(table):
     (note,) = (document["notes"][i] for i in stored["paper_notes"])
     assert note.startswith("the paper's protocol differs")
     assert document["remarks"] == list(found.remarks)
+    (odd,) = (line["cells"][0] for line in document["table"] if line["line"] == "odd")
+    assert odd["difference"]["seeds"]["low"] == cell(found, "odd").difference.seeds.low
+    assert stored["difference"]["seeds"] is None
     conta = next(line for line in document["table"] if line["line"] == "CONTA")["cells"][0]
     assert conta["mean"] is None and conta["difference"] is None and conta["paper"] == 56.2
 

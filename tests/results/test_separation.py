@@ -105,3 +105,25 @@ def test_one_row_alone_does_not_compete():
 def test_rows_that_differ_by_the_same_at_every_seed_are_separated():
     rows = {"a": {0: 5.0, 1: 7.0, 2: 6.0}, "b": {0: 4.0, 1: 6.0, 2: 5.0}}
     assert separate(rows).ranks == {"a": 1}
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_an_interval_of_one_row_holds_the_true_difference_as_often_as_it_says(seeds):
+    rng, held, trials = np.random.default_rng(4), 0, 600
+    for _ in range(trials):
+        rows = drawn(rng, [2.0, 5.0], seeds)
+        (versus,) = against(rows["row0"], {"row1": rows["row1"]}, 0.9)
+        turned = versus.turned("row1")
+        assert (turned.mean, turned.low, turned.high) == (-versus.mean, -versus.high, -versus.low)
+        held += turned.low <= 3.0 <= turned.high
+    assert stats.binomtest(held, trials, 0.9).pvalue > 0.001
+
+
+def test_rows_as_good_as_the_baseline_seldom_get_an_interval_without_zero():
+    rng, wrong, trials = np.random.default_rng(5), 0, 600
+    for _ in range(trials):
+        base, *others = drawn(rng, [0.0] * 5 + [20.0], 3).items()  # the last one is better indeed
+        found = against(base[1], dict(others), 0.9)
+        wrong += any(one.low > 0 or one.high < 0 for one in found[:-1])
+    assert stats.binomtest(wrong, trials, 0.1, alternative="greater").pvalue > 0.001
+    assert wrong > 0

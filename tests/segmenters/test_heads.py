@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from wsssbench.segmenters.settings import HeadSettings
 from wsssbench.training.quiet import quiet
 
-HEADS = ("largefov", "dilated", "v2", "v3plus")
+HEADS = ("largefov", "dilated", "v2", "v3plus", "psp")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,20 @@ def test_v2_is_the_sum_of_its_branches(build):
     torch.testing.assert_close(head([maps]), expected)
 
 
+def test_psp_pools_to_four_grids(build):
+    """CVPR 2017, Fig. 3: means of 1, 2, 3 and 6 parts of each side, enlarged, beside the map itself."""
+    head = build("psp", channels=7).decode_head.eval()
+    maps = torch.randn(2, 10, 12, 18)
+    beside = [maps]
+    for parts, (_, layer) in zip((1, 2, 3, 6), head.psp_modules, strict=True):
+        cells = maps.view(2, 10, parts, 12 // parts, parts, 18 // parts).mean(dim=(3, 5))
+        beside.append(F.interpolate(layer(cells), (12, 18), mode="bilinear"))
+    assert [part.shape[1] for part in beside] == [10, 7, 7, 7, 7]
+    merged = head.bottleneck(torch.cat(beside, dim=1))
+    last = head.conv_seg
+    torch.testing.assert_close(head([maps]), F.conv2d(merged, last.weight, last.bias))
+
+
 def test_largefov_sees_nine_cells_twelve_apart(build):
     head = build("largefov", channels=16).decode_head.eval()
     maps = torch.randn(1, 10, 41, 41, requires_grad=True)
@@ -97,6 +111,8 @@ def test_published_widths(build):
     assert build("largefov").decode_head.channels == 512
     assert build("largefov").decode_head.dropout.p == 0.5
     assert build("v3plus").decode_head.channels == 256
+    assert build("psp").decode_head.channels == 512
+    assert build("psp").decode_head.dropout.p == 0.1
     assert build("v3plus", dropout=0.0).decode_head.dropout is None
 
 

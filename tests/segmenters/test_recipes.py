@@ -48,10 +48,12 @@ def networks(tmp_path_factory):
 def test_the_recipes_that_are_named():
     assert RECIPES == [
         "deeplabv2_resnet101",
+        "deeplabv2_resnet101_balanced",
         "deeplabv2_vgg16",
         "deeplabv3plus_resnet101",
         "largefov_resnet38d",
         "largefov_vgg16",
+        "pspnet_resnet101",
     ]
 
 
@@ -76,17 +78,27 @@ PUBLISHED = {
         {**POLY, "batch_size": 10, "iterations": 20000, "lr": 2.5e-4},
         {"scales": (1.0,), "flip": False, "crf": "deeplab"},
     ),
+    "deeplabv2_resnet101_balanced": (
+        {"crop": 321, "resize": (0.5, 2.0), "loss": {"type": "BalancedCrossEntropy"}},
+        {**POLY, "batch_size": 10, "iterations": 30000, "lr": 2.5e-4},
+        {"scales": (1.0,), "flip": False, "crf": "deeplab"},
+    ),
+    "pspnet_resnet101": (
+        {"crop": 512, "resize": (0.5, 2.0), "photometric": True, "channels": 512},
+        {"batch_size": 16, "iterations": 20000, "lr": 0.005, "weight_decay": 5e-4, "power": 0.9},
+        {"scales": SIX, "flip": True, "slide": True, "crf": "deeplab"},
+    ),
 }
 
 
 @pytest.mark.parametrize("recipe", PUBLISHED)
-def test_the_settings_of_the_lineage_s_two_codebases(recipe):
-    """YudeWang's (SEAM, CPN) and kazuto's (AdvCAM, RIB and others)."""
+def test_the_settings_of_the_lineage_s_codebases(recipe):
+    """YudeWang's (SEAM, CPN), kazuto's (AdvCAM, RIB and others), and WSSS_MMSeg (PMM)."""
     views, schedule, test = PUBLISHED[recipe]
     config = _config(recipe)
     assert {key: config[key] for key in views} == views
     assert {key: config["schedule"][key] for key in schedule} == schedule
-    assert config["schedule"]["bias_weight_decay"] == 0
+    assert config["schedule"].get("bias_weight_decay", 0) == 0
     assert config["test"] == test
 
 
@@ -123,6 +135,8 @@ def test_one_iteration_and_a_prediction_on_a_tiny_backbone(tmp_path, recipe):
         ("deeplabv2_resnet101", (2048, 41, 41), 42.50 + 4 * 2048 * 9 * 21 / 1e6),
         ("largefov_resnet38d", (4096, 56, 56), None),
         ("deeplabv3plus_resnet101", (2048, 33, 33), None),
+        # 1 x 1 from 2048 to 512 channels four times, 3 x 3 from 4096 to 512 with batch normalisation, 1 x 1 to 21
+        ("pspnet_resnet101", (2048, 64, 64), 42.50 + (4 * 2049 + 9 * 4096 + 23 + 8) * 512 / 1e6),
     ],
 )
 def test_published_networks(networks, recipe, shape, millions):

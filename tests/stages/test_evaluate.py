@@ -11,6 +11,7 @@ import pytest
 from naive_evaluation import bilinear, predicted_at, scores_of
 
 from wsssbench.errors import CorruptArtefactError, LeakError, UserError
+from wsssbench.evaluation.boundary import boundary_counts, boundary_scores
 from wsssbench.evaluation.class_counts import ClassCounts
 from wsssbench.evaluation.image_counts import read_image_counts, write_image_counts
 from wsssbench.evaluation.score_folder import evaluate
@@ -94,6 +95,40 @@ def test_the_stage_reports_the_fixed_and_the_best_threshold(
                 assert found.counts.true[row, k] == (masks[id] == k).sum()
                 assert found.counts.predicted[row, k] == ((predicted == k) & valid).sum()
                 assert found.counts.correct[row, k] == ((predicted == k) & (masks[id] == k)).sum()
+
+
+def test_label_maps_have_boundaries_and_classes_their_rates(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    masks = {id: rng.choice([0, 0, 1, 2, 3, 255], SIZE).astype(np.uint8) for id in IDS}
+    labels = {
+        id: np.where(rng.random(SIZE) < 0.7, right(m), 4).astype(np.uint8)
+        for id, m in masks.items()
+    }
+    for folder, maps in (("masks", masks), ("given", labels)):
+        (tmp_path / folder).mkdir()
+        for id, label in maps.items():
+            write_label(tmp_path / folder / f"{id}.png", label)
+    given = {"given": LabelFiles(tmp_path / "given")}
+    context = RunContext(tmp_path, "cpu", 1, 0, Silent())
+    work = StageWork(
+        "evaluate.x", {"split": "train"}, given, {}, Folder(tmp_path / "masks"), context
+    )
+    with allow_masks("evaluate"):
+        result = Evaluate().run(work)
+    found = read_image_counts(tmp_path / "image_counts.npz")["boundary"]
+    parts = [boundary_counts(labels[id], masks[id], K) for id in IDS]
+    for name in ("correct", "predicted", "true"):
+        expected = np.stack([getattr(part, name) for part in parts])
+        assert np.array_equal(getattr(found.counts, name), expected)
+    assert result["boundary"] == boundary_scores(found.counts)
+    chosen = result["chosen"]
+    assert np.mean(list(chosen["class_precision"].values())) == pytest.approx(chosen["precision"])
+    assert np.mean(list(chosen["class_recall"].values())) == pytest.approx(chosen["recall"])
+    assert list(chosen["class_recall"]) == ["background", "cat", "dog", "cow"]
+    # the command says the same of the same files
+    scores = evaluate(tmp_path / "given", tmp_path / "masks", ids=IDS, classes=Folder.classes)
+    assert scores["boundary"] == result["boundary"]["miou"]
+    assert scores["class_recall"] == chosen["class_recall"]
 
 
 def right(mask: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import pytest
 
 from wsssbench.plugins import load
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
@@ -27,9 +28,27 @@ def test_the_page_is_up_to_date(tool: ModuleType) -> None:
     )
 
 
+def test_every_published_method_has_a_recipe_on_voc(tool: ModuleType) -> None:
+    known = json.loads(tool.FACTS.read_text(encoding="utf-8"))
+    del known[tool.LEFT_OUT]
+    without = {
+        name for facts in known.values() for name, one in facts.items() if "config" not in one
+    }
+    # Parts of nearly every recipe, a baseline of our own, and what chooses among the CAMs of any classifier.
+    assert without == {"GAP", "MultiScaleCAM", "DenseCRF", "RigidErasing", "GradCAM"}
+    for facts in known.values():
+        for one in facts.values():
+            assert "config" not in one or (CONFIGS / f"{one['config']}.py").is_file()
+
+
 def test_facts_are_about_methods_there_are(tool: ModuleType) -> None:
     registries = load().registries
-    for kind, facts in json.loads(tool.FACTS.read_text(encoding="utf-8")).items():
+    known = json.loads(tool.FACTS.read_text(encoding="utf-8"))
+    left_out = known.pop(tool.LEFT_OUT)
+    registered = {name for kind in tool.KINDS for name in registries[kind].components}
+    assert not left_out.keys() & registered
+    assert all(one.keys() == {"paper", "why"} for one in left_out.values())
+    for kind, facts in known.items():
         listed = {one.name for one in tool.methods(registries[kind].components.values())}
         assert not facts.keys() - listed
         for one in facts.values():

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from wsssbench.results.comparison import Comparison
 
 EXAMPLES = """Metrics: miou, precision, recall: at the threshold that was fixed, or selected, beforehand; oracle,
-oracle-precision, oracle-recall: at the one that is best on the scored split's masks, as papers have it.
+oracle-precision, oracle-recall: at the one that is best on the scored split's masks, as papers have it; boundary: IoU
+of the classes' contours (label maps only).
 Axes: those of the sweep (pooling, erasing, ...), row, rung, metric, class, seed, or a path in the configs such as
 cam.scales.
 

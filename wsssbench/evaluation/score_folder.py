@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from wsssbench.errors import UserError, unknown
+from wsssbench.evaluation.boundary import Boundaries, boundary_scores
+from wsssbench.evaluation.class_rates import class_rates
+from wsssbench.evaluation.confusion import class_counts
 from wsssbench.evaluation.doubts import Names
 from wsssbench.evaluation.listed_masks import file_names, listed_masks
 from wsssbench.evaluation.score_files import FORMATS, score_files, summarise, threshold_grid
@@ -47,8 +50,9 @@ def evaluate(
 
     Returns:
         ``images`` (their number), ``format``, ``miou``, ``precision``, ``recall`` (per cent, over the classes that
-        occur), ``iou`` by class, ``threshold``, ``threshold_choice`` (``fixed``, ``oracle``: the best, or ``none``)
-        and ``curve`` (the scores at every threshold), and ``warnings``: what is odd about the files.
+        occur), ``iou``, ``class_precision`` and ``class_recall`` by class, ``boundary`` (boundary IoU of label maps,
+        else None), ``threshold``, ``threshold_choice`` (``fixed``, ``oracle``: the best, or ``none``), ``curve`` (the
+        scores at every threshold), and ``warnings``: what is odd about the files.
 
     Raises:
         UserError: files that are missing, unreadable, or do not fit together; masks without any class 1..K; class
@@ -74,10 +78,18 @@ def evaluate(
     suffix = FORMATS[format].suffix
     called = file_names(truth, Path(files), suffix)
     mask_of = {name: truth[id] for id, name in called.items()}
+    boundaries = Boundaries(Path(files), num_classes or MAX_CLASSES)
+
+    def read(name: str) -> np.ndarray:
+        mask = read_mask_file(mask_of[name], num_classes)
+        if format == "png":
+            boundaries.add(name, mask)  # while what was read before is counted
+        return mask
+
     accumulator = score_files(
         Path(files),
         list(mask_of),
-        lambda name: read_mask_file(mask_of[name], num_classes),
+        read,
         format,
         num_classes,
         grid,
@@ -88,6 +100,13 @@ def evaluate(
         raise UserError(
             f"the masks in {masks} hold nothing but 255 for these images, so there is no score"
         )
+    confusion = accumulator.confusion(accumulator.index_of(threshold))
+    values = range(accumulator.num_classes + 1)
+    scores |= class_rates(
+        class_counts(confusion), ["background", *classes] if classes else [str(v) for v in values]
+    )
+    of_boundaries = boundaries.image_counts(list(mask_of)) if format == "png" else None
+    scores["boundary"] = boundary_scores(of_boundaries)["miou"] if of_boundaries else None
     names = Names(mask_of.__getitem__, lambda name: Path(files) / f"{name}{suffix}", classes)
     doubts = accumulator.doubts(names, open_ended=num_classes is None)
     for doubt in doubts:

@@ -57,16 +57,18 @@ def tried(
     if not smoke:
         return changed
     whole = resolve(changed)
-    told: dict[str, None] = {}  # each sentence once, though several chains may be the reason
+    # keys of the config's own smoke, for each chain those it has no place for
+    unfit: list[set[str]] = []
 
     def small(chain: dict[str, Any]) -> dict[str, Any]:
-        return _small(chain, config, written, told)
+        return _small(chain, config, written, unfit)
 
     small_config = on_every_chain(
         {**whole, "reference": {}}, small
     )  # nobody publishes such numbers
-    for text in told:
-        warn(text)
+    for key in config.get("smoke") or {}:
+        if all(key in keys for keys in unfit):
+            warn(f"smoke: the config has no {key}, so that is left out")
     for key in dict.fromkeys(one.partition("=")[0].removeprefix("+").strip() for one in given):
         before, after = _at(whole, key), _at(small_config, key)
         if before != after and key.partition(".")[0] not in ("name", "reference", "before"):
@@ -78,19 +80,18 @@ def _small(
     chain: Mapping[str, Any],
     config: Mapping[str, Any],
     written: Mapping[str, Any],
-    told: dict[str, None],
+    unfit: list[set[str]],
 ) -> dict[str, Any]:
-    """Return the resolved sections of a chain as smoke has them; `told` gets what of the config's own fits nowhere."""
+    """Return the resolved sections of a chain as smoke has them; `unfit` gets what of the config's own fits nowhere."""
     small = dict(chain)
     for section, kind in SECTIONS.items():
         if chain[section] is not None:
             small[section] = kind.smoke(chain[section])
     own = config.get("smoke") or {}
     wanted = {key: value for key, value in own.items() if _has_place(key, small, config)}
-    for key in (key for key in own if key not in wanted):
-        place = key.rpartition(".")[0]
-        if _at(written, place) == _at(config, place):  # no override has put something else there
-            told[f"smoke: the config has no {key}, so that is left out"] = None
+    places = {key: key.rpartition(".")[0] for key in own if key not in wanted}
+    # told unless an override has put something else there
+    unfit.append({key for key, at in places.items() if _at(written, at) == _at(config, at)})
     # Of the two ways to say how long a training is there is one at a time.
     other = {key: _other_length(key) for key, value in wanted.items() if value is not None}
     wanted = {**{key: None for key in other.values() if key}, **wanted}

@@ -31,6 +31,8 @@ class MultiScaleCAM(CamInference):
             OC-CSE's code).
         normalisation: of the sum. ``max``: eq. 1, over its maximum. ``range``: SEAM's, from its minimum to its maximum,
             where the released code has a negative value at the minimum if that is above 0, and here is 0.
+        multiple: the maps are enlarged to the image's size, rounded up to a multiple of this, and then cut to it: a
+            network of stride 16 sees as much with its last cell. 16 in IRN and its heirs; 1 in AffinityNet and its.
         amp: ``"bfloat16"``: the network computes in mixed precision, on a CPU or a GPU; what follows does not.
     """
 
@@ -47,6 +49,7 @@ class MultiScaleCAM(CamInference):
         flip: bool = True,
         relu: Literal["map", "image"] = "map",
         normalisation: Literal["max", "range"] = "max",
+        multiple: Annotated[int, Field(ge=1, le=256)] = 1,
         amp: Literal["bfloat16"] | None = None,
     ) -> None:
         if not scales or min(scales) <= 0:
@@ -55,6 +58,7 @@ class MultiScaleCAM(CamInference):
         self.flip = flip
         self.relu = relu
         self.normalisation = normalisation
+        self.multiple = multiple
         self.amp = amp
 
     def infer(self, classifier: Classifier, photo: Photo) -> Cam:
@@ -70,14 +74,17 @@ class MultiScaleCAM(CamInference):
             return Cam(np.zeros(0, np.uint8), np.zeros((0, *size), np.float32), size)
         classifier.eval()
         device = next(classifier.parameters()).device
-        total = torch.zeros(len(present), *size, device=device)
+        step = self.multiple
+        whole = (-(-size[0] // step) * step, -(-size[1] // step) * step)
+        total = torch.zeros(len(present), *whole, device=device)
         index = torch.as_tensor(present, device=device)
         given = torch.as_tensor(np.asarray(labels, np.float32), device=device)[None]
         with torch.inference_mode():
             for scale in self.scales:
                 height, width = (max(1, round(n * scale)) for n in size)
                 resized = torch.from_numpy(normalise_image(resize_image(image, (height, width))))
-                total += self._at_scale(classifier, resized.to(device), given, index, size)
+                total += self._at_scale(classifier, resized.to(device), given, index, whole)
+            total = total[:, : size[0], : size[1]]
             maps = (normalise if self.normalisation == "max" else normalise_range)(total)
         return Cam((present + 1).astype(np.uint8), maps.cpu().numpy().astype(np.float32), size)
 

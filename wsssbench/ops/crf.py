@@ -49,6 +49,8 @@ PRESETS: dict[str, CrfParameters] = {
     "deeplab": CrfParameters(1, 3, 67, 3, 4, 10),
     # predictions of SEAM's and CPN's segmentation network
     "seg_test": CrfParameters(bilateral_sxy=32, iterations=1),
+    # predictions of RRM (AAAI 2020)
+    "rrm": CrfParameters(bilateral_sxy=83, bilateral_srgb=5, bilateral_compat=4),
     # AFA (CVPR 2022)
     "afa": CrfParameters(bilateral_sxy=64, bilateral_srgb=5, bilateral_compat=4),
 }

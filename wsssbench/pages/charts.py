@@ -74,9 +74,11 @@ def bar_charts(
 
 
 def class_charts(
-    series: Sequence[Mapping[str, float | None]], looks: Sequence[str] = ("s0", "s1")
+    series: Sequence[Mapping[str, float | None]],
+    looks: Sequence[str] = ("s0", "s1"),
+    what: str = "IoU",
 ) -> tuple[list[BarChart], list[str]]:
-    """IoU per class of each of `series` (class -> per cent), and the classes that have no number.
+    """IoU, or `what` it is, per class of each of `series` (class -> per cent), and the classes that have no number.
 
     There is one chart, or two beside each other. `looks` are the style sheet's classes of the series.
     """
@@ -84,4 +86,4 @@ def class_charts(
     groups = [Bars(name, tuple(iou.get(name) for iou in series)) for name in names]
     shown = [group for group in groups if any(map(finite, group.values))]
     absent = [group.label for group in groups if not any(map(finite, group.values))]
-    return bar_charts(shown, "IoU per class", _CLASSES, looks), absent
+    return bar_charts(shown, f"{what} per class", _CLASSES, looks), absent

@@ -23,7 +23,7 @@ from wsssbench.results import seed_means
 from wsssbench.results.axes import ROW, Axes
 from wsssbench.results.collection import Collection, Member
 from wsssbench.results.comparison import Comparison
-from wsssbench.results.formats import comparison_table, csv_text
+from wsssbench.results.formats import comparison_table, csv_text, over_seeds_text
 from wsssbench.results.formatting import interval, listed, signed
 from wsssbench.results.image_pairs import ImagePair
 from wsssbench.results.layout import Scored
@@ -77,8 +77,12 @@ def render(
     evaluations = {row: [e for _, e in runs] for row, runs in selection.scored.items()}
     styles = row_styles(list(of_rows), selection.ranked, selection.pair)
     pair = selection.pair or [*evaluations][:1]
-    iou = {row: seed_means.mean_iou(evaluations[row]) for row in pair}
+    iou = {row: seed_means.mean_of_classes(evaluations[row], "iou") for row in pair}
     classes, absent = class_charts(list(iou.values()), [styles[row].css for row in iou])
+    rates = {}  # old results have none
+    for of in ("precision", "recall"):
+        series = [seed_means.mean_of_classes(evaluations[row], of) for row in pair]
+        rates[of], _ = class_charts(series, [styles[row].css for row in pair], of)
     scores = {
         row: seed_means.mean_scores(of_row, selection.metric) for row, of_row in evaluations.items()
     }
@@ -120,6 +124,7 @@ def render(
         },
         class_styles=[styles[row] for row in iou if iou[row]],
         classes=classes,
+        rates={of: charts for of, charts in rates.items() if charts},
         absent=absent,
         pairs=pairs,
         gallery=gallery,
@@ -172,6 +177,10 @@ def _difference(report: ComparisonReport) -> list[tuple[str, str, str]]:
             if difference.low is not None and difference.high is not None:
                 ends = interval(difference.low, difference.high)
                 remarks.append(f"{100 * table.options.confidence:g} % interval over images {ends}")
+            if seeds := over_seeds_text(difference):
+                remarks.append(f"over seeds {seeds}")
+            elif n == 1:
+                remarks.append("one seed: it may be chance")
             if score.stat and n < score.stat.n:
                 remarks.append(f"over the {n} {'seed' if n == 1 else 'seeds'} both have")
             title = f"{score.row} minus {table.baseline}"

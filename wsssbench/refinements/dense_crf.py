@@ -25,7 +25,7 @@ class DenseCRF(Refinement):
 
     Args:
         preset: settings of the literature (`wsssbench.ops.crf.PRESETS`): psa, psa_rw (after a
-            random walk), pmm, irn, bes, deeplab, seg_test, afa. They are kernels, not backgrounds.
+            random walk), pmm, irn, bes, deeplab, seg_test, rrm, afa. They are kernels, not backgrounds.
         alpha: CAMs get the background (1 - max_k A_k)^alpha; scores have one already.
         background: CAMs get this constant as background instead. IRN's seeds come from ``preset="irn"`` with 0.30 (what
             is foreground) and with 0.05 (what is background).

@@ -174,6 +174,9 @@ def _evaluation(plan: Plan, step: Step, manifests: Mapping[str, Mapping[str, Any
         card=card_of(plan, step, chosen),
         after=_after(plan, step.node.inputs["given"]),
         chain=step.node.chain_title,
+        boundary=_point(boundary) if (boundary := scores.get("boundary")) else None,
+        precision={name: chosen["class_precision"].get(name) for name in classes},
+        recall={name: chosen["class_recall"].get(name) for name in classes},
     )
 
 

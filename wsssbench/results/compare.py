@@ -18,7 +18,7 @@ from wsssbench.progress import Progress, Silent
 from wsssbench.results.axes import Axes
 from wsssbench.results.collection import Collection
 from wsssbench.results.comparison import Comparison, Line, Score
-from wsssbench.results.differences import Sides, differences
+from wsssbench.results.differences import Sides, differences, over_seeds
 from wsssbench.results.layout import Layout, Options, Place, RungNames, Runs, lay_out
 from wsssbench.results.marks import with_paper, with_ranks
 from wsssbench.results.metrics import Stat, metric_at, point, thresholds_of
@@ -40,18 +40,23 @@ def make_comparison(
     layout = lay_out(collection, Axes(collection), names, options)
     baseline = _baseline(collection, layout, options.baseline)
     runs = Runs(collection, names, baseline)
+    sides = _sides(runs, layout, options.baseline is not None)
     compared = differences(
-        _sides(runs, layout, options.baseline is not None),
+        sides,
         options.resamples,
         options.confidence,
         progress or Silent(),
     )
+    found = {place: one for place, (one, _) in compared.items() if one}
+    found = over_seeds(found, sides, options.confidence)
     footnotes = Footnotes()
     scores = {place: _score(runs, place) for place in layout.places}
     scores, separations = with_ranks(runs, layout, scores, options.confidence, footnotes)
-    for place, (difference, problems) in compared.items():
+    for place, (_, problems) in compared.items():
         numbers = footnotes.numbers(f"vs. {baseline}: {problem}" for problem in problems)
-        scores[place] = replace(scores[place], difference=difference, difference_notes=numbers)
+        scores[place] = replace(
+            scores[place], difference=found.get(place), difference_notes=numbers
+        )
     scores = with_paper(runs, layout, scores, footnotes)
     lines = []
     for name, places in layout.lines:

@@ -9,7 +9,7 @@ from wsssbench.results.axes import NOT_OF_ROWS
 from wsssbench.results.layout import Layout, Options
 from wsssbench.results.metrics import Stat
 from wsssbench.results.run import CardValue
-from wsssbench.results.separation import Separation
+from wsssbench.results.separation import Separation, Versus
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,13 @@ class Difference:
         stat: over the seeds that both have.
         low: the interval of the mean over images; None if the counts per image are lost.
         high: its other end.
+        seeds: the row and its interval over seeds, of the same mean; None where there are too few of them.
     """
 
     stat: Stat
     low: float | None
     high: float | None
+    seeds: Versus | None = None
 
 
 @dataclass(frozen=True)

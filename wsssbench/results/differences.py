@@ -1,10 +1,11 @@
-"""Paired differences between two rows of a comparison, with bootstrap intervals over images."""
+"""Paired differences between two rows of a comparison, with intervals over images (bootstrap) and over seeds (t)."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from wsssbench.progress import Progress, Silent
 from wsssbench.results.comparison import Difference
 from wsssbench.results.layout import Place, Scored
 from wsssbench.results.metrics import Metric, Stat, metric_at, stored_choice
+from wsssbench.results.separation import against
 
 LONG = 1e8  # images times resamples that are worth a progress bar: they take about 5 seconds
 SEED = 0  # of the drawing of images: the same for every run, so that they are paired
@@ -60,6 +62,38 @@ def differences(
         place: _difference(sides, metric_at(place.metric), drawn, confidence)
         for place, sides in wanted.items()
     }
+
+
+def over_seeds(
+    found: Mapping[Place, Difference], wanted: Mapping[Place, Sides], confidence: float
+) -> dict[Place, Difference]:
+    """`found` with the paired t-interval over seeds of each difference, where it has enough of them.
+
+    The levels are corrected (Holm) for the number of rows that are compared by one metric at one rung; a difference
+    that was not `found` takes no part.
+
+    Args:
+        found: the differences.
+        wanted: the two sides at every place, as of `differences`.
+        confidence: one minus the chance that any row that is as good as the baseline gets an interval without 0.
+    """
+    families: dict[tuple[str, str, int | None], list[Place]] = {}
+    for place in found:
+        families.setdefault((place.rung, place.metric, place.seed), []).append(place)
+    filled = dict(found)
+    for places in families.values():
+        ours = {str(at): _values(place, wanted[place][0]) for at, place in enumerate(places)}
+        base = _values(places[0], wanted[places[0]][1])
+        for place, versus in zip(places, against(base, ours, confidence), strict=True):
+            if versus.low is not None:
+                filled[place] = replace(found[place], seeds=versus.turned(place.row or ""))
+    return filled
+
+
+def _values(place: Place, side: Mapping[int, Scored]) -> dict[int, float]:
+    metric = metric_at(place.metric)
+    values = {seed: metric.of(one.evaluation) for seed, one in side.items()}
+    return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
 
 def _difference(

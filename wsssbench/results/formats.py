@@ -9,7 +9,8 @@ JSON is one object; what is not there is null::
      "table": [{"line": str, "n": int | null,
                 "cells": [{"column": str, "row": str, "rung": str, "metric": str, "rank": 0 | 1 | 2,
                            "values": {seed: per cent}, "mean": per cent, "std": float, "n": int, "thresholds": [float],
-                           "difference": {"mean": float, "std": float, "n": int, "low": float, "high": float},
+                           "difference": {"mean": float, "std": float, "n": int, "low": float, "high": float,
+                                          "seeds": {"low": float, "high": float, "confidence": float, ...} | null},
                            "paper": per cent, "card": {str: str | int | float | bool | null},
                            "notes": [int], "difference_notes": [int], "paper_notes": [int]}, ...]}, ...],
      "separations": {column or line in which rows compete:
@@ -19,7 +20,7 @@ JSON is one object; what is not there is null::
      "notes": [str, ...], "remarks": [str, ...]}
 
 ``notes`` of a cell are indices into ``notes``. A `std` is over the n seeds, `low` and `high` of a difference
-over images, and those of a separation over seeds (see `wsssbench.results.separation`).
+over images, and those of its `seeds` and of a separation over seeds (see `wsssbench.results.separation`).
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ from wsssbench.results.axes import CLASS
 from wsssbench.results.comparison import Comparison, Difference, Line, Score
 from wsssbench.results.formatting import MISSING, interval, number, signed, signs, thresholds_text
 from wsssbench.results.latex import latex
-from wsssbench.results.metrics import metric_at
+from wsssbench.results.metrics import class_title, metric_at
 from wsssbench.results.table import Column, Table, TableCell, markdown
 
 SCHEMA = "wsssbench.comparison/1"
 CSV_COLUMNS = (
     *("line", "column", "row", "rung", "metric", "mean", "std", "n"),
     *("threshold_min", "threshold_max", "baseline", "diff", "diff_std", "diff_n"),
-    *("ci_low", "ci_high", "paper", "rank", "notes"),
+    *("ci_low", "ci_high", "seeds_low", "seeds_high", "seeds_confidence"),
+    *("paper", "rank", "notes"),
 )
 
 
@@ -138,6 +140,8 @@ def _number(comparison: Comparison, line: Line, score: Score) -> TableCell:
     if comparison.layout.kind == "pivot":
         if score.difference:
             more += _signed(score.difference)
+            if seeds := over_seeds_text(score.difference):
+                more.append(f"seeds {seeds}")
             notes += score.difference_notes
         if score.paper is not None:
             more.append(f"(paper {score.paper:.1f})")
@@ -146,7 +150,10 @@ def _number(comparison: Comparison, line: Line, score: Score) -> TableCell:
 
 
 def _difference_column(comparison: Comparison) -> list[tuple[Column, list[TableCell]]]:
-    """The differences of the compared rung and metric to the baseline; no column if there are none."""
+    """The differences of the compared rung and metric to the baseline, with the intervals over images and over seeds.
+
+    There is no column of what nobody has.
+    """
     compared = (comparison.layout.rung, comparison.layout.metric)
     scores = [one for one in comparison.cells if (one.rung, one.metric) == compared]
     if not any(score.difference for score in scores):
@@ -157,8 +164,12 @@ def _difference_column(comparison: Comparison) -> list[tuple[Column, list[TableC
         cells.append(TableCell(text, signs(score.difference_notes), more=" ".join(more)))
     title = metric_at(comparison.layout.metric).title
     title = f"{comparison.layout.rung} {title}" if comparison.layout.kind == "rungs" else title
-    title += f" vs. {comparison.baseline} [{100 * comparison.options.confidence:g} %]"
-    return [(Column(title), cells)]
+    level = f"[{100 * comparison.options.confidence:g} %]"
+    columns = [(Column(f"{title} vs. {comparison.baseline} {level}"), cells)]
+    seeds = [over_seeds_text(score.difference) or MISSING for score in scores]
+    if any(score.difference and score.difference.seeds for score in scores):
+        columns.append((Column(f"over seeds {level}"), [TableCell(text) for text in seeds]))
+    return columns
 
 
 def _signed(difference: Difference) -> list[str]:
@@ -167,6 +178,14 @@ def _signed(difference: Difference) -> list[str]:
     if difference.low is not None and difference.high is not None:
         text.append(interval(difference.low, difference.high))
     return text
+
+
+def over_seeds_text(difference: Difference | None) -> str:
+    """The interval over seeds, ``[0.9, 2.7]``; empty if there is none."""
+    seeds = difference.seeds if difference else None
+    if seeds is None or seeds.low is None or seeds.high is None:
+        return ""
+    return interval(seeds.low, seeds.high)
 
 
 def _shared_notes(comparison: Comparison, line: Line) -> list[int]:
@@ -185,7 +204,11 @@ def _title(comparison: Comparison) -> str:
         return f"{comparison.title}, {comparison.layout.rung} (%)"
     what = [comparison.layout.rung] if len({score.rung for score in comparison.cells}) == 1 else []
     what += [metric] if len({score.metric for score in comparison.cells}) == 1 else []
-    what += ["IoU"] if CLASS in (comparison.layout.corner, comparison.layout.across) else []
+    what += (
+        [class_title(comparison.layout.metric)]
+        if CLASS in (comparison.layout.corner, comparison.layout.across)
+        else []
+    )
     of = f"{' '.join(what)} by " if what else ""
     return f"{comparison.title}, {of}{comparison.layout.corner} and {comparison.layout.across} (%)"
 
@@ -200,6 +223,9 @@ def _record(comparison: Comparison, score: Score) -> dict[str, Any]:
         stat = difference.stat
         cell |= {"baseline": comparison.baseline, "diff": stat.mean, "diff_std": stat.std}
         cell |= {"diff_n": stat.n, "ci_low": difference.low, "ci_high": difference.high}
+        if seeds := difference.seeds:
+            cell |= {"seeds_low": seeds.low, "seeds_high": seeds.high}
+            cell |= {"seeds_confidence": seeds.confidence}
     notes = dict.fromkeys((*score.notes, *score.difference_notes, *score.paper_notes))
     paper = None if score.paper is None else float(score.paper)
     cell |= {"paper": paper, "rank": score.rank or None}
@@ -215,6 +241,8 @@ def _json_cell(fields: Mapping[str, Any]) -> dict[str, Any]:
             cell |= vars(value) if value else {"mean": None, "std": None, "n": 0}
         elif key == "difference":
             cell[key] = value and _json_cell(vars(value))
+        elif key == "seeds":
+            cell[key] = value and asdict(value)
         else:
             cell[key] = value
     return cell

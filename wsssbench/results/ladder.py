@@ -30,6 +30,7 @@ class LadderRow:
         paper: the mIoU that a paper reports for this rung.
         n: runs that have this rung.
         notes: indices into the ladder's notes.
+        boundary: boundary IoU of label maps, per cent.
     """
 
     rung: str
@@ -44,6 +45,7 @@ class LadderRow:
     paper: float | None
     n: int
     notes: tuple[int, ...]
+    boundary: Stat | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def aggregate(results: Sequence[RunResult]) -> Ladder:
                 paper=next((r.reference[name] for r in results if name in r.reference), None),
                 n=len(group),
                 notes=footnotes.numbers(notes),
+                boundary=Stat.of(one.boundary.miou for one in group if one.boundary),
             )
         )
     title = ", ".join(dict.fromkeys(result.name for result in results))
@@ -125,6 +128,7 @@ def ladder_records(ladder: Ladder) -> list[dict[str, Any]]:
 def ladder_table(ladder: Ladder) -> Table:
     """Per cent with one decimal; paper and n (if it varies) only where they say something."""
     has_paper = any(row.paper is not None for row in ladder.rows)
+    has_boundary = any(row.boundary for row in ladder.rows)
     has_n = any(row.n != ladder.runs for row in ladder.rows)
     rows = []
     for row in ladder.rows:
@@ -136,6 +140,7 @@ def ladder_table(ladder: Ladder) -> Table:
             TableCell(thresholds_text(row.thresholds) or MISSING),
             TableCell(str(row.oracle or MISSING), more=f"({best})" if best else ""),
         ]
+        cells += [TableCell(str(row.boundary or MISSING))] if has_boundary else []
         cells += [TableCell(number(row.paper))] if has_paper else []
         cells += [TableCell(str(row.n))] if has_n else []
         rows.append(cells)
@@ -143,6 +148,7 @@ def ladder_table(ladder: Ladder) -> Table:
         Column("rung", number=False),
         Column("split", number=False),
         *map(Column, ("mIoU", "precision", "recall", "threshold", "oracle mIoU (threshold)")),
+        *([Column("boundary IoU")] if has_boundary else []),
         *([Column("paper")] if has_paper else []),
         *([Column("n")] if has_n else []),
     ]

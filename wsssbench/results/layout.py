@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 from wsssbench.errors import UserError, unknown
 from wsssbench.results.axes import CLASS, METRIC, ROW, RUNG, SEED, Axes
 from wsssbench.results.collection import Collection, Member
-from wsssbench.results.metrics import METRICS, as_scored, class_key, metric_at, metric_named, point
+from wsssbench.results.metrics import (
+    METRICS,
+    OF_CLASSES,
+    as_scored,
+    class_key,
+    metric_at,
+    metric_named,
+    point,
+)
 from wsssbench.results.run import Evaluation
 from wsssbench.stages import short_name
 
@@ -182,10 +190,14 @@ def lay_out(collection: Collection, axes: Axes, names: RungNames, options: Optio
         metrics = [name for name, of in METRICS.items() if of.choice == choice]
         if any(one.oracle for one in at_rung):
             metrics.append("miou" if choice == "oracle" else "oracle")
+        if choice != "boundary" and any(one.boundary for one in at_rung):
+            metrics.append("boundary")
     else:
         members = [member for member in collection.members if member.row in rows]
-        has_oracle = any(one.oracle for m in members for one in m.result.evaluations)
-        metrics = [name for name, of in METRICS.items() if of.choice == "chosen" or has_oracle]
+        found = [one for member in members for one in member.result.evaluations]
+        has = {"chosen": True, "oracle": any(one.oracle for one in found)}
+        has["boundary"] = any(one.boundary for one in found)
+        metrics = [name for name, of in METRICS.items() if has[of.choice]]
     seeds = sorted({member.seed for member in collection.members if member.row in rows})
     rungs = names.titles if options.rung is None else [rung]
     # Every value of the axes inside a row, with the field of a `Place` that it fixes.
@@ -193,7 +205,10 @@ def lay_out(collection: Collection, axes: Axes, names: RungNames, options: Optio
         RUNG: {title: {"rung": title} for title in rungs},
         METRIC: {METRICS[name].title: {"metric": name} for name in metrics},
         SEED: {f"seed {seed}": {"seed": seed} for seed in seeds},
-        CLASS: {name: {"metric": class_key(name)} for name in _classes(names, collection, rung)},
+        CLASS: {
+            name: {"metric": class_key(name, metric)}
+            for name in (_classes(names, collection, rung) if metric in OF_CLASSES.values() else ())
+        },
     }
     values = {axis: axes.values(axis) for axis in (corner, across) if axis not in inside}
     titles, columns = (
@@ -230,10 +245,12 @@ def _kind(options: Options, rungs: int) -> tuple[str, str, str]:
         return ("rungs", ROW, RUNG) if several else ("rung", ROW, METRIC)
     lines = options.rows or (ROW if options.columns != ROW else RUNG)
     columns = options.columns or (RUNG if lines not in (RUNG, CLASS) else ROW)
-    if CLASS in (lines, columns) and (METRIC in (lines, columns) or options.metric != "miou"):
+    if CLASS in (lines, columns) and (
+        METRIC in (lines, columns) or options.metric not in OF_CLASSES.values()
+    ):
         raise UserError(
-            f"--rows {lines} --columns {columns}: classes have their IoU at the fixed or selected threshold only: "
-            "leave other metrics out"
+            f"--rows {lines} --columns {columns}: classes have their IoU, precision and recall at the fixed or "
+            f"selected threshold only: choose one with --metric ({', '.join(OF_CLASSES.values())})"
         )
     if lines == columns:
         raise UserError(f"--rows {lines} --columns {columns}: these have to be two axes")

@@ -1,4 +1,5 @@
-"""Marks on the scores of a comparison: whose protocol differs, which is best, what the paper reports."""
+"""Marks on the scores of a comparison: whose protocol differs, who has not converged, which is best, what the paper
+reports."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import replace
 
 from wsssbench.results.axes import NOT_OF_ROWS
 from wsssbench.results.comparison import Score
+from wsssbench.results.convergence import unconverged
 from wsssbench.results.layout import Layout, Place, Runs
 from wsssbench.results.metrics import metric_at
 from wsssbench.results.protocol import card_differences, mixed_protocols, paper_differences
@@ -26,6 +28,7 @@ def with_ranks(
     """
     marked = dict(scores)
     separations: dict[str, Separation] = {}
+    not_converged = unconverged(runs.collection)
     most = max((score.stat.n for score in scores.values() if score.stat), default=0)
     for heading, group in _groups(layout):
         base = _base(runs, group)
@@ -35,6 +38,8 @@ def with_ranks(
             said = _protocol_notes(runs, place, base)
             if score.stat and not said:
                 competing[place.row or ""] = place
+            if score.stat and place.row in not_converged:
+                said.append(not_converged[place.row])
             if score.stat and place.seed is None:
                 n, all_runs = score.stat.n, len(runs.collection.of(place.row or ""))
                 if n < all_runs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,27 +19,29 @@ class Metric:
 
     Attributes:
         title: as tables say it.
-        choice: at which threshold: the fixed or selected one, or the best on the scored split's own masks.
+        choice: at which threshold: the fixed or selected one, or the best on the scored split's own masks; or
+            ``boundary``: of the classes' boundaries.
         measure: which of the scores there.
-        of_class: the class whose IoU it is, instead of `measure`.
+        of_class: the class whose score it is, with ``miou`` its IoU; otherwise it is that of all classes.
     """
 
     title: str
-    choice: Literal["chosen", "oracle"]
+    choice: Literal["chosen", "oracle", "boundary"]
     measure: Measure
     of_class: str = ""
 
     @property
     def paper(self) -> str:
         """The end of its key in ``Collection.paper``, behind the evaluation's name."""
-        if self.of_class:
-            return f" {self.of_class}"
-        return "" if self.measure == "miou" else f" {self.measure}"
+        words = [self.of_class, "boundary" if self.choice == "boundary" else ""]
+        words.append("" if self.measure == "miou" else self.measure)
+        return "".join(f" {word}" for word in words if word)
 
     def of(self, evaluation: Evaluation) -> float:
         """The number, per cent; NaN if there is none."""
         if self.of_class:
-            value = evaluation.iou.get(self.of_class)
+            of_classes = {"miou": evaluation.iou, "precision": evaluation.precision}
+            value = of_classes.get(self.measure, evaluation.recall).get(self.of_class)
             return math.nan if value is None else value
         scores = point(evaluation, self)
         return math.nan if scores is None else getattr(scores, self.measure)
@@ -52,22 +54,29 @@ METRICS = {
     "oracle": Metric("oracle mIoU", "oracle", "miou"),
     "oracle-precision": Metric("oracle precision", "oracle", "precision"),
     "oracle-recall": Metric("oracle recall", "oracle", "recall"),
+    "boundary": Metric("boundary IoU", "boundary", "miou"),
 }
+# Which of them classes have, and how it begins the key of a class's.
+OF_CLASSES: Mapping[str, Measure] = {"iou": "miou", "precision": "precision", "recall": "recall"}
 
 
-_CLASS = "iou:"  # begins the key of the IoU of a class
+def class_key(name: str, measure: str = "miou") -> str:
+    """The key of the metric that is the IoU, precision or recall of the class `name` at the chosen threshold."""
+    (begin,) = (key for key, of in OF_CLASSES.items() if of == measure)
+    return f"{begin}:{name}"
 
 
-def class_key(name: str) -> str:
-    """The key of the metric that is the IoU of the class `name` at the chosen threshold."""
-    return _CLASS + name
+def class_title(measure: str) -> str:
+    """How tables call the `measure` of a class."""
+    return "IoU" if measure == "miou" else measure
 
 
 def metric_at(key: str) -> Metric:
     """The metric of a key: one of `METRICS`, or of `class_key`."""
-    if key.startswith(_CLASS):
-        name = key.removeprefix(_CLASS)
-        return Metric(f"IoU of {name}", "chosen", "miou", name)
+    begin, of_class, name = key.partition(":")
+    if of_class:
+        measure = OF_CLASSES[begin]
+        return Metric(f"{class_title(measure)} of {name}", "chosen", measure, name)
     return METRICS[key]
 
 
@@ -79,7 +88,8 @@ def metric_named(name: str, evaluations: Iterable[Evaluation]) -> str:
     """
     if name not in METRICS:
         raise UserError(f"--metric: {unknown('metric', name, METRICS)}")
-    return name if any(one.oracle for one in evaluations) else METRICS[name].measure
+    needless = METRICS[name].choice == "oracle" and not any(one.oracle for one in evaluations)
+    return METRICS[name].measure if needless else name
 
 
 def point(evaluation: Evaluation, metric: Metric) -> Point | None:
@@ -87,6 +97,8 @@ def point(evaluation: Evaluation, metric: Metric) -> Point | None:
 
     Maps that need no threshold have the same scores at "any" threshold.
     """
+    if metric.choice == "boundary":
+        return evaluation.boundary
     if metric.choice == "chosen" or (evaluation.chosen and evaluation.chosen.threshold is None):
         return evaluation.chosen
     return evaluation.oracle
@@ -94,12 +106,14 @@ def point(evaluation: Evaluation, metric: Metric) -> Point | None:
 
 def stored_choice(evaluation: Evaluation, metric: Metric) -> str:
     """Under which name the counts per image are kept of what `point` gives."""
-    return "oracle" if metric.choice == "oracle" and evaluation.oracle else "chosen"
+    if metric.choice == "oracle" and not evaluation.oracle:
+        return "chosen"
+    return metric.choice
 
 
 def as_scored(evaluation: Evaluation, metric: Metric) -> Evaluation:
     """`evaluation` with the card of the number that `point` gives: its threshold may not be the chosen one."""
-    if metric.choice == "chosen" or evaluation.oracle is None:
+    if metric.choice != "oracle" or evaluation.oracle is None:
         return evaluation
     card = {key: value for key, value in evaluation.card.items() if key != "held out"}
     return replace(evaluation, card={**card, "threshold_choice": "oracle"})

@@ -9,8 +9,8 @@ from wsssbench.results.comparison import Comparison
 from wsssbench.results.formatting import listed, thresholds_text, trial_text
 from wsssbench.results.metrics import metric_at
 from wsssbench.results.protocol import threshold_origin
+from wsssbench.results.separation import MIN_SEEDS
 
-ONE_SEED = "n = 1: the interval covers images, not seeds; with other seeds the order may be another"
 MOST_NAMED = 4  # cells without results that are named one by one
 
 
@@ -85,8 +85,32 @@ def _interval(comparison: Comparison) -> list[str]:
             f"; in brackets the {100 * options.confidence:g} % interval of {options.resamples} bootstrap "
             "resamples of the images: it covers the choice of images, not that of seeds"
         )
-        if any(difference.stat.n == 1 for difference in differences):
-            said.append(ONE_SEED)
+    return said + _seeds(comparison)
+
+
+def _seeds(comparison: Comparison) -> list[str]:
+    """What covers the choice of seeds, and where nothing does."""
+    rows: dict[int, dict[str, None]] = {}  # seeds in common with the baseline -> rows
+    found = [(cell.row or "", cell.difference) for cell in comparison.cells if cell.difference]
+    for row, difference in found:
+        rows.setdefault(difference.stat.n, {})[row] = None
+    said = []
+    if any(difference.seeds for _, difference in found):
+        said.append(
+            f"over seeds: the paired t interval of the same difference, {MIN_SEEDS} seeds at least, each row's level "
+            f"corrected for the number of rows compared with {comparison.baseline} (Holm): the chance that any row "
+            f"gets an interval without 0 though it is no different is {100 * (1 - comparison.options.confidence):.3g} "
+            "% at most"
+        )
+    named = {n: "" if len(rows) == 1 else f" ({listed(of)})" for n, of in rows.items()}
+    if 1 in rows:
+        images = any(difference.low is not None for _, difference in found)
+        covers = "; the interval covers images only" if images else ""
+        said.append(f"one seed{named[1]}: the difference may be chance{covers}")
+    if 2 in rows:
+        said.append(
+            f"two seeds{named[2]}: too few for an interval over seeds, which needs {MIN_SEEDS}"
+        )
     return said
 
 

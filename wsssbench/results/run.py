@@ -6,7 +6,9 @@
      "name": str, "run_id": str, "created": str (ISO 8601), "class_names": [str, ...],
      "rungs": [{"name": str, "node": str, "split": str,
                 "chosen": POINT | null, "oracle": POINT | null,
-                "iou": {class name: per cent | null}, "curve": [POINT, ...],
+                "boundary": POINT | null, "iou": {class name: per cent | null},
+                "precision": {class name: per cent | null}, "recall": {class name: per cent | null},
+                "curve": [POINT, ...],
                 "card": {str: str | int | float | bool | null}, "after": str, "chain": str}, ...],
      "times": [{"node": str, "seconds": float, "peak_mib": float, "reused": bool}, ...],
      "training": [{"node": str, "series": str, "points": [[iteration, value], ...]}, ...],
@@ -98,6 +100,10 @@ class Evaluation:
         chosen: the score at the threshold fixed beforehand, or of maps that need no threshold.
         oracle: the score at the threshold that is best on the masks of this split.
         iou: IoU per class name at `chosen`, per cent; None for a class that does not occur.
+        boundary: the score of the classes' boundaries at `chosen`, see `wsssbench.evaluation.boundary`; None for maps
+            other than label maps, and in results from before it was measured.
+        precision: per class name, like `iou`; empty in results from before it was kept.
+        recall: per class name, likewise.
         curve: the score at every threshold, ascending; empty for maps that need no threshold.
         card: the protocol card: dataset, split, stage, scales, flip, crf, threshold,
             threshold_choice (``"fixed"``, ``"heldout"``, ``"otsu"``, ``"oracle"`` or ``"none"``),
@@ -116,6 +122,9 @@ class Evaluation:
     card: Card = field(default_factory=dict)
     after: str = ""
     chain: str = ""
+    boundary: Point | None = None
+    precision: dict[str, Finite | None] = field(default_factory=dict)
+    recall: dict[str, Finite | None] = field(default_factory=dict)
 
     @property
     def best_known(self) -> Point | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean
+from typing import Literal
 
 from wsssbench.results.collection import Member
 from wsssbench.results.metrics import Metric, point
@@ -38,11 +39,14 @@ def mean_scores(evaluations: Iterable[Evaluation], metric: Metric) -> tuple[floa
     return (fmean(s.precision for s in both), fmean(s.recall for s in both)) if both else None
 
 
-def mean_iou(evaluations: Sequence[Evaluation]) -> dict[str, float | None]:
-    """IoU per class, per cent, over the evaluations that have it."""
+def mean_of_classes(
+    evaluations: Sequence[Evaluation], of: Literal["iou", "precision", "recall"]
+) -> dict[str, float | None]:
+    """IoU, precision or recall per class, per cent, over the evaluations that have it."""
+    series = [getattr(one, of) for one in evaluations]
     means: dict[str, float | None] = {}
-    for name in dict.fromkeys(name for one in evaluations for name in one.iou):
-        values = [one.iou.get(name) for one in evaluations]
+    for name in dict.fromkeys(name for one in series for name in one):
+        values = [one.get(name) for one in series]
         finite = [value for value in values if value is not None and math.isfinite(value)]
         means[name] = fmean(finite) if finite else None
     return means

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from scipy.special import stdtr, stdtrit
@@ -49,6 +49,13 @@ class Versus:
     def separated(self) -> bool:
         """Is the difference larger than chance explains?"""
         return self.low is not None and self.low > 0
+
+    def turned(self, row: str) -> Versus:
+        """The same seen from the other side: `row` minus the row that was the first one."""
+        mean, low, high = (
+            None if end is None else -end for end in (self.mean, self.high, self.low)
+        )
+        return replace(self, row=row, mean=mean, low=low, high=high)
 
 
 @dataclass(frozen=True)

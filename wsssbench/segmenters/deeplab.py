@@ -1,4 +1,4 @@
-"""DeepLab, trained and tested by mmsegmentation on any registered backbone."""
+"""DeepLab and PSPNet, trained and tested by mmsegmentation on any registered backbone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from wsssbench.parallel import ranks
 from wsssbench.plugins import load
 from wsssbench.segmenters.save_prediction import is_saved
 from wsssbench.segmenters.settings import (
+    POOLED,
     DeepLabSettings,
     HeadSettings,
     InitSettings,
@@ -31,13 +32,13 @@ Factor = Annotated[float, Field(gt=0, le=16)]  # on the size of an image
 
 
 class DeepLab(Segmenter):
-    """DeepLab-LargeFOV (ICLR 2015), v2 (TPAMI 2018) or v3+ (ECCV 2018), by mmsegmentation.
+    """DeepLab-LargeFOV (ICLR 2015), v2 (TPAMI 2018), v3+ (ECCV 2018) or PSPNet (CVPR 2017), by mmsegmentation.
 
     Predictions have the size of their image.
 
     Args:
-        head: ``"largefov"`` (SEAM's and CPN's choice), ``"v2"``, ``"v3plus"``, or ``"dilated"``: two 3 x 3 convolutions
-            with ReLU between (the network in AEFT's release).
+        head: ``"largefov"`` (SEAM's and CPN's choice), ``"v2"``, ``"v3plus"``, ``"psp"`` (PSPNet, PMM's), or
+            ``"dilated"``: two 3 x 3 convolutions with ReLU between (the network in AEFT's release).
         backbone: any registered backbone, e.g. ``dict(type="ResNet38d", weights="...")``.
         schedule: see `wsssbench.training.schedule.Schedule`; `new_layers_lr` applies to the head.
         crop: side of the training crops.
@@ -49,10 +50,11 @@ class DeepLab(Segmenter):
         interpolation: of resized training images.
         small_images: at the top left of a larger crop, or at a random place in it.
         cat_max_ratio: training crops with a larger share of one class are drawn again; 1 takes any.
-        channels: of the head's hidden layers; None: 512 (largefov), 256 (v3plus), no hidden layer (v2).
-        dropout: before the head's last layer; None: 0.5 (largefov), 0.1 (v3plus). After each hidden layer in a largefov
-            without norm and in a v2 with channels (0.5).
-        norm: batch normalisation in the head; None: in largefov and v3plus. False: largefov as on the paper's VGG-16.
+        channels: of the head's hidden layers; None: 512 (largefov, psp), 256 (v3plus), no hidden layer (v2).
+        dropout: before the head's last layer; None: 0.5 (largefov), 0.1 (v3plus, psp). After each hidden layer in a
+            largefov without norm and in a v2 with channels (0.5).
+        norm: batch normalisation in the head; None: in largefov, v3plus and psp. False: a largefov as on the
+            paper's VGG-16.
         norm_momentum: share of a batch in the running statistics of the head's normalisation.
         last_layer: initial values of a largefov's last layer: normal with deviation 0.01 and bias 0 (Caffe's, mmseg's),
             or normal by fan-out (He et al., ICCV 2015) and PyTorch's bias, as in SEAM's recipe.
@@ -79,7 +81,7 @@ class DeepLab(Segmenter):
         *,
         backbone: dict[str, Any],
         schedule: dict[str, Any],
-        head: Literal["largefov", "dilated", "v2", "v3plus"] = "largefov",
+        head: Literal["largefov", "dilated", "v2", "v3plus", "psp"] = "largefov",
         crop: Side = 321,
         resize: tuple[Factor, Factor] = (0.5, 1.5),
         resize_step: Factor | None = None,
@@ -198,8 +200,9 @@ class DeepLab(Segmenter):
         schedule = self.settings.schedule
         share = schedule.per_rank(ranks.world_size())
         together = device == "cuda" and ranks.world_size() > 1
-        if self.settings.head.type == "v3plus" and share == 1 and not together:
+        head = self.settings.head.type
+        if head in POOLED and share == 1 and not together:
             raise UserError(
-                f"segmenter.schedule.batch_size={schedule.batch_size}: head 'v3plus' normalises one value per "
+                f"segmenter.schedule.batch_size={schedule.batch_size}: head '{head}' normalises one value per "
                 "image over the batch and needs at least 2 images per process"
             )

@@ -23,7 +23,7 @@ from wsssbench.segmenters.settings import HeadSettings, InitSettings, LossSettin
 
 # Atrous rates as published, for a map at stride 8; at another stride they cover the same part of the image.
 _RATES = {"largefov": (12,), "dilated": (12,), "v2": (6, 12, 18, 24), "v3plus": (1, 12, 24, 36)}
-_DROPOUT = {"largefov": 0.5, "v2": 0.5, "v3plus": 0.1}
+_DROPOUT = {"largefov": 0.5, "v2": 0.5, "v3plus": 0.1, "psp": 0.1}
 
 
 def build_network(
@@ -85,8 +85,8 @@ def build_network(
 
 
 def _head(head: HeadSettings, network: Backbone, num_labels: int, device: str) -> dict[str, Any]:
-    stride = network.strides[-1]
-    scaled = tuple(rate if rate == 1 else max(1, rate * 8 // stride) for rate in _RATES[head.type])
+    stride, rates = network.strides[-1], _RATES.get(head.type, ())
+    scaled = tuple(rate if rate == 1 else max(1, rate * 8 // stride) for rate in rates)
     dilations = head.dilations or scaled
     dropout = _DROPOUT.get(head.type, 0.0) if head.dropout is None else head.dropout
     common: dict[str, Any] = {
@@ -106,6 +106,8 @@ def _head(head: HeadSettings, network: Backbone, num_labels: int, device: str) -
     common["norm_cfg"] = None if head.norm is False else _norm(device, head.norm_momentum)
     if head.type == "largefov":
         return {"type": "WsssbenchLargeFOVHead", "dilation": dilations[0], **common}
+    if head.type == "psp":
+        return {"type": "PSPHead", **common}  # pools to 1, 2, 3 and 6 cells along each side
     fine = network.channels[0] if len(network.channels) > 1 else 0
     return {
         "type": "DepthwiseSeparableASPPHead",

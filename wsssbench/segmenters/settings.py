@@ -86,6 +86,7 @@ class TrainView:
 
 
 _ONE_RATE = ("largefov", "dilated")
+POOLED = ("v3plus", "psp")  # they normalise what is pooled over an image
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,13 @@ class HeadSettings:
     """The decode head; None stands for the published value.
 
     Attributes:
-        type: ``"largefov"``, ``"dilated"``, ``"v2"`` or ``"v3plus"``.
-        channels: of the hidden layers; largefov 512, v3plus 256. A v2 without has no hidden layer (on ResNet-101); a v2
-            with has two in each branch (fc6 and fc7 of VGG-16: 1024).
-        dropout: largefov 0.5 and v3plus 0.1 before the last layer, where `norm` is False after each hidden layer; v2
-            0.5 after each hidden layer, if any.
-        dilations: of the atrous convolutions, in cells of the backbone's last map.
-        norm: batch normalisation in the hidden layers; largefov and v3plus True; v2 has none.
+        type: ``"largefov"``, ``"dilated"``, ``"v2"``, ``"v3plus"`` or ``"psp"``.
+        channels: of the hidden layers; largefov and psp 512, v3plus 256. A v2 without has no hidden layer (on
+            ResNet-101); a v2 with has two in each branch (fc6 and fc7 of VGG-16: 1024).
+        dropout: largefov 0.5, v3plus and psp 0.1 before the last layer, where `norm` is False after each hidden layer;
+            v2 0.5 after each hidden layer, if any.
+        dilations: of the atrous convolutions, in cells of the backbone's last map; psp has none.
+        norm: batch normalisation in the hidden layers; largefov, v3plus and psp True; v2 has none.
         norm_momentum: share of a batch in the running statistics of that normalisation.
         fc_from_vgg: the hidden layers start from VGG's fully connected ones, so only the last layer is new.
         last_layer: initial values of the last layer of a largefov: ``"normal"``: of deviation 0.01, bias 0;
@@ -130,8 +131,14 @@ class HeadSettings:
             )
         if self.type == "v2" and self.norm:
             raise ValueError("norm=True: head 'v2' has no batch normalisation; leave it out")
-        if self.type == "v3plus" and self.norm is False:
-            raise ValueError("norm=False: head 'v3plus' needs batch normalisation; leave it out")
+        if self.type in POOLED and self.norm is False:
+            raise ValueError(
+                f"norm=False: head '{self.type}' needs batch normalisation; leave it out"
+            )
+        if self.type == "psp" and self.dilations is not None:
+            raise ValueError(
+                f"dilations={self.dilations}: head 'psp' has no atrous convolution; leave it out"
+            )
         alike = {"largefov": self.norm is False, "v2": self.channels is not None}
         if self.fc_from_vgg and not alike.get(self.type, False):
             raise ValueError(

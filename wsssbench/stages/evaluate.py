@@ -1,5 +1,6 @@
-"""evaluate: score a run's label maps or CAMs against masks. Leaves the counts of every image in ``image_counts.npz``,
-and the confusion matrix in ``confusion.csv``.
+"""evaluate: score a run's label maps or CAMs against masks, and the contours of label maps.
+
+Leaves the counts of every image in ``image_counts.npz``, and the confusion matrix in ``confusion.csv``.
 
 Config: split; for CAMs threshold (fixed) and thresholds (first, last, step).
 """
@@ -14,6 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from wsssbench.errors import UserError
+from wsssbench.evaluation.boundary import Boundaries, boundary_scores
+from wsssbench.evaluation.class_rates import class_rates
+from wsssbench.evaluation.confusion import class_counts
 from wsssbench.evaluation.confusion_file import FILE as CONFUSION
 from wsssbench.evaluation.confusion_file import write_confusion
 from wsssbench.evaluation.doubts import Names
@@ -112,10 +116,19 @@ class Evaluate(StageKind):
             threshold, choice = select_threshold.read_selected(work.inputs["threshold"])
         if "thresholds" in config:
             grid = threshold_grid(*config["thresholds"])
+        boundaries = Boundaries(given.directory, len(dataset.classes))
+        has_boundaries = isinstance(given, LabelMaps)
+
+        def truth(id: str) -> np.ndarray:
+            mask = read_mask(dataset, id, split)
+            if has_boundaries:
+                boundaries.add(id, mask)  # while what was read before is counted
+            return mask
+
         accumulator = score_files(
             given.directory,
             ids,
-            lambda id: read_mask(dataset, id, split),
+            truth,
             form,
             len(dataset.classes),
             np.unique(np.append(grid, np.float32(threshold))),
@@ -125,15 +138,22 @@ class Evaluate(StageKind):
         thresholds: dict[str, float | None] = {"chosen": threshold}
         if accumulator.histogram is not None:
             thresholds["oracle"] = None  # the best one
+        boundaries, *others = ranks.gather(boundaries)
+        for other in others:
+            boundaries.merge(other)
+        of_boundaries = boundaries.image_counts(ids) if has_boundaries else None
+        confusion = accumulator.confusion(accumulator.index_of(threshold))
         if ranks.is_main():
             counts = {
                 name: accumulator.image_counts(ids, accumulator.index_of(value))
                 for name, value in thresholds.items()
             }
+            if of_boundaries:
+                counts["boundary"] = of_boundaries
             write_image_counts(work.directory / IMAGE_COUNTS, ids, counts)
-            confusion = accumulator.confusion(accumulator.index_of(threshold))
             write_confusion(work.directory / CONFUSION, confusion, dataset.classes)
         chosen = summarise(accumulator, threshold, dataset.classes, choice)
+        chosen |= class_rates(class_counts(confusion), ["background", *dataset.classes])
         oracle = summarise(accumulator, None, dataset.classes) if "oracle" in thresholds else None
         names = Names(
             mask=lambda id: dataset.mask_path(id, split),
@@ -141,7 +161,8 @@ class Evaluate(StageKind):
             classes=dataset.classes,
         )
         warnings = [doubt.text for doubt in accumulator.doubts(names)]
-        return {"chosen": chosen, "oracle": oracle, "warnings": warnings}
+        boundary = boundary_scores(of_boundaries) if of_boundaries else None
+        return {"chosen": chosen, "oracle": oracle, "boundary": boundary, "warnings": warnings}
 
 
 def _check_heldout(selection: str, splits: Mapping[str, str]) -> None:

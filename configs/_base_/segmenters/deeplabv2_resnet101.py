@@ -7,8 +7,8 @@ which have seen pixel labels; here they are ImageNet's. To compare with results 
 
 Not the same here: the learning rate decays every iteration (there every 10th); the loss is the mean over the labelled
 pixels of all 10 images (there of 5, twice); images are normalised by mean and deviation, for torchvision's weights
-(there by the mean). AdvCAM's author trains 30000 iterations with scales of 0.5 to 2.0 and a class-balanced loss
-(jbeomlee93/AdvCAM#9), RIB on MS-COCO with crops of 481 (jbeomlee93/RIB#2), LPCAM on MS-COCO 100000 iterations at 2e-4.
+(there by the mean). AdvCAM and RIB train longer and with a balanced loss, deeplabv2_resnet101_balanced.py, RIB on
+MS-COCO with crops of 481 (jbeomlee93/RIB#2); LPCAM on MS-COCO 100000 iterations at 2e-4.
 
 The batch of 10 cannot be shared by 4 ranks: use 1, 2, 5 or 10, or --set segmenter.schedule.batch_size=12.
 """

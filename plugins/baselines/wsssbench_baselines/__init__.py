@@ -80,6 +80,18 @@ def register(registries: Registries) -> None:
         summary="a limit on the loss of pixels, once the network fits (PMM)",
         reference="Li et al., ICCV 2021",
     )
+    registries.augmentation.add(
+        "RelabelledCrops",
+        "wsssbench_baselines.methods.pmm_crops:RelabelledCrops",
+        summary="windows of photos with the classes that they show by rough masks (PMM)",
+        reference="Li et al., ICCV 2021",
+    )
+    registries.cam.add(
+        "MultiCropCAM",
+        "wsssbench_baselines.methods.pmm_crops:MultiCropCAM",
+        summary="the mean of the maps of windows of a photo, at several scales (PMM)",
+        reference="Li et al., ICCV 2021",
+    )
     registries.erasing.add(
         "OCCSE",
         "wsssbench_baselines.erasings.oc_cse:OCCSE",
@@ -217,6 +229,18 @@ def register(registries: Registries) -> None:
         "wsssbench_baselines.labellings.confident_seeds:ConfidentSeeds",
         summary="labels on which CRFs with much and with little background agree, 255 elsewhere (IRN)",
         reference="Ahn et al., CVPR 2019",
+    )
+    registries.labelling.add(
+        "ReliableLabels",
+        "wsssbench_baselines.labellings.reliable_labels:ReliableLabels",
+        summary="labels of two CRFs where these and the CAM are sure, 255 elsewhere (RRM)",
+        reference="Zhang B. et al., AAAI 2020",
+    )
+    registries.loss.add(
+        "BalancedCrossEntropy",
+        "wsssbench_baselines.losses.balanced_cross_entropy:BalancedCrossEntropy",
+        summary="cross-entropy in which background and foreground weigh the same (AdvCAM, RRM)",
+        reference="DSRG: Huang et al., CVPR 2018",
     )
     registries.refinement.add(
         "IRNet",

@@ -27,6 +27,7 @@ class PuzzleCAM(Objective):
     Released code: https://github.com/shjo-april/PuzzleCAM, train_classification_with_puzzle.py at 659b4c1. It merges
     class maps, which is the same without dropout, and takes crops only that the tiles divide exactly. Here images are
     filled up with the mean colour until they do, and the maps cut to what the image covers. CAMs are the classifier's.
+    Its options to compare normalised maps, by squares, or with the tiles' entropy beside, are not part of this.
 
     Args:
         num_classes: K; supplied by the toolkit, not needed here.
