@@ -34,6 +34,7 @@ smoke = {
     "classifier.transform.crop": 64,
     "classifier.schedule.batch_size": 4,
     "segmenter.backbone.pretrained": False,
+    "segmenter.fc_from_vgg": False,
     "segmenter.crop": 96,
     "segmenter.schedule.batch_size": 4,
 }

@@ -13,6 +13,7 @@ from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.experiment.plan import Plan, Settings, make_plan
 from wsssbench.experiment.trial import tried
+from wsssbench.plugins import load
 from wsssbench.progress import Silent
 from wsssbench.training.schedule import Schedule
 
@@ -50,6 +51,8 @@ def test_every_config_has_tiny_trainings_under_smoke(name: str) -> None:
     for training in trainings:
         assert Schedule(**training).length(8) <= 5 and training["batch_size"] <= 8
     assert len(resolved["cam"]["scales"]) == 1
+    if resolved["segmenter"]:  # what fits no network of random weights has a value under smoke, too
+        load().registries.segmenter.build(resolved["segmenter"], ("background", "thing"))
 
 
 def test_a_config_without_a_section_smoke(tiny: dict[str, Any]) -> None:
