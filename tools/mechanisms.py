@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from wsssbench import Run, open_run
+from wsssbench.errors import UserError
 from wsssbench.files.ground_truth import read_mask
 from wsssbench.interfaces import Classifier, Photo
 from wsssbench.models.preprocess import normalise
@@ -103,8 +104,10 @@ def erasing(runs: Sequence[Run], photos: Sequence[Photo]) -> tuple[dict[str, Any
 def edges(runs: Sequence[Run], photos: Sequence[Photo]) -> tuple[dict[str, Any], list[list[Any]]]:
     """Compare the mean edge probability within two pixels of an outline of the mask with that of all other pixels."""
     (run,) = runs
-    node = next(node for node, kind in run.artefacts.kinds.items() if kind.title == "fit")
-    network: Any = load().registries.refinement.build(run.artefacts.node_config(node)["refinement"])
+    node = next(node for node, kind in run.artefacts.kinds.items() if kind.name == "fit")
+    # What it learned from is another stage's, and not needed any more.
+    config = {**run.artefacts.node_config(node)["refinement"], "seeds": None}
+    network: Any = load().registries.refinement.build(config)
     network.load(run.artefacts.directories[node], "cpu")
     on, elsewhere, rows = [], [], []
     for photo in photos:
@@ -145,7 +148,13 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=6)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    runs = [open_run(path) for path in given.runs]
+    wanted = 1 if given.look == "edges" else 2
+    if len(given.runs) != wanted:
+        parser.error(f"{given.look} takes {wanted} runs, not {len(given.runs)}")
+    try:
+        runs = [open_run(path) for path in given.runs]
+    except UserError as error:
+        parser.error(str(error))
     photos = photos_of(runs[0].artefacts.dataset, (runs[0].config["splits"]["val"],))
     chosen = [photo for photo in list(photos)[: given.images] if np.any(photo.labels)]
     found, rows = LOOKS[given.look](runs, chosen)
