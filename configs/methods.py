@@ -198,7 +198,8 @@ rows = {
             voc_small={"cam.scales": (0.5, 1.0)},
         ),
     ),
-    # GradCAM needs a package that is no part of the baselines: `--set "cam=GradCAM(method='LayerCAM')"` on any row.
+    # GradCAM needs a package that is no part of the baselines, and is tried on an experiment: every row sets `cam`.
+    # wsssbench run configs/gap_part.py --set "cam=GradCAM(method='LayerCAM')" --until cam
     "AdvCAM": dict(
         # Eight steps, as the author has for ResNet38, at one scale; a `restraint` of 7 belongs to a head with about
         # 1000 positive weights for a class, and in `part` there are about 50.

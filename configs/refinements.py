@@ -158,7 +158,8 @@ rows = {
             voc_small={"refine.ssdd.crop": 224, "refine.ssdd.dilation": 3},  # of 14 cells
         ),
     ),
-    # Its loss, which changes no label: --set "segmenter.loss=BalancedCrossEntropy(over='batch')" --until evaluate.
+    # Its loss, which changes no label:
+    # --set "segmenter.loss=BalancedCrossEntropy(over='batch')" --until evaluate.predict
     "RRM's labels": dict(set={"refine": "none", "label": "ReliableLabels(input='cam')"}),
     "PPMG": dict(set={"refine": "none", "label": "PPMG(input='cam')"}),
     # PMM's cycle: what a first network, trained on PPMG's masks, predicts of its own images.

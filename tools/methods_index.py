@@ -39,8 +39,9 @@ COLUMNS = (
 )  # fmt: skip
 HEAD = """# Methods
 
-Every method of the toolkit and its plugins, by its kind. This page is made by `python tools/methods_index.py`; a test
-keeps it up to date.
+Every method of the toolkit and its plugins, by its kind. The heading of a kind leads to its page: what it is given and
+returns, what each method changes and costs, and the command that tries it. This page is made by
+`python tools/methods_index.py`; a test keeps it up to date.
 
 **Supervision**: beside a backbone's ImageNet weights. **Passes per image**: how often the network, or another one, sees
 the pixels of an image in a step of the training; 1 is the plain classifier, and a view of a third of the side counts as
@@ -71,7 +72,7 @@ def page() -> str:
         for kind in KINDS:
             components = methods(registries[kind].components.values())
             rows = [row(rig, one, facts.get(kind, {}).get(one.name)) for one in components]
-            parts.append("\n".join([f"## {kind}\n", *table(rows, COLUMNS)]) + "\n")
+            parts.append("\n".join([f"## [{kind}]({kind}.md)\n", *table(rows, COLUMNS)]) + "\n")
     left_out = [(name, one["paper"], one["why"]) for name, one in facts[LEFT_OUT].items()]
     parts.append("\n".join([NOT_IN, *table(left_out, ("method", "paper", "why"))]) + "\n")
     return "\n".join(parts)
