@@ -200,4 +200,4 @@ def _show_ladder(results: list[RunResult], console: Console) -> None:
 
     console.print()
     if any(result.evaluations for result in results):
-        console.print(terminal(ladder_table(aggregate(results))))
+        console.print(terminal(ladder_table(aggregate(results), boundary=False)))

@@ -125,10 +125,15 @@ def ladder_records(ladder: Ladder) -> list[dict[str, Any]]:
     return records
 
 
-def ladder_table(ladder: Ladder) -> Table:
-    """Per cent with one decimal; paper and n (if it varies) only where they say something."""
+def ladder_table(ladder: Ladder, boundary: bool = True) -> Table:
+    """Per cent with one decimal; paper and n (if it varies) only where they say something.
+
+    Args:
+        ladder: what is shown.
+        boundary: show the boundary IoU, for which a narrow terminal has no room.
+    """
     has_paper = any(row.paper is not None for row in ladder.rows)
-    has_boundary = any(row.boundary for row in ladder.rows)
+    has_boundary = boundary and any(row.boundary for row in ladder.rows)
     has_n = any(row.n != ladder.runs for row in ladder.rows)
     rows = []
     for row in ladder.rows:
