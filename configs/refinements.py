@@ -6,9 +6,10 @@ wsssbench sweep configs/refinements.py --base voc_small --set data.root=VOCdevki
 wsssbench sweep configs/refinements.py --base my_config.py --only PAMR          # on an experiment of yours
 
 The classifier and its CAMs are the same entry of the cache for every row. CRF, random walk and the networks behind them
-are the base's, so that a row differs from the next by its idea. The threshold of the row of that name is chosen on the
-masks of val; the other rows have their papers' constants, except where a remark says why not: the bases have images of
-128 to 192 pixels. Each paper's own recipe is configs/methods/NAME_voc.py.
+are the base's, so that a row differs from the next by its idea. The labels of the row `threshold` are cut at the base's
+`evaluate.threshold`, not at the one that its CAMs are scored at, which is chosen on the masks of val; the other rows
+have their papers' constants, except where a remark says why not: the bases have images of 128 to 192 pixels. Each
+paper's own recipe is configs/methods/NAME_voc.py. Compare labels: wsssbench compare refinements --rung pseudo-label.
 """
 
 bases = dict(
