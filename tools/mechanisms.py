@@ -28,6 +28,7 @@ from wsssbench.errors import UserError
 from wsssbench.files.ground_truth import allow_masks, read_mask
 from wsssbench.interfaces import Classifier, Photo
 from wsssbench.models.preprocess import normalise
+from wsssbench.ops import IGNORE
 from wsssbench.ops.cam import normalise as per_class
 from wsssbench.pages.pictures import contours, heat_overlay, over
 from wsssbench.plugins import load

@@ -21,7 +21,13 @@ from wsssbench.files.images import write_label
 from wsssbench.plugins import GROUP, load, load_entry_points
 
 ROOT = Path(__file__).parents[2] / "configs"
-CONFIGS = sorted([*ROOT.glob("*.py"), *ROOT.glob("methods/*.py")])
+MATRICES = ("methods.py", "refinements.py")
+CONFIGS = sorted(
+    path
+    for pattern in ("*.py", "methods/*.py")
+    for path in ROOT.glob(pattern)
+    if path.name not in MATRICES
+)
 
 
 @pytest.fixture
