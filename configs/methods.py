@@ -5,39 +5,19 @@ wsssbench sweep configs/methods.py --base context --only GAP --only SEAM # conte
 wsssbench sweep configs/methods.py --base voc_small --set data.root=VOCdevkit/VOC2012
 wsssbench sweep configs/methods.py --base my_config.py --only SEAM       # on an experiment of yours
 
-Every row begins with `set`, which empties what a method can be made of, and then says what the method is; so a base
-that has a method itself gives the same rows. `before` names the row that an earlier chain is. The threshold is chosen
-on the masks of val, by the same procedure for every row: at a fixed one, thresholds would be compared.
+Every row begins with the `set` of _base_/plain.py, which empties what a method can be made of, and then says what the
+method is; so a base that has a method itself gives the same rows. `before` names the row that an earlier chain is. The
+threshold is chosen on the masks of val, by the same procedure for every row: at a fixed one, thresholds would be
+compared.
 
 Values are the papers', as the components have them by default, except where a remark says why not: most bases here have
 crops of 112 to 192 pixels and small maps (`part` and `context`: 14 x 14 in training). Each paper's own recipe, on its
 own backbone, is configs/methods/NAME_voc.py.
 """
 
-bases = dict(
-    part="{{ fileDirname }}/gap_part.py",
-    context="{{ fileDirname }}/gap_context.py",
-    synthetic="{{ fileDirname }}/gap_synthetic.py",
-    voc="{{ fileDirname }}/aeft_voc.py",
-    voc_small="{{ fileDirname }}/gap_voc_small.py",
-)
+_base_ = ["_base_/plain.py"]
 title = "Methods"
 until = "cam"
-seeds = (0, 1, 2)
-set = {
-    "splits.heldout": "val",
-    "evaluate.selection": "heldout",
-    "classifier.pooling": "GAP()",
-    "classifier.erasing": "none",
-    "classifier.objectives": "none",
-    "classifier.augment": "none",
-    "classifier.init": "none",
-    "cam": "MultiScaleCAM",  # with the base's scales
-    "cam.normalisation": "max",
-    "stages": "none",
-    "before": "none",
-    "rounds": 1,
-}
 rows = {
     "GAP": dict(),
     # Poolings.

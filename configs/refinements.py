@@ -12,31 +12,10 @@ have their papers' constants, except where a remark says why not: the bases have
 paper's own recipe is configs/methods/NAME_voc.py. Compare labels: wsssbench compare refinements --rung pseudo-label.
 """
 
-bases = dict(
-    part="{{ fileDirname }}/gap_part.py",
-    context="{{ fileDirname }}/gap_context.py",
-    synthetic="{{ fileDirname }}/gap_synthetic.py",
-    voc="{{ fileDirname }}/aeft_voc.py",
-    voc_small="{{ fileDirname }}/gap_voc_small.py",
-)
+_base_ = ["_base_/plain.py"]
 title = "Refinements, labellings and losses"
 until = "label"
-seeds = (0, 1, 2)
-set = {
-    "splits.heldout": "val",
-    "evaluate.selection": "heldout",
-    "classifier.pooling": "GAP()",
-    "classifier.erasing": "none",
-    "classifier.objectives": "none",
-    "classifier.augment": "none",
-    "classifier.init": "none",
-    "cam": "MultiScaleCAM",  # with the base's scales
-    "cam.normalisation": "max",
-    "stages": "none",
-    "before": "none",
-    "rounds": 1,
-    "+refine.rw_crf": "DenseCRF(input='rw', preset='deeplab')",  # not every base has one
-}
+set = {"+refine.rw_crf": "DenseCRF(input='rw', preset='deeplab')"}  # not every base has one
 rows = {
     "threshold": dict(set={"refine": "none", "label": "FromScores(input='cam')"}),
     # The base's own, each alone.

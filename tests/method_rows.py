@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shipped import CONFIGS
+
 from wsssbench.experiment.config import config_text, read_config
 from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.sweep.cells import with_earlier
 from wsssbench.sweep.matrix import Matrix, read_matrix
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 BASES = ("part", "context", "synthetic", "voc", "voc_small")
 
 

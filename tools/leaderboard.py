@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import leaderboard_record
+
 from wsssbench.errors import UserError
 from wsssbench.files.atomic import write_atomically
 from wsssbench.results.formatting import (
@@ -34,7 +36,6 @@ from wsssbench.results.table import Column, Footnotes, Table, TableCell, markdow
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "leaderboard.md"
 RECORDS = REPOSITORY / "docs" / "leaderboard"
-SCHEMA = "wsssbench.leaderboard/1"
 HEAD = """# Leaderboard
 
 Measurements of this project, made by `wsssbench sweep`, written down by `python tools/leaderboard.py work/sweeps/NAME`,
@@ -54,11 +55,14 @@ NOTHING = "No sweep has been written down yet.\n"
 
 def main(arguments: Sequence[str]) -> None:
     if arguments:
-        from leaderboard_record import record
-
         directory = Path(arguments[0])
         name = arguments[1] if len(arguments) > 1 else directory.name
-        text = json.dumps(record(directory), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = (
+            json.dumps(
+                leaderboard_record.record(directory), indent=1, ensure_ascii=False, allow_nan=False
+            )
+            + "\n"
+        )
         RECORDS.mkdir(exist_ok=True)
         write_atomically(RECORDS / f"{name}.json", text.encode())
     PAGE.write_text(page(), encoding="utf-8")
@@ -76,9 +80,10 @@ def page(records: Path | None = None) -> str:
 
 def read(path: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if record.get("schema") != SCHEMA:
+    if record.get("schema") != leaderboard_record.SCHEMA:
         raise UserError(
-            f"{path}: schema {record.get('schema')!r} is not {SCHEMA!r}; write it again from its sweep"
+            f"{path}: schema {record.get('schema')!r} is not {leaderboard_record.SCHEMA!r}; write it again from its "
+            "sweep"
         )
     return record
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from in_process import call, refused
 from mini_devkit import CLASSES_IN_MASKS, experiment_on, make_devkit, write_config
+from shipped import EXPERIMENTS
 
 from wsssbench import plugins
 from wsssbench.cli import doctor
@@ -19,15 +20,6 @@ from wsssbench.experiment.config import read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides
 from wsssbench.files.images import write_label
 from wsssbench.plugins import GROUP, load, load_entry_points
-
-ROOT = Path(__file__).parents[2] / "configs"
-MATRICES = ("methods.py", "refinements.py")
-CONFIGS = sorted(
-    path
-    for pattern in ("*.py", "methods/*.py")
-    for path in ROOT.glob(pattern)
-    if path.name not in MATRICES
-)
 
 
 @pytest.fixture
@@ -71,7 +63,7 @@ def test_a_broken_plugin_is_listed_beside_the_others(with_broken_plugins: None) 
     assert "2 of" in sick.out and "checks failed" in sick.out
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_a_shown_config_is_that_config(path: Path, tmp_path: Path) -> None:
     overrides = ["+reference={'CAM': 56.0}", "evaluate.threshold=0.3"]
     options = [word for override in overrides for word in ("--set", override)]
@@ -140,6 +132,8 @@ def test_labels_from_masks(tmp_path: Path) -> None:
     for split in ("train", "val"):
         assert of_masks(dataset, split) == [CLASSES_IN_MASKS[id] for id in dataset.ids(split)]
     before = out.read_text()
+    other = out.with_suffix(".npy")
+    assert "has to end in .csv" in refused("data", "labels", "--voc", root, "--out", other)
     assert "exists already" in refused("data", "labels", "--voc", root, "--out", out)
     assert out.read_text() == before
     some = tmp_path / "some.csv"

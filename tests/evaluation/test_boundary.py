@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -18,6 +20,7 @@ from wsssbench.evaluation.class_rates import class_rates
 from wsssbench.evaluation.confusion import class_counts, confusion_of_labels, metrics
 from wsssbench.files.images import write_label
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 SHAPES = [(1, 1), (1, 7), (2, 2), (3, 5), (5, 60), (40, 40), (61, 97), (150, 90)]
 
 
@@ -52,6 +55,23 @@ def test_counts_are_those_of_the_definition(shape):
         predicted = np.where(rng.random(shape) < 0.8, mask, predicted)
         found = boundary_counts(predicted, mask, 3)
         assert np.array_equal(np.stack(list(vars(found).values())), naive(predicted, mask, 3))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("ratio", [0.02, 0.1])
+def test_boundaries_are_the_released_ones(seed, ratio):
+    """mask_to_boundary of boundary-iou-api, of every class."""
+    case = np.load(GOLDEN / f"boundary-iou-{seed}.npz")
+    mask, predicted = case["in.gt"], case["in.pred"]
+    d = width(mask.shape, ratio)
+    found = {}
+    for name, labels in (("gt", mask), ("pred", predicted)):
+        wanted = case[f"out.{name}_boundary_{ratio}"].astype(bool)
+        near = near_contour(labels, d)
+        found[name] = np.stack([near & (labels == value) for value in range(len(wanted))])
+        assert np.array_equal(found[name], wanted)
+    both = (found["pred"] & found["gt"]).sum((1, 2)) / (found["pred"] | found["gt"]).sum((1, 2))
+    np.testing.assert_allclose(both, np.diagonal(case[f"out.iou_pred_gt_{ratio}"]), atol=1e-12)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5, 8])

@@ -6,18 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped import CONFIGS, EXPERIMENTS, MATRICES
 
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import config_text, read_config, resolve
 from wsssbench.experiment.overrides import apply_overrides, refuse_repeated
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-SHIPPED = sorted(
-    path.relative_to(CONFIGS).as_posix()
-    for pattern in ("*.py", "methods/*.py")
-    for path in CONFIGS.glob(pattern)
-    if path.name not in ("methods.py", "refinements.py")  # matrices, which have tests of their own
-)
+SHIPPED = [path.relative_to(CONFIGS).as_posix() for path in EXPERIMENTS]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -26,6 +21,12 @@ def test_every_shipped_config_resolves(name: str, tmp_path: Path) -> None:
     assert config["name"] == Path(name).stem
     resolved = resolve(config)
     assert resolve(resolved) == resolved  # every default is in it, and it is a config itself
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_matrix_is_no_experiment(name: str) -> None:
+    with pytest.raises(UserError, match=r"a matrix of experiments.*'wsssbench sweep'"):
+        resolve(read_config(CONFIGS / name))
 
 
 def test_bases_are_merged(tmp_path: Path) -> None:

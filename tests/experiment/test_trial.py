@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped import CONFIGS, EXPERIMENTS
 
 from wsssbench.errors import UserError
 from wsssbench.experiment.config import read_config, resolve
@@ -17,13 +18,7 @@ from wsssbench.plugins import load
 from wsssbench.progress import Silent
 from wsssbench.training.schedule import Schedule
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-NAMES = sorted(
-    path.relative_to(CONFIGS).with_suffix("").as_posix()
-    for pattern in ("*.py", "methods/*.py")
-    for path in CONFIGS.glob(pattern)
-    if path.name not in ("methods.py", "refinements.py")  # matrices
-)
+NAMES = [path.relative_to(CONFIGS).with_suffix("").as_posix() for path in EXPERIMENTS]
 
 
 def smoked(config: dict[str, Any], *overrides: str, said: list[str] | None = None) -> Any:
@@ -76,6 +71,14 @@ def test_smoke_is_applied_last_and_says_what_it_replaces(tiny: dict[str, Any]) -
     resolved = smoked(tiny, "classifier.schedule.epochs=7", "cam.flip=False", said=said)
     assert resolved["classifier"]["schedule"]["iterations"] == 2 and not resolved["cam"]["flip"]
     assert said == ["--smoke replaces classifier.schedule.epochs=7.0 by None"]
+
+
+def test_of_a_component_that_was_given_smoke_says_which_keys_it_replaces(
+    tiny: dict[str, Any],
+) -> None:
+    said: list[str] = []
+    smoked(tiny, "cam=MultiScaleCAM(scales=(0.5, 1.0), flip=False)", said=said)
+    assert said == ["--smoke replaces cam.scales=(0.5, 1.0) by (0.5,)"]
 
 
 def test_the_configs_own_smoke_has_the_last_word(tiny: dict[str, Any]) -> None:

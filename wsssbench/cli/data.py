@@ -62,7 +62,7 @@ def labels(
 
     if source not in ("masks", "xml"):
         raise UserError(f"--from {source}: has to be masks or xml")
-    check_output(out, "--out", replace=False)
+    check_output(out, "--out", replace=False, suffix=".csv")
     if masks and source == "xml":
         raise UserError(f"--masks {masks} was given, but --from xml does not read masks")
     if masks and not (voc.expanduser() / masks).is_dir():

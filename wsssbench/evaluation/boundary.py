@@ -6,7 +6,9 @@ away from its contour, and P_d those of the predicted region P, it is |G_d ∩ P
 diagonal. As in the paper's released code distances are Chebyshev's, and the image's border is a contour.
 
 Pixels are added up over the data set before the quotient is taken, as for mIoU. Where the mask is 255 nothing counts:
-neither region has those pixels, so that a prediction that is right wherever it is judged has 100 %.
+neither region has those pixels, so that a prediction that is right wherever it is judged has 100 %. The released code
+(https://github.com/bowenc0221/boundary-iou-api at 37d2558) scores objects: with or without the pixels on 255 of a
+predicted contour that was found before. It has no score of a set of label maps.
 """
 
 from __future__ import annotations

@@ -119,6 +119,11 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             one.
     """
     keys = [*signature_parameters(Top), *SECTIONS]
+    if "rows" in config:
+        raise UserError(
+            "config: this is a matrix of experiments, since it has rows, and not a single one: give it to "
+            "'wsssbench sweep', or name the config of an experiment"
+        )
     for key in config:
         if key not in keys:
             raise UserError(f"config: {unknown('parameter', key, keys)}")

@@ -6,7 +6,7 @@ what the smoke of their sections is; the config's own ``smoke=dict(...)`` adds t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -63,16 +63,16 @@ def tried(
     def small(chain: dict[str, Any]) -> dict[str, Any]:
         return _small(chain, config, written, unfit)
 
-    small_config = on_every_chain(
-        {**whole, "reference": {}}, small
-    )  # nobody publishes such numbers
+    # Nobody publishes such numbers.
+    small_config = on_every_chain({**whole, "reference": {}}, small)
     for key in config.get("smoke") or {}:
         if all(key in keys for keys in unfit):
             warn(f"smoke: the config has no {key}, so that is left out")
     for key in dict.fromkeys(one.partition("=")[0].removeprefix("+").strip() for one in given):
-        before, after = _at(whole, key), _at(small_config, key)
-        if before != after and key.partition(".")[0] not in ("name", "reference", "before"):
-            warn(f"--smoke replaces {key}={_shown(before)} by {_shown(after)}")
+        if key.partition(".")[0] in ("name", "reference", "before"):
+            continue
+        for path, before, after in _changes(key, _at(whole, key), _at(small_config, key)):
+            warn(f"--smoke replaces {path}={_shown(before)} by {_shown(after)}")
     return small_config
 
 
@@ -121,6 +121,18 @@ def _at(config: Any, path: str) -> Any:
         else:
             return _NOTHING
     return config
+
+
+def _changes(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield where `after` differs from `before`, which stands at `path`: the keys in a component, not all of it."""
+    if before == after:
+        return
+    alike = isinstance(before, Mapping) and isinstance(after, Mapping)
+    if not alike or before.get("type") != after.get("type"):
+        yield path, before, after
+        return
+    for key in dict.fromkeys((*before, *after)):
+        yield from _changes(f"{path}.{key}", before.get(key, _NOTHING), after.get(key, _NOTHING))
 
 
 def _shown(value: Any) -> str:

@@ -123,9 +123,8 @@ class Label(StageKind):
                 inputs[_THRESHOLD] = nodes.need(by).name
         keys = ["train", "evaluate"]
         if not own and given is not None and nodes.split("heldout") in given.splits:
-            keys.append(
-                "heldout"
-            )  # the CAM inference of a next round may read it, of all its images
+            # The CAM inference of a next round may read the labels, of all its images.
+            keys.append("heldout")
         splits = distinct(nodes.split(key) for key in keys)
         return Node(
             name=name,
