@@ -40,8 +40,8 @@ COLUMNS = (
 HEAD = """# Methods
 
 Every method of the toolkit and its plugins, by its kind. The heading of a kind leads to its page: what it is given and
-returns, what each method changes and costs, and the command that tries it. This page is made by
-`python tools/methods_index.py`; a test keeps it up to date.
+returns, what each method changes and costs, and the command that tries it. Measured times are in [cost.md](cost.md).
+This page is made by `python tools/methods_index.py`; a test keeps it up to date.
 
 **Supervision**: beside a backbone's ImageNet weights. **Passes per image**: how often the network, or another one, sees
 the pixels of an image in a step of the training; 1 is the plain classifier, and a view of a third of the side counts as
