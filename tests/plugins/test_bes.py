@@ -11,8 +11,6 @@ import pytest
 import tiny_irnet
 import torch
 from golden import golden
-from in_process import call
-from method_rows import row_file
 from scipy.ndimage import distance_transform_edt
 from tiny_irnet import BES_PARAMETERS, SIZES, disc, write_items
 from torch import nn
@@ -282,14 +280,3 @@ def test_bes_on_voc_has_the_published_values() -> None:
     assert classifier["transform"]["resize_long"] == (320, 512)
     assert config["refine"]["bes_crf"]["preset"] == "bes"
     assert (config["label"]["input"], config["evaluate"]["threshold"]) == ("bes_crf", 0.11)
-
-
-@pytest.mark.slow
-def test_smoke(tmp_path: Path) -> None:
-    """Every stage on a handful of images; again, nothing is left to do."""
-    row = row_file("BES", tmp_path, matrix="refinements")
-    arguments = ("run", row, "--smoke", "--work-dir", tmp_path)
-    outcome = call(*arguments)
-    assert outcome.code == 0, outcome
-    assert "+ BES" in outcome.out and "DeepLab val" in outcome.out
-    assert "computed" not in call(*arguments).out

@@ -12,8 +12,6 @@ import pytest
 import tiny_irnet
 import torch
 from golden import golden
-from in_process import call
-from method_rows import row_file
 from tiny_irnet import PARAMETERS, SIZES, disc, write_items
 from torch import nn
 from warm_processes import run_ranks
@@ -415,14 +413,3 @@ def test_irn_on_voc_has_the_published_values() -> None:
     assert (schedule["batch_size"], schedule["epochs"], schedule["lr"]) == (32, 3, 0.1)
     assert (schedule["momentum"], schedule["weight_decay"]) == (1e-4, 1e-4)
     assert config["label"]["input"] == "irn"
-
-
-@pytest.mark.slow
-def test_smoke(tmp_path: Path) -> None:
-    """Every stage on a handful of images; again, nothing is left to do."""
-    row = row_file("IRNet", tmp_path, matrix="refinements")
-    arguments = ("run", row, "--smoke", "--work-dir", tmp_path)
-    outcome = call(*arguments)
-    assert outcome.code == 0, outcome
-    assert "+ IRNet" in outcome.out and "DeepLab val" in outcome.out
-    assert "computed" not in call(*arguments).out

@@ -12,8 +12,6 @@ import tiny_irnet
 import tiny_ssdd
 import torch
 from golden import golden
-from in_process import call
-from method_rows import row_file
 from tiny_irnet import SIZES, disc
 from tiny_ssdd import PARAMETERS, ragged, ragged_scores
 from torch import Tensor, nn
@@ -374,14 +372,3 @@ def test_ssdd_on_voc_has_the_published_values() -> None:
     assert (ssdd["crop"], ssdd["stride"], ssdd["dilation"]) == (448, 4, 12)
     schedule = ("epochs", "lr", "weight_decay", "new_layers_lr")
     assert tuple(ssdd["schedule"][key] for key in schedule) == (16, 1e-3, 2e-4, 10)
-
-
-@pytest.mark.slow
-def test_smoke(tmp_path: Path) -> None:
-    """Every stage on a handful of images; again, nothing is left to do."""
-    row = row_file("SSDD", tmp_path, matrix="refinements")
-    arguments = ("run", row, "--smoke", "--work-dir", tmp_path)
-    outcome = call(*arguments)
-    assert outcome.code == 0, outcome
-    assert "+ SSDD" in outcome.out and "DeepLab val" in outcome.out
-    assert "computed" not in call(*arguments).out
